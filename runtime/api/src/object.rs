@@ -1,0 +1,155 @@
+//! An object whose kind is known only at run time, and references to objects.
+
+use std::fmt;
+
+use k8s_openapi::Metadata;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// An object of any kind, as its JSON. What the generic machinery works on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Object(pub Map<String, Value>);
+
+impl Object {
+    /// Turns a typed object into its JSON.
+    ///
+    /// # Errors
+    /// If `typed` does not serialise to a JSON object.
+    pub fn from_typed(typed: &impl Serialize) -> Result<Self, serde_json::Error> {
+        serde_json::from_value(serde_json::to_value(typed)?)
+    }
+
+    /// Turns the JSON into a typed object.
+    ///
+    /// # Errors
+    /// If a field is missing or of the wrong type.
+    pub fn to_typed<K: DeserializeOwned>(&self) -> Result<K, serde_json::Error> {
+        K::deserialize(&self.0)
+    }
+
+    /// The value at `path`, a list of field names.
+    pub fn at(&self, path: &[&str]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(self.0.get(*first)?, |value, name| value.get(name))
+    }
+
+    /// The string at `path`; `""` when there is none.
+    pub fn str_at(&self, path: &[&str]) -> &str {
+        self.at(path).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Sets the value at `path`, making the maps on the way.
+    ///
+    /// # Panics
+    /// If `path` is empty.
+    pub fn set(&mut self, path: &[&str], value: impl Into<Value>) {
+        let (last, parents) = path.split_last().expect("a path names at least one field");
+        let mut map = &mut self.0;
+        for name in parents {
+            let next = map.entry(*name).or_insert_with(|| Value::Object(Map::new()));
+            if !next.is_object() {
+                *next = Value::Object(Map::new());
+            }
+            map = next.as_object_mut().expect("made an object just above");
+        }
+        map.insert((*last).to_owned(), value.into());
+    }
+
+    /// Removes and returns the value at `path`.
+    pub fn remove(&mut self, path: &[&str]) -> Option<Value> {
+        let (last, parents) = path.split_last()?;
+        let mut map = &mut self.0;
+        for name in parents {
+            map = map.get_mut(*name)?.as_object_mut()?;
+        }
+        map.remove(*last)
+    }
+
+    /// `apiVersion`, such as `v1` or `apps/v1`.
+    pub fn api_version(&self) -> &str {
+        self.str_at(&["apiVersion"])
+    }
+
+    /// `kind`.
+    pub fn kind(&self) -> &str {
+        self.str_at(&["kind"])
+    }
+
+    /// `metadata.name`.
+    pub fn name(&self) -> &str {
+        self.str_at(&["metadata", "name"])
+    }
+
+    /// `metadata.namespace`; `""` for a cluster-scoped object.
+    pub fn namespace(&self) -> &str {
+        self.str_at(&["metadata", "namespace"])
+    }
+
+    /// `metadata.uid`.
+    pub fn uid(&self) -> &str {
+        self.str_at(&["metadata", "uid"])
+    }
+
+    /// `metadata.resourceVersion`.
+    pub fn resource_version(&self) -> &str {
+        self.str_at(&["metadata", "resourceVersion"])
+    }
+
+    /// `metadata.deletionTimestamp`, when the object is being deleted.
+    pub fn deletion_timestamp(&self) -> Option<&str> {
+        self.at(&["metadata", "deletionTimestamp"])?.as_str()
+    }
+
+    /// The pairs of `metadata.labels`.
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.at(&["metadata", "labels"]).and_then(Value::as_object).into_iter().flatten().filter_map(pair)
+    }
+
+    /// The pairs of `metadata.annotations`.
+    pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.at(&["metadata", "annotations"]).and_then(Value::as_object).into_iter().flatten().filter_map(pair)
+    }
+
+    /// The typed metadata.
+    ///
+    /// # Errors
+    /// If a field of it is of the wrong type.
+    pub fn metadata(&self) -> Result<ObjectMeta, serde_json::Error> {
+        self.0.get("metadata").map_or_else(|| Ok(ObjectMeta::default()), ObjectMeta::deserialize)
+    }
+}
+
+fn pair<'a>((key, value): (&'a String, &'a Value)) -> Option<(&'a str, &'a str)> {
+    Some((key, value.as_str()?))
+}
+
+/// The name of an object of a known kind: what a reconcile request carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectRef {
+    /// `""` for a cluster-scoped object.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl ObjectRef {
+    /// The object `name` in `namespace` (`""` for a cluster-scoped one).
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// What `object` is called.
+    pub fn of(object: &impl Metadata<Ty = ObjectMeta>) -> Self {
+        let metadata = object.metadata();
+        Self::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+    }
+}

@@ -1,0 +1,118 @@
+//! Structural schemas: the shape of an object, for built-in and custom kinds alike.
+//!
+//! From it come strict field validation, pruning, defaulting, strategic merge, server-side apply
+//! and OpenAPI. The extensions are those of a CustomResourceDefinition
+//! (<https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/>).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+
+type Str = Cow<'static, str>;
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Type {
+    /// Anything goes.
+    #[default]
+    Any,
+    /// A map: of `properties`, or of any names to `additional`.
+    Object,
+    /// A list of `items`.
+    Array,
+    /// A string.
+    String,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// A boolean.
+    Boolean,
+    /// A whole number or a string (`x-kubernetes-int-or-string`).
+    IntOrString,
+}
+
+/// How the items of a list are told apart (`x-kubernetes-list-type`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ListType {
+    /// The list is one value.
+    #[default]
+    Atomic,
+    /// Each item is its own identity.
+    Set,
+    /// These fields of an item are its identity (`x-kubernetes-list-map-keys`).
+    Map(Vec<Str>),
+}
+
+/// How strategic merge treats a list or map (`x-kubernetes-patch-strategy`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PatchStrategy {
+    /// Lists merge rather than replace.
+    pub merge: bool,
+    /// The field that tells items of a merged list apart; `None` for a list of scalars.
+    pub merge_key: Option<Str>,
+    /// Only the keys that the patch lists are kept (`retainKeys`).
+    pub retain_keys: bool,
+}
+
+/// The shape of one value.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Schema {
+    /// The type.
+    pub type_: Type,
+    /// An OpenAPI format, such as `int32` or `date-time`.
+    pub format: Option<Str>,
+    /// What the value means.
+    pub description: Option<Str>,
+    /// The name of the definition this came from, such as `io.k8s.api.core.v1.PodSpec`.
+    pub definition: Option<Str>,
+    /// The fields of an object.
+    pub properties: BTreeMap<Str, Arc<Schema>>,
+    /// What each value of a map is.
+    pub additional: Option<Arc<Schema>>,
+    /// What each item of a list is.
+    pub items: Option<Arc<Schema>>,
+    /// The fields that must be there.
+    pub required: Vec<Str>,
+    /// Whether `null` is kept.
+    pub nullable: bool,
+    /// Whether fields that are not listed are kept.
+    pub preserve_unknown: bool,
+    /// What an absent field becomes.
+    pub default: Option<Value>,
+    /// The values allowed; empty for any.
+    pub allowed: Vec<Value>,
+    /// How a list's items are told apart.
+    pub list_type: ListType,
+    /// Whether a map is one value (`x-kubernetes-map-type: atomic`).
+    pub atomic_map: bool,
+    /// How strategic merge treats the value.
+    pub patch: PatchStrategy,
+    /// Further keywords of JSON Schema, checked by the `jsonschema` crate: `pattern`, `minimum`, …
+    pub keywords: BTreeMap<Str, Value>,
+}
+
+/// A schema that is made when first asked for.
+pub struct Lazy {
+    made: OnceLock<Arc<Schema>>,
+    make: fn() -> Schema,
+}
+
+impl Lazy {
+    /// The schema that `make` gives.
+    pub const fn new(make: fn() -> Schema) -> Self {
+        Self { made: OnceLock::new(), make }
+    }
+
+    /// A schema that is there already.
+    pub fn ready(schema: Schema) -> Self {
+        Self { made: OnceLock::from(Arc::new(schema)), make: Schema::default }
+    }
+
+    /// The schema.
+    pub fn get(&self) -> &Arc<Schema> {
+        self.made.get_or_init(|| Arc::new((self.make)()))
+    }
+}

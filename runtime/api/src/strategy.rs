@@ -1,0 +1,65 @@
+//! What a kind does of its own accord: defaults, validation, what an update may touch.
+
+use serde_json::Value;
+
+use crate::field;
+use crate::object::Object;
+
+/// The write that is being admitted. `old` is what is stored.
+#[derive(Clone, Copy, Debug)]
+pub enum Operation<'a> {
+    /// A new object.
+    Create,
+    /// A write of everything but `status`.
+    Update {
+        /// What is stored.
+        old: &'a Object,
+    },
+    /// A write of `status` alone.
+    UpdateStatus {
+        /// What is stored.
+        old: &'a Object,
+    },
+}
+
+/// What a strategy found.
+#[derive(Clone, Debug, Default)]
+pub struct Admission {
+    /// Fields that do not fit; the write is refused when there are any.
+    pub errors: Vec<field::Error>,
+    /// Texts for `Warning:` headers.
+    pub warnings: Vec<String>,
+}
+
+/// The behaviour of one kind, beside its YAML file. All of it is optional: a custom kind has none.
+pub trait Strategy: Send + Sync + 'static {
+    /// Fills defaults, resets what this operation may not set, and validates, in this order.
+    ///
+    /// The machinery has already checked `object` against the kind's schema, its `metadata`, and
+    /// that an `Update` keeps the stored `status` (and an `UpdateStatus` the stored rest).
+    fn admit(&self, _operation: Operation<'_>, _object: &mut Object) -> Admission {
+        Admission::default()
+    }
+
+    /// The value of the printer column `name` that the YAML file declares as computed. `now` is in
+    /// seconds since the Unix epoch.
+    fn cell(&self, _name: &str, _object: &Object, _now: i64) -> Value {
+        Value::Null
+    }
+
+    /// Whether a change from `old` to `new` raises `metadata.generation`. By default anything
+    /// outside `metadata` and `status` does.
+    fn generation_changes(&self, old: &Object, new: &Object) -> bool {
+        let spec = |object: &'_ Object| -> Vec<(String, Value)> {
+            let rest = object.0.iter().filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status"));
+            rest.map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
+        spec(old) != spec(new)
+    }
+}
+
+/// The strategy of a kind without behaviour of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain;
+
+impl Strategy for Plain {}
