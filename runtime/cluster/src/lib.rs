@@ -1,1 +1,4 @@
-//! (to be written)
+//! Wiring: any set of components in one process.
+
+mod files;
+pub mod pki;

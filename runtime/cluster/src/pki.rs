@@ -1,0 +1,246 @@
+//! The cluster's certificate authority, and the certificates it signs.
+//!
+//! The authority and the administrator's certificate are files under `DATA_DIR/pki` and outlive
+//! restarts. Every other certificate is made anew when the process that needs it starts. Names
+//! follow <https://kubernetes.io/docs/setup/best-practices/certificates/>.
+
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
+};
+
+use crate::files::write_private;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const CA_VALID: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+const LEAF_VALID: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// A kept certificate is made anew when it has less than this left.
+const RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Why a certificate could not be made or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PkiError {
+    /// A file could not be read or written.
+    #[error("could not access {path}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A key or certificate is malformed.
+    #[error("could not make or read the {what}")]
+    Certificate {
+        /// Which one.
+        what: String,
+        /// Why.
+        #[source]
+        source: rcgen::Error,
+    },
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Clone)]
+pub struct Identity {
+    /// The certificate.
+    pub cert_pem: String,
+    /// Its private key (PKCS #8).
+    pub key_pem: String,
+}
+
+/// A certificate authority.
+pub struct Pki {
+    dir: PathBuf,
+    ca_pem: String,
+    issuer: Issuer<'static, KeyPair>,
+    now: Timestamp,
+}
+
+impl Pki {
+    /// The authority kept in `dir`, made there if there is none.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written, or holds no key or certificate.
+    pub fn open(dir: &Path, now: Timestamp) -> Result<Self, PkiError> {
+        fs::create_dir_all(dir).map_err(|source| PkiError::File { path: dir.to_owned(), source })?;
+        let (cert, key) = (dir.join("ca.crt"), dir.join("ca.key"));
+        if !cert.exists() || !key.exists() {
+            let made = make_ca(now).map_err(about("certificate authority"))?;
+            write_identity(&cert, &key, &made)?;
+        }
+        let Identity { cert_pem, key_pem } = read_identity(&cert, &key)?;
+        let key = KeyPair::from_pem(&key_pem).map_err(about("certificate authority's key"))?;
+        let issuer = Issuer::from_ca_cert_pem(&cert_pem, key).map_err(about("certificate authority"))?;
+        Ok(Self { dir: dir.to_owned(), ca_pem: cert_pem, issuer, now })
+    }
+
+    /// The authority's certificate, which clients trust.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// A certificate for a server reached under `names` (DNS names or IP addresses).
+    ///
+    /// # Errors
+    /// If a name is not an ASCII DNS name.
+    pub fn server(&self, common_name: &str, names: &[String]) -> Result<Identity, PkiError> {
+        let mut params = self.leaf(common_name, ExtendedKeyUsagePurpose::ServerAuth);
+        params.subject_alt_names = names.iter().map(|name| alt_name(name)).collect::<Result<_, _>>()?;
+        self.sign(common_name, &params)
+    }
+
+    /// A certificate for the client `user` of `groups`.
+    ///
+    /// # Errors
+    /// If the key cannot be made.
+    pub fn client(&self, user: &str, groups: &[&str]) -> Result<Identity, PkiError> {
+        let mut params = self.leaf(user, ExtendedKeyUsagePurpose::ClientAuth);
+        for group in groups {
+            params.distinguished_name.push(DnType::OrganizationName, *group);
+        }
+        self.sign(user, &params)
+    }
+
+    /// As [`Pki::client`], but kept in the files `name.crt` and `name.key`, and made anew only when
+    /// it is about to expire: what a kubeconfig holds must outlive a restart.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written.
+    pub fn kept_client(&self, name: &str, user: &str, groups: &[&str]) -> Result<Identity, PkiError> {
+        let (cert, key) = (self.dir.join(format!("{name}.crt")), self.dir.join(format!("{name}.key")));
+        if cert.exists() && key.exists() && self.is_fresh(&cert) {
+            return read_identity(&cert, &key);
+        }
+        let made = self.client(user, groups)?;
+        write_identity(&cert, &key, &made)?;
+        Ok(made)
+    }
+
+    // The file's age stands for the certificate's: both are made in the same step. A certificate
+    // of a former authority is older than the authority's file.
+    fn is_fresh(&self, cert: &Path) -> bool {
+        let written = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
+        let (Some(made), Some(ca_made)) = (written(cert), written(&self.dir.join("ca.crt"))) else { return false };
+        let expires = Timestamp::try_from(made + LEAF_VALID - RENEW_BEFORE);
+        made >= ca_made && expires.is_ok_and(|expires| self.now < expires)
+    }
+
+    fn leaf(&self, common_name: &str, usage: ExtendedKeyUsagePurpose) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![usage];
+        params.use_authority_key_identifier_extension = true;
+        set_validity(&mut params, self.now, LEAF_VALID);
+        params
+    }
+
+    fn sign(&self, what: &str, params: &CertificateParams) -> Result<Identity, PkiError> {
+        let what = format!("certificate of {what}");
+        let key = KeyPair::generate().map_err(about(&what))?;
+        let cert = params.signed_by(&key, &self.issuer).map_err(about(&what))?;
+        Ok(Identity { cert_pem: cert.pem(), key_pem: key.serialize_pem() })
+    }
+}
+
+fn make_ca(now: Timestamp) -> Result<Identity, rcgen::Error> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "trimtab-ca");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    set_validity(&mut params, now, CA_VALID);
+    let key = KeyPair::generate()?;
+    let cert = params.self_signed(&key)?;
+    Ok(Identity { cert_pem: cert.pem(), key_pem: key.serialize_pem() })
+}
+
+// A day's grace before, for clients whose clock is behind.
+fn set_validity(params: &mut CertificateParams, now: Timestamp, valid: Duration) {
+    let now = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(now.as_second().unsigned_abs());
+    params.not_before = now - DAY;
+    params.not_after = now + valid;
+}
+
+fn alt_name(name: &str) -> Result<SanType, PkiError> {
+    match name.parse::<IpAddr>() {
+        Ok(ip) => Ok(SanType::IpAddress(ip)),
+        Err(_) => name.try_into().map(SanType::DnsName).map_err(about(&format!("name {name:?}"))),
+    }
+}
+
+fn about(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError {
+    let what = what.to_owned();
+    |source| PkiError::Certificate { what, source }
+}
+
+fn read_identity(cert: &Path, key: &Path) -> Result<Identity, PkiError> {
+    let read =
+        |path: &Path| fs::read_to_string(path).map_err(|source| PkiError::File { path: path.to_owned(), source });
+    Ok(Identity { cert_pem: read(cert)?, key_pem: read(key)? })
+}
+
+fn write_identity(cert: &Path, key: &Path, identity: &Identity) -> Result<(), PkiError> {
+    for (path, text) in [(key, &identity.key_pem), (cert, &identity.cert_pem)] {
+        write_private(path, text.as_bytes()).map_err(|source| PkiError::File { path: path.to_owned(), source })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn now() -> Timestamp {
+        trimtab_env::Env::system().now()
+    }
+
+    #[test]
+    fn the_authority_and_a_kept_certificate_outlive_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Pki::open(dir.path(), now()).unwrap();
+        let admin = first.kept_client("admin", "admin", &["system:masters"]).unwrap();
+        let second = Pki::open(dir.path(), now()).unwrap();
+        assert_eq!(first.ca_pem(), second.ca_pem());
+        assert_eq!(admin.cert_pem, second.kept_client("admin", "admin", &["system:masters"]).unwrap().cert_pem);
+    }
+
+    #[test]
+    fn a_kept_certificate_is_renewed_before_it_expires() {
+        let dir = tempfile::tempdir().unwrap();
+        let admin = Pki::open(dir.path(), now()).unwrap().kept_client("admin", "admin", &[]).unwrap();
+        let later = Pki::open(dir.path(), now() + Duration::from_secs(340 * 24 * 3600)).unwrap();
+        assert_ne!(admin.cert_pem, later.kept_client("admin", "admin", &[]).unwrap().cert_pem);
+    }
+
+    #[test]
+    fn a_bad_server_name_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = Pki::open(dir.path(), at("2026-01-01T00:00:00Z")).unwrap();
+        let error = pki.server("apiserver", &["böse".to_owned()]).err().unwrap();
+        assert!(error.to_string().contains("böse"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn keys_are_readable_by_their_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        Pki::open(dir.path(), now()).unwrap();
+        assert_eq!(fs::metadata(dir.path().join("ca.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
