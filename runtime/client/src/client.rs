@@ -1,0 +1,131 @@
+//! Requests and answers, for no kind in particular.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{Method, Request, Response};
+use http_body_util::BodyExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
+use serde::de::DeserializeOwned;
+use trimtab_api::ApiError;
+
+use crate::error::Error;
+use crate::transport::{Body, Transport, TransportError, Upgraded};
+
+/// A connection to one API server as one user. Cloning is cheap.
+#[derive(Clone)]
+pub struct Client {
+    transport: Arc<dyn Transport>,
+    namespace: Arc<str>,
+}
+
+impl Client {
+    /// A client over `transport`.
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        Self { transport, namespace: "default".into() }
+    }
+
+    /// The same client with another default namespace.
+    #[must_use]
+    pub fn with_namespace(mut self, namespace: &str) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// The namespace that is meant when none is named.
+    pub fn default_namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Where the server is.
+    pub fn server(&self) -> &str {
+        self.transport.server()
+    }
+
+    /// Sends a request whose success is any 2xx; the body is streamed.
+    ///
+    /// # Errors
+    /// [`Error::Api`] for any other answer.
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, Error> {
+        let response = self.transport.send(request).await?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+    }
+
+    /// Sends a request and reads its whole answer.
+    ///
+    /// # Errors
+    /// As [`Client::send`], and when the connection breaks.
+    pub async fn bytes(&self, request: Request<Bytes>) -> Result<Bytes, Error> {
+        let response = self.send(request).await?;
+        self.collect(response.into_body()).await
+    }
+
+    /// Sends a request and reads its answer as JSON.
+    ///
+    /// # Errors
+    /// As [`Client::bytes`], and when the answer is not a `T`.
+    pub async fn json<T: DeserializeOwned>(&self, request: Request<Bytes>) -> Result<T, Error> {
+        let what = format!("{} {}", request.method(), request.uri());
+        let bytes = self.bytes(request).await?;
+        serde_json::from_slice(&bytes).map_err(|source| Error::Decode { what, source })
+    }
+
+    /// GETs `path` as JSON.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.json(request(Method::GET, path, None)?).await
+    }
+
+    /// GETs `path` as text.
+    ///
+    /// # Errors
+    /// As [`Client::bytes`].
+    pub async fn text(&self, path: &str) -> Result<String, Error> {
+        let bytes = self.bytes(request(Method::GET, path, None)?).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Sends a request that asks for an upgrade.
+    ///
+    /// # Errors
+    /// [`Error::Api`] when the server does not switch protocols.
+    pub async fn upgrade(&self, request: Request<Bytes>) -> Result<(Response<Body>, Upgraded), Error> {
+        match self.transport.upgrade(request).await? {
+            (response, Some(stream)) => Ok((response, stream)),
+            (response, None) => Err(self.refusal(response).await),
+        }
+    }
+
+    async fn collect(&self, body: Body) -> Result<Bytes, Error> {
+        let failed = |source| TransportError { server: self.server().to_owned(), source };
+        Ok(body.collect().await.map_err(failed)?.to_bytes())
+    }
+
+    async fn refusal(&self, response: Response<Body>) -> Error {
+        let code = response.status().as_u16();
+        let body = match self.collect(response.into_body()).await {
+            Ok(body) => body,
+            Err(error) => return error,
+        };
+        match serde_json::from_slice::<Status>(&body) {
+            Ok(status) if status.code.is_some() => ApiError::from_status(status).into(),
+            _ => ApiError::new(code, "", String::from_utf8_lossy(&body)).into(),
+        }
+    }
+}
+
+/// A request that accepts JSON; `body` with its content type.
+///
+/// # Errors
+/// When `path` is no URI.
+pub fn request(method: Method, path: &str, body: Option<(&str, Bytes)>) -> Result<Request<Bytes>, Error> {
+    let builder = Request::builder().method(method).uri(path).header(ACCEPT, "application/json");
+    let built = match body {
+        Some((content_type, bytes)) => builder.header(CONTENT_TYPE, content_type).body(bytes),
+        None => builder.body(Bytes::new()),
+    };
+    built.map_err(|error| Error::Request(format!("{path:?}: {error}")))
+}

@@ -1,0 +1,90 @@
+//! Requests over HTTPS, by reqwest.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use rustls::ClientConfig;
+
+use crate::transport::{Body, Transport, TransportError, Upgraded};
+
+/// A transport over HTTPS: HTTP/2 for requests, HTTP/1.1 for upgrades.
+pub struct HttpTransport {
+    server: String,
+    requests: reqwest::Client,
+    upgrades: reqwest::Client,
+    bearer: Option<String>,
+}
+
+impl HttpTransport {
+    /// A transport to `server` (`https://host:port`, with a path prefix if it has one).
+    ///
+    /// # Errors
+    /// When the TLS configuration cannot be used.
+    pub fn new(server: &str, tls: &ClientConfig, bearer: Option<String>) -> Result<Self, TransportError> {
+        let server = server.trim_end_matches('/').to_owned();
+        let failed = |source: reqwest::Error| TransportError { server: server.clone(), source: source.into() };
+        let build = |tls: ClientConfig| {
+            let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
+            builder.user_agent(concat!("trimtab/", env!("CARGO_PKG_VERSION")))
+        };
+        let requests = build(tls.clone()).build().map_err(failed)?;
+        let upgrades = build(tls.clone()).http1_only().build().map_err(failed)?;
+        Ok(Self { server, requests, upgrades, bearer })
+    }
+
+    async fn execute(
+        &self,
+        client: &reqwest::Client,
+        request: Request<Bytes>,
+    ) -> Result<reqwest::Response, TransportError> {
+        let (parts, body) = request.into_parts();
+        let mut builder = client.request(parts.method, format!("{}{}", self.server, parts.uri)).headers(parts.headers);
+        if let Some(token) = &self.bearer {
+            builder = builder.bearer_auth(token);
+        }
+        builder.body(body).send().await.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, source: reqwest::Error) -> TransportError {
+        TransportError { server: self.server.clone(), source: source.without_url().into() }
+    }
+}
+
+impl Transport for HttpTransport {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
+        Box::pin(async move { Ok(streamed(self.execute(&self.requests, request).await?)) })
+    }
+
+    fn upgrade(
+        &self,
+        request: Request<Bytes>,
+    ) -> BoxFuture<'_, Result<(Response<Body>, Option<Upgraded>), TransportError>> {
+        Box::pin(async move {
+            let response = self.execute(&self.upgrades, request).await?;
+            if response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
+                return Ok((streamed(response), None));
+            }
+            let mut head = Response::new(crate::transport::empty_body());
+            *head.status_mut() = response.status();
+            *head.headers_mut() = response.headers().clone();
+            let stream = response.upgrade().await.map_err(|error| self.failed(error))?;
+            Ok((head, Some(Box::new(stream) as Upgraded)))
+        })
+    }
+
+    fn server(&self) -> &str {
+        &self.server
+    }
+}
+
+fn streamed(response: reqwest::Response) -> Response<Body> {
+    Response::<reqwest::Body>::from(response).map(|body| body.map_err(Into::into).boxed_unsync())
+}
+
+/// The one TLS provider that this project uses.
+pub fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}

@@ -1,0 +1,444 @@
+//! kubeconfig files: who to ask, as whom
+//! (<https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/>).
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::http::{HttpTransport, provider};
+
+/// Why a kubeconfig cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("could not read {path}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is no kubeconfig.
+    #[error("{path} is no kubeconfig")]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_yaml::Error,
+    },
+    /// A context, cluster or user is named that is not there.
+    #[error("the kubeconfig has no {what} named {name:?}")]
+    Missing {
+        /// `context`, `cluster` or `user`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// There is no kubeconfig, or no current context in it.
+    #[error(
+        "no kubeconfig with a current context was found; start a cluster with `trimtab up`, or name a file with --kubeconfig"
+    )]
+    NoContext,
+    /// A certificate, key or token cannot be used.
+    #[error("the {what} cannot be used: {detail}")]
+    Credentials {
+        /// What it is.
+        what: &'static str,
+        /// Why.
+        detail: String,
+    },
+}
+
+/// A kubeconfig. What this crate does not know of is kept when it is written again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Kubeconfig {
+    #[serde(rename = "apiVersion")]
+    api_version: String,
+    kind: String,
+    /// Servers.
+    pub clusters: Vec<Named<ClusterEntry>>,
+    /// Who asks, and where.
+    pub contexts: Vec<Named<ContextEntry>>,
+    /// The context that is meant when none is named.
+    pub current_context: Option<String>,
+    /// Credentials.
+    pub users: Vec<Named<UserEntry>>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Default for Kubeconfig {
+    fn default() -> Self {
+        Self {
+            api_version: "v1".to_owned(),
+            kind: "Config".to_owned(),
+            clusters: Vec::new(),
+            contexts: Vec::new(),
+            current_context: None,
+            users: Vec::new(),
+            rest: Map::new(),
+        }
+    }
+}
+
+/// An entry of one of the lists.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Named<T> {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub entry: T,
+}
+
+/// `cluster:` of a cluster.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClusterEntry {
+    /// The server.
+    pub cluster: ClusterInfo,
+}
+
+/// Where a server is and whom it trusts.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ClusterInfo {
+    /// `https://host:port`.
+    pub server: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The authority's certificate: PEM in base64.
+    pub certificate_authority_data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The authority's certificate: a file.
+    pub certificate_authority: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Trust any certificate.
+    pub insecure_skip_tls_verify: Option<bool>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// `context:` of a context.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ContextEntry {
+    /// The context.
+    pub context: ContextInfo,
+}
+
+/// Which cluster, as whom, in which namespace.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContextInfo {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The user's name.
+    pub user: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The namespace that is meant when none is named.
+    pub namespace: Option<String>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// `user:` of a user.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserEntry {
+    /// The user.
+    pub user: UserInfo,
+}
+
+/// Credentials.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct UserInfo {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The certificate: PEM in base64.
+    pub client_certificate_data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The certificate: a file.
+    pub client_certificate: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The key: PEM in base64.
+    pub client_key_data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The key: a file.
+    pub client_key: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// A bearer token.
+    pub token: Option<String>,
+    #[serde(rename = "tokenFile", skip_serializing_if = "Option::is_none")]
+    /// A bearer token in a file.
+    pub token_file: Option<PathBuf>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Kubeconfig {
+    /// A kubeconfig with one context.
+    pub fn single(name: &str, server: &str, ca_pem: &str, cert_pem: &str, key_pem: &str) -> Self {
+        let encode = |pem: &str| Some(STANDARD.encode(pem));
+        let cluster = ClusterInfo {
+            server: server.to_owned(),
+            certificate_authority_data: encode(ca_pem),
+            ..ClusterInfo::default()
+        };
+        let user = UserInfo {
+            client_certificate_data: encode(cert_pem),
+            client_key_data: encode(key_pem),
+            ..UserInfo::default()
+        };
+        let context = ContextInfo { cluster: name.to_owned(), user: name.to_owned(), ..ContextInfo::default() };
+        let name = name.to_owned();
+        Self {
+            clusters: vec![Named { name: name.clone(), entry: ClusterEntry { cluster } }],
+            contexts: vec![Named { name: name.clone(), entry: ContextEntry { context } }],
+            users: vec![Named { name: name.clone(), entry: UserEntry { user } }],
+            current_context: Some(name),
+            ..Self::default()
+        }
+    }
+
+    /// Reads one file.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no kubeconfig.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let read = |source| ConfigError::Read { path: path.to_owned(), source };
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let mut config: Self =
+            serde_yaml::from_str(&text).map_err(|source| ConfigError::Parse { path: path.to_owned(), source })?;
+        config.resolve_paths(path.parent().unwrap_or(Path::new(".")));
+        Ok(config)
+    }
+
+    /// Reads what kubectl would: the files of `KUBECONFIG`, or `~/.kube/config`. The first to name
+    /// something wins; files that are not there are passed over.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be used.
+    pub fn load() -> Result<Self, ConfigError> {
+        let mut merged = Self::default();
+        for path in default_paths().iter().filter(|path| path.exists()) {
+            merged.merge(Self::read(path)?);
+        }
+        Ok(merged)
+    }
+
+    /// Adds what `other` has and this one has not.
+    pub fn merge(&mut self, other: Self) {
+        fn add<T>(into: &mut Vec<Named<T>>, from: Vec<Named<T>>) {
+            for named in from {
+                if into.iter().all(|have| have.name != named.name) {
+                    into.push(named);
+                }
+            }
+        }
+        add(&mut self.clusters, other.clusters);
+        add(&mut self.contexts, other.contexts);
+        add(&mut self.users, other.users);
+        self.current_context = self.current_context.take().filter(|c| !c.is_empty()).or(other.current_context);
+        for (key, value) in other.rest {
+            self.rest.entry(key).or_insert(value);
+        }
+    }
+
+    /// Removes the cluster, context and user called `name`.
+    pub fn remove(&mut self, name: &str) {
+        self.clusters.retain(|named| named.name != name);
+        self.contexts.retain(|named| named.name != name);
+        self.users.retain(|named| named.name != name);
+        if self.current_context.as_deref() == Some(name) {
+            self.current_context = None;
+        }
+    }
+
+    /// The file's text.
+    ///
+    /// # Panics
+    /// Never: every field has a YAML form.
+    pub fn to_yaml(&self) -> String {
+        serde_yaml::to_string(self).expect("a kubeconfig has a YAML form")
+    }
+
+    // A relative path is relative to the file that names it.
+    fn resolve_paths(&mut self, dir: &Path) {
+        let resolve = |path: &mut Option<PathBuf>| {
+            if let Some(path) = path {
+                *path = dir.join(&path);
+            }
+        };
+        for named in &mut self.clusters {
+            resolve(&mut named.entry.cluster.certificate_authority);
+        }
+        for named in &mut self.users {
+            let user = &mut named.entry.user;
+            resolve(&mut user.client_certificate);
+            resolve(&mut user.client_key);
+            resolve(&mut user.token_file);
+        }
+    }
+
+    /// A client for `context`, or for the current one.
+    ///
+    /// # Errors
+    /// When the context or its credentials cannot be used.
+    pub fn client(&self, context: Option<&str>) -> Result<Client, Error> {
+        let name =
+            context.or(self.current_context.as_deref()).filter(|n| !n.is_empty()).ok_or(ConfigError::NoContext)?;
+        let context = &find(&self.contexts, "context", name)?.context;
+        let cluster = &find(&self.clusters, "cluster", &context.cluster)?.cluster;
+        let user = &find(&self.users, "user", &context.user)?.user;
+        let token = user.token.clone().map_or_else(
+            || user.token_file.as_deref().map(read_file).transpose().map(|t| t.map(|t| t.trim().to_owned())),
+            |token| Ok(Some(token)),
+        )?;
+        let transport = HttpTransport::new(&cluster.server, &tls(cluster, user)?, token)?;
+        let client = Client::new(Arc::new(transport));
+        Ok(match &context.namespace {
+            Some(namespace) => client.with_namespace(namespace),
+            None => client,
+        })
+    }
+}
+
+/// The files that kubectl reads, in its order.
+pub fn default_paths() -> Vec<PathBuf> {
+    match std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()) {
+        Some(list) => std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect(),
+        None => std::env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect(),
+    }
+}
+
+fn find<'a, T>(list: &'a [Named<T>], what: &'static str, name: &str) -> Result<&'a T, ConfigError> {
+    let found = list.iter().find(|named| named.name == name);
+    found.map(|named| &named.entry).ok_or_else(|| ConfigError::Missing { what, name: name.to_owned() })
+}
+
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+}
+
+fn pem(what: &'static str, data: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<u8>>, ConfigError> {
+    let bad = |detail: String| ConfigError::Credentials { what, detail };
+    match (data, file) {
+        (Some(data), _) => STANDARD.decode(data).map(Some).map_err(|error| bad(error.to_string())),
+        (None, Some(path)) => read_file(path).map(|text| Some(text.into_bytes())),
+        (None, None) => Ok(None),
+    }
+}
+
+fn tls(cluster: &ClusterInfo, user: &UserInfo) -> Result<ClientConfig, ConfigError> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder =
+        builder.map_err(|error| ConfigError::Credentials { what: "TLS provider", detail: error.to_string() })?;
+    let builder = if cluster.insecure_skip_tls_verify == Some(true) {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAny))
+    } else {
+        builder.with_root_certificates(roots(cluster)?)
+    };
+    const CERT: &str = "client certificate";
+    let cert = pem(CERT, user.client_certificate_data.as_deref(), user.client_certificate.as_deref())?;
+    let key = pem("client key", user.client_key_data.as_deref(), user.client_key.as_deref())?;
+    let (Some(cert), Some(key)) = (cert, key) else { return Ok(builder.with_no_client_auth()) };
+    let bad = |detail: String| ConfigError::Credentials { what: CERT, detail };
+    let certs = CertificateDer::pem_slice_iter(&cert).collect::<Result<_, _>>().map_err(|e| bad(e.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|e| bad(e.to_string()))?;
+    builder.with_client_auth_cert(certs, key).map_err(|e| bad(e.to_string()))
+}
+
+fn roots(cluster: &ClusterInfo) -> Result<RootCertStore, ConfigError> {
+    const CA: &str = "certificate authority";
+    let data = cluster.certificate_authority_data.as_deref();
+    let bad = |detail: String| ConfigError::Credentials { what: CA, detail };
+    let mut roots = RootCertStore::empty();
+    let pem = pem(CA, data, cluster.certificate_authority.as_deref())?.unwrap_or_default();
+    for cert in CertificateDer::pem_slice_iter(&pem) {
+        roots.add(cert.map_err(|e| bad(e.to_string()))?).map_err(|e| bad(e.to_string()))?;
+    }
+    Ok(roots)
+}
+
+/// `insecure-skip-tls-verify`.
+#[derive(Debug)]
+struct TrustAny;
+
+impl ServerCertVerifier for TrustAny {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, signature, &algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, signature, &algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merging_never_overwrites_and_keeps_what_it_does_not_know() {
+        let theirs = "apiVersion: v1\nkind: Config\ncurrent-context: theirs\npreferences: {colors: true}\nclusters:\n- name: \
+                      theirs\n  cluster: {server: https://a, tls-server-name: b}\nusers:\n- name: theirs\n  user: {exec: \
+                      {command: c}}\ncontexts:\n- name: theirs\n  context: {cluster: theirs, user: theirs}\n";
+        let mut config: Kubeconfig = serde_yaml::from_str(theirs).unwrap();
+        config.merge(Kubeconfig::single("trimtab", "https://127.0.0.1:6443", "ca", "cert", "key"));
+        let back: Value = serde_yaml::from_str(&config.to_yaml()).unwrap();
+        assert_eq!(back["current-context"], "theirs");
+        assert_eq!(back["clusters"][0]["cluster"]["tls-server-name"], "b");
+        assert_eq!(back["users"][0]["user"]["exec"]["command"], "c");
+        assert_eq!(back["preferences"]["colors"], true);
+        assert_eq!(back["contexts"][1]["name"], "trimtab");
+        assert_eq!(back["users"][1]["user"]["client-key-data"], STANDARD.encode("key"));
+    }
+
+    #[test]
+    fn a_missing_context_is_named() {
+        let error = Kubeconfig::default().client(Some("nope")).err().unwrap();
+        assert_eq!(error.to_string(), "the kubeconfig has no context named \"nope\"");
+    }
+}

@@ -1,0 +1,160 @@
+//! Starts `trimtab up` in a folder of its own, talks to it, and removes what it made.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up. Far more than it needs: a busy machine must
+/// not fail a test.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Tests with real containers go one after another: they share the machine's Docker Engine, its
+/// node ports and its two cores.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A running cluster. Dropping it removes its containers, its network and its files.
+pub struct Cluster {
+    child: Option<Child>,
+    pub dir: tempfile::TempDir,
+    args: Vec<String>,
+}
+
+impl Cluster {
+    /// Starts `trimtab up ARGS` on a free port, and waits until its API answers.
+    pub fn up(args: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let args = args.iter().map(ToString::to_string).collect();
+        let mut cluster = Self { child: None, dir, args };
+        cluster.start();
+        cluster
+    }
+
+    pub fn start(&mut self) {
+        let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_trimtab"))
+            .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(self.dir.path().join("data"))
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig())
+            .args(&self.args)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        self.eventually("the API answers", |cluster| cluster.try_cli(&["get", "namespace", "default"]).is_ok());
+    }
+
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.path().join("kubeconfig")
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    /// What `up` has printed.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the cluster runs").id()
+    }
+
+    /// Ends the process as `kill -9` does.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("the cluster runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Runs `trimtab ARGS` against this cluster: its output, or its error text.
+    pub fn try_cli(&self, args: &[&str]) -> Result<String, String> {
+        self.program(env!("CARGO_BIN_EXE_trimtab"), args)
+    }
+
+    /// As [`Cluster::try_cli`], for what must succeed.
+    #[track_caller]
+    pub fn cli(&self, args: &[&str]) -> String {
+        self.try_cli(args).unwrap_or_else(|error| panic!("trimtab {args:?}: {error}\n--- log\n{}", self.log()))
+    }
+
+    /// Runs another client's program with this cluster's kubeconfig.
+    pub fn program(&self, program: &str, args: &[&str]) -> Result<String, String> {
+        let output = Command::new(program)
+            .args(args)
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("HOME", self.dir.path())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    /// Writes a file into the cluster's folder and gives its path.
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Waits until `holds`, and panics with the log when it does not in time.
+    #[track_caller]
+    pub fn eventually(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let start = Instant::now();
+        while !holds(self) {
+            assert!(start.elapsed() < PATIENCE, "in vain: {what}\n--- log\n{}", self.log());
+            sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = self.try_cli(&["down", "--data-dir", self.dir.path().join("data").to_str().unwrap()]);
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// One HTTP request on a new connection to a port of this machine: the body of a 200.
+pub fn http_get(port: u16) -> Result<String, String> {
+    let attempt = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = attempt().map_err(|e| e.to_string())?;
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.to_owned()),
+        _ => Err(format!("not an answer: {answer:?}")),
+    }
+}
+
+/// The manifests that the README's first command runs, with a node port of the test's own.
+pub fn quickstart(dir: &Path, node_port: u16) -> PathBuf {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../manifests/quickstart/hello.yaml");
+    let text = std::fs::read_to_string(source).unwrap().replace("30080", &node_port.to_string());
+    std::fs::create_dir_all(dir).unwrap();
+    std::fs::write(dir.join("hello.yaml"), text).unwrap();
+    dir.to_owned()
+}

@@ -1,0 +1,13 @@
+//! The whole system, driven through its binary as a user drives it.
+//!
+//! Each file is one promise of the README. Tests that need Docker, `kubectl` or Python say so in
+//! one line and pass when it is not there.
+
+mod docker;
+mod harness;
+
+mod crash;
+mod directory;
+mod kubectl;
+mod quickstart;
+mod sim;
