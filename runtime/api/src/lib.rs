@@ -6,6 +6,7 @@
 
 pub mod field;
 mod kind;
+pub mod kinds;
 mod object;
 pub mod schema;
 pub mod status;

@@ -1,0 +1,9 @@
+//! Replication controllers.
+
+use crate::strategy::Strategy;
+
+/// Replication controllers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReplicationController;
+
+impl Strategy for ReplicationController {}
