@@ -103,10 +103,9 @@ impl Error {
         Self::new(ErrorType::Invalid, path, with_detail(&format!("Invalid value: {}", quoted(&value)), detail))
     }
 
-    /// `value` at `path` is none of `supported`.
+    /// `value` at `path` is none of `supported`, which are listed in the order given.
     pub fn not_supported(path: &Path, value: impl serde::Serialize, supported: &[&str]) -> Self {
-        let mut supported: Vec<_> = supported.iter().map(|s| format!("{s:?}")).collect();
-        supported.sort();
+        let supported: Vec<_> = supported.iter().map(|s| format!("{s:?}")).collect();
         let detail =
             if supported.is_empty() { String::new() } else { format!("supported values: {}", supported.join(", ")) };
         Self::new(ErrorType::NotSupported, path, with_detail(&format!("Unsupported value: {}", quoted(&value)), detail))
@@ -173,7 +172,7 @@ mod tests {
         check(Error::invalid(&path, -1, "too small"), "spec.containers[0].name: Invalid value: -1: too small");
         check(
             Error::not_supported(&Path::new("p"), "x", &["b", "a"]),
-            r#"p: Unsupported value: "x": supported values: "a", "b""#,
+            r#"p: Unsupported value: "x": supported values: "b", "a""#,
         );
         check(Error::duplicate(&Path::new("m").key("k"), "v"), r#"m[k]: Duplicate value: "v""#);
     }

@@ -7,12 +7,15 @@
 pub mod field;
 mod kind;
 pub mod kinds;
+pub mod names;
 mod object;
+pub mod quantity;
 pub mod schema;
 pub mod status;
 mod strategy;
 
 pub use kind::{Column, Kind, KindName, Kinds, ScalePaths, Scope, Subresource};
 pub use object::{Object, ObjectRef};
+pub use quantity::Quantity;
 pub use status::ApiError;
 pub use strategy::{Admission, Operation, Plain, Strategy};
