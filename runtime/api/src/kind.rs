@@ -73,7 +73,7 @@ pub struct Kind {
     pub status: bool,
     /// The `scale` subresource.
     pub scale: Option<ScalePaths>,
-    /// Further subresources, such as `log`, with the kind that each takes and its verbs.
+    /// Further subresources, such as `log`.
     pub subresources: Vec<Subresource>,
     /// Printer columns, `Name` first.
     pub columns: Vec<Column>,
@@ -84,6 +84,8 @@ pub struct Kind {
     pub schema: crate::schema::Lazy,
     /// The kind's own behaviour.
     pub strategy: &'static dyn Strategy,
+    /// Whether the kind is Kubernetes' own: only these take strategic merge patches.
+    pub built_in: bool,
 }
 
 /// A subresource that is neither `status` nor `scale`.
@@ -91,21 +93,10 @@ pub struct Kind {
 pub struct Subresource {
     /// The last part of the path, such as `binding`.
     pub name: Str,
-    /// Group, version and kind of what is sent to it.
-    pub takes: KindName,
+    /// The kind of what is sent to it.
+    pub kind: Str,
     /// The verbs served.
     pub verbs: Vec<Str>,
-}
-
-/// Group, version and kind.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KindName {
-    /// The API group; `""` for the core group.
-    pub group: Str,
-    /// The version.
-    pub version: Str,
-    /// The kind.
-    pub kind: Str,
 }
 
 impl Kind {
@@ -117,6 +108,16 @@ impl Kind {
     /// `v1`, or `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// Whether `verb` is served.
+    pub fn can(&self, verb: &str) -> bool {
+        self.verbs.iter().any(|v| v == verb)
+    }
+
+    /// The subresource called `name`, if it is neither `status` nor `scale`.
+    pub fn subresource(&self, name: &str) -> Option<&Subresource> {
+        self.subresources.iter().find(|subresource| subresource.name == name)
     }
 
     /// Whether objects live in a namespace.

@@ -4,18 +4,26 @@
 //! Start at [`Kinds`], the registry from which REST, watch, tables, discovery, patching and the
 //! command line are driven.
 
+pub mod apply;
 pub mod field;
 mod kind;
 pub mod kinds;
+pub mod manifest;
 pub mod names;
 mod object;
+pub mod patch;
 pub mod quantity;
 pub mod schema;
+pub mod selector;
 pub mod status;
 mod strategy;
+pub mod table;
 
-pub use kind::{Column, Kind, KindName, Kinds, ScalePaths, Scope, Subresource};
+pub use kind::{Column, Kind, Kinds, ScalePaths, Scope, Subresource};
 pub use object::{Object, ObjectRef};
 pub use quantity::Quantity;
+pub use selector::{FieldSelector, Selector};
 pub use status::ApiError;
 pub use strategy::{Admission, Operation, Plain, Strategy};
+
+trimtab_macros::kinds!("../../manifests/kinds");

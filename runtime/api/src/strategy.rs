@@ -41,6 +41,12 @@ pub trait Strategy: Send + Sync + 'static {
         Admission::default()
     }
 
+    /// How many seconds a delete gives the object to end when the request does not say; `None`
+    /// deletes at once whatever the request says.
+    fn grace_period(&self, _object: &Object) -> Option<i64> {
+        None
+    }
+
     /// The value of the printer column `name` that the YAML file declares as computed. `now` is in
     /// seconds since the Unix epoch.
     fn cell(&self, _name: &str, _object: &Object, _now: i64) -> Value {

@@ -1,30 +1,57 @@
-//! The built-in kinds' own behaviour, one file per kind: defaults, validation, what a write may
-//! touch. Everything else about a kind stands in its YAML file (`manifests/kinds/`).
+//! What the built-in kinds do of their own accord: one file a kind.
 
-mod binding;
-mod config_map;
-mod endpoint_slice;
+mod config;
 mod endpoints;
 mod event;
-mod lease;
 mod namespace;
 mod node;
-pub mod pod;
+mod pod;
 mod replication_controller;
-mod secret;
 mod service;
-mod service_account;
 
-pub use binding::Binding;
-pub use config_map::ConfigMap;
-pub use endpoint_slice::EndpointSlice;
-pub use endpoints::Endpoints;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use config::{ConfigMap, Secret};
+pub use endpoints::{EndpointSlice, Endpoints};
 pub use event::Event;
-pub use lease::Lease;
 pub use namespace::Namespace;
 pub use node::Node;
-pub use pod::Pod;
+pub use pod::{Pod, is_ready as pod_is_ready, ready_since as pod_ready_since};
 pub use replication_controller::ReplicationController;
-pub use secret::Secret;
 pub use service::Service;
-pub use service_account::ServiceAccount;
+
+use crate::field::{self, Path};
+use crate::object::Object;
+use crate::strategy::Admission;
+
+/// Runs `admit` on the typed form of `object`, and puts the result back.
+fn typed<K: DeserializeOwned + Serialize>(
+    object: &mut Object,
+    admit: impl FnOnce(&mut K, &mut Vec<field::Error>),
+) -> Admission {
+    let mut admission = Admission::default();
+    let mut decoded: K = match object.to_typed() {
+        Ok(decoded) => decoded,
+        Err(error) => {
+            admission.errors.push(field::Error::type_invalid(&Path::default(), Value::Null, error));
+            return admission;
+        }
+    };
+    admit(&mut decoded, &mut admission.errors);
+    match Object::from_typed(&decoded) {
+        Ok(encoded) => *object = encoded,
+        Err(error) => admission.errors.push(field::Error::type_invalid(&Path::default(), Value::Null, error)),
+    }
+    admission
+}
+
+fn invalid_all(errors: &mut Vec<field::Error>, path: &Path, value: impl Serialize + Copy, details: Vec<String>) {
+    errors.extend(details.into_iter().map(|detail| field::Error::invalid(path, value, detail)));
+}
+
+fn joined_or_none(items: impl IntoIterator<Item = String>) -> Value {
+    let items: Vec<_> = items.into_iter().collect();
+    if items.is_empty() { "<none>".into() } else { items.join(",").into() }
+}

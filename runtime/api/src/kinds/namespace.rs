@@ -1,9 +1,42 @@
 //! Namespaces.
 
-use crate::strategy::Strategy;
+use serde_json::{Value, json};
 
-/// Namespaces.
-#[derive(Clone, Copy, Debug, Default)]
+use crate::field::{self, Path};
+use crate::names;
+use crate::object::Object;
+use crate::strategy::{Admission, Operation, Strategy};
+
+/// Behaviour of Namespaces.
 pub struct Namespace;
 
-impl Strategy for Namespace {}
+impl Strategy for Namespace {
+    fn admit(&self, operation: Operation<'_>, object: &mut Object) -> Admission {
+        let mut admission = Admission::default();
+        let name = object.name().to_owned();
+        match operation {
+            Operation::Create => {
+                for detail in names::dns1123_label(&name) {
+                    admission.errors.push(field::Error::invalid(&Path::new("metadata").child("name"), &name, detail));
+                }
+                object.set(&["spec", "finalizers"], json!(["kubernetes"]));
+                object.set(&["status"], json!({"phase": "Active"}));
+            }
+            // The finalizers go through `finalize` alone.
+            Operation::Update { old } => match old.at(&["spec", "finalizers"]) {
+                Some(finalizers) => object.set(&["spec", "finalizers"], finalizers.clone()),
+                None => drop(object.remove(&["spec", "finalizers"])),
+            },
+            Operation::UpdateStatus { .. } => {}
+        }
+        object.set(&["metadata", "labels", "kubernetes.io/metadata.name"], name);
+        if object.deletion_timestamp().is_some() {
+            object.set(&["status", "phase"], "Terminating");
+        }
+        admission
+    }
+
+    fn cell(&self, _name: &str, _object: &Object, _now: i64) -> Value {
+        Value::Null
+    }
+}

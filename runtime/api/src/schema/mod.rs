@@ -116,3 +116,9 @@ impl Lazy {
         self.made.get_or_init(|| Arc::new((self.make)()))
     }
 }
+
+mod built_in;
+mod check;
+
+pub use built_in::{definitions, of};
+pub use check::{Checked, TypeError};

@@ -1,0 +1,106 @@
+//! The registry's code.
+
+use std::path::PathBuf;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Error, LitStr, Path, Result, parse_str};
+
+use super::model::{KindFile, Scope};
+
+pub(crate) fn registry(kinds: &[(PathBuf, KindFile)], folder: &LitStr) -> Result<TokenStream> {
+    let mut entries = Vec::new();
+    for (path, file) in kinds {
+        let entry = entry(file);
+        entries.push(entry.map_err(|e| Error::new(folder.span(), format!("{}: {e}", path.display())))?);
+    }
+    // Naming the files makes an edit of one of them rebuild the crate.
+    let tracked = kinds.iter().map(|(path, _)| path.to_str().unwrap_or_default());
+    Ok(quote! {
+        /// The registry of the built-in kinds.
+        pub fn builtin() -> crate::Kinds {
+            const _: &[&[u8]] = &[#(include_bytes!(#tracked)),*];
+            crate::Kinds::default().with([#(#entries),*])
+        }
+    })
+}
+
+fn entry(file: &KindFile) -> Result<TokenStream> {
+    let (names, version) = (&file.spec.names, file.spec.version());
+    let (group, version_name) = (&file.spec.group, &version.name);
+    let (kind, plural, singular) = (&names.kind, &names.plural, &names.singular);
+    let list_kind = names.list_kind.clone().unwrap_or_else(|| format!("{kind}List"));
+    let (short_names, categories) = (&names.short_names, &names.categories);
+    let scope = match file.spec.scope {
+        Scope::Namespaced => quote!(crate::Scope::Namespaced),
+        Scope::Cluster => quote!(crate::Scope::Cluster),
+    };
+    let verbs = &file.binding.verbs;
+    let status = version.subresources.status.is_some();
+    let scale = version.subresources.scale.as_ref().map_or_else(
+        || quote!(None),
+        |scale| {
+            let (spec, status, selector) =
+                (&scale.spec_replicas_path, &scale.status_replicas_path, &scale.label_selector_path);
+            quote!(Some(crate::ScalePaths {
+                spec_replicas: #spec.into(), status_replicas: #status.into(), label_selector: #selector.into(),
+            }))
+        },
+    );
+    let subresources = file.binding.subresources.iter().map(|sub| {
+        let (name, kind, verbs) = (&sub.name, &sub.kind, &sub.verbs);
+        quote!(crate::Subresource { name: #name.into(), kind: #kind.into(), verbs: vec![#(#verbs.into()),*] })
+    });
+    let columns = columns(file);
+    let selectable = version.selectable_fields.iter().map(|field| &field.json_path);
+    let type_: Path = parse_str(&format!("k8s_openapi::api::{}", file.binding.type_))?;
+    let strategy: Path = match &file.binding.strategy {
+        Some(strategy) => parse_str(&format!("crate::kinds::{strategy}"))?,
+        None => parse_str("crate::Plain")?,
+    };
+    Ok(quote! {
+        crate::Kind {
+            group: #group.into(),
+            version: #version_name.into(),
+            kind: #kind.into(),
+            list_kind: #list_kind.into(),
+            plural: #plural.into(),
+            singular: #singular.into(),
+            short_names: vec![#(#short_names.into()),*],
+            categories: vec![#(#categories.into()),*],
+            scope: #scope,
+            verbs: vec![#(#verbs.into()),*],
+            status: #status,
+            scale: #scale,
+            subresources: vec![#(#subresources),*],
+            columns: vec![#(#columns),*],
+            selectable_fields: vec![#(#selectable.into()),*],
+            schema: crate::schema::Lazy::new(crate::schema::of::<#type_>),
+            strategy: &#strategy,
+            built_in: true,
+        }
+    })
+}
+
+// `Name` stands first unless the file places it.
+fn columns(file: &KindFile) -> Vec<TokenStream> {
+    let declared = &file.spec.version().additional_printer_columns;
+    let name = quote!(crate::Column {
+        name: "Name".into(),
+        type_: "string".into(),
+        format: "name".into(),
+        priority: 0,
+        json_path: ".metadata.name".into(),
+        description: "Name must be unique within a namespace.".into(),
+    });
+    let lead = declared.iter().all(|column| column.name != "Name").then_some(name);
+    let rest = declared.iter().map(|column| {
+        let (name, type_, format, description) = (&column.name, &column.type_, &column.format, &column.description);
+        let (priority, json_path) = (column.priority, &column.json_path);
+        quote!(crate::Column {
+            name: #name.into(), type_: #type_.into(), format: #format.into(), description: #description.into(),
+            priority: #priority, json_path: #json_path.into(),
+        })
+    });
+    lead.into_iter().chain(rest).collect()
+}

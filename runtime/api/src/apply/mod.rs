@@ -1,0 +1,284 @@
+//! Server-side apply (KEP-555): who owns which field, and what an apply makes of it.
+//!
+//! [`apply`] is the verb; [`track`] keeps the owners true through every other write. Both are
+//! pure: the time of a write comes in as text.
+
+mod set;
+
+use serde_json::{Map, Value, json};
+
+use crate::object::Object;
+use crate::schema::Schema;
+use set::FieldSet;
+
+/// Who writes, and how `managedFields` shall say so.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a> {
+    /// The field manager's name.
+    pub manager: &'a str,
+    /// The version the object was written in, such as `v1`.
+    pub api_version: &'a str,
+    /// `""`, or the subresource that was written, such as `status`.
+    pub subresource: &'a str,
+    /// When, as RFC 3339 in UTC with seconds.
+    pub time: &'a str,
+}
+
+/// Fields that another manager owns with another value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflicts(
+    /// The other manager as upstream names it (`"kubectl" using v1`), and the field (`.spec.replicas`).
+    pub Vec<(String, String)>,
+);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    manager: String,
+    operation: &'static str,
+    api_version: String,
+    subresource: String,
+    time: String,
+    set: FieldSet,
+}
+
+impl Entry {
+    fn new(writer: Writer<'_>, operation: &'static str, set: FieldSet) -> Self {
+        Self {
+            manager: writer.manager.to_owned(),
+            operation,
+            api_version: writer.api_version.to_owned(),
+            subresource: writer.subresource.to_owned(),
+            time: writer.time.to_owned(),
+            set,
+        }
+    }
+
+    fn is(&self, writer: Writer<'_>, operation: &str) -> bool {
+        self.manager == writer.manager && self.operation == operation && self.subresource == writer.subresource
+    }
+
+    fn read(json: &Value) -> Self {
+        let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
+        Self {
+            manager: text("manager"),
+            operation: if json["operation"] == "Apply" { "Apply" } else { "Update" },
+            api_version: text("apiVersion"),
+            subresource: text("subresource"),
+            time: text("time"),
+            set: FieldSet::from_json(&json["fieldsV1"]),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut json = json!({
+            "apiVersion": self.api_version, "fieldsType": "FieldsV1", "fieldsV1": self.set.to_json(),
+            "manager": self.manager, "operation": self.operation, "time": self.time,
+        });
+        if !self.subresource.is_empty() {
+            json["subresource"] = self.subresource.as_str().into();
+        }
+        json
+    }
+}
+
+/// The object after `writer` applied `applied`: its fields set, the fields that it applied before
+/// and not now removed unless someone else owns them. The same object comes back, to the byte,
+/// when nothing changes.
+///
+/// # Errors
+/// Unless `force`, when a field that would change has another owner.
+pub fn apply(
+    live: Option<&Object>,
+    applied: &Object,
+    writer: Writer<'_>,
+    force: bool,
+    schema: &Schema,
+) -> Result<Object, Conflicts> {
+    let empty = Object::default();
+    let before = live.unwrap_or(&empty);
+    let mut entries = entries(before);
+    let live_value = Value::Object(before.0.clone());
+    let applied_value = Value::Object(applied.0.clone());
+    let set = FieldSet::of(&without_unowned(&applied_value), schema);
+
+    let mut result = set::merged(&live_value, &applied_value, schema);
+    let mut elsewhere = FieldSet::default();
+    for entry in entries.iter().filter(|entry| !entry.is(writer, "Apply")) {
+        elsewhere.or(&entry.set);
+    }
+    if let Some(own) = entries.iter().find(|entry| entry.is(writer, "Apply")) {
+        own.set.minus(&set).minus(&elsewhere).remove_from(&mut result, schema);
+    }
+    let changed = FieldSet::changed(Some(&without_unowned(&live_value)), &without_unowned(&result), schema).and(&set);
+    let mut conflicts = Vec::new();
+    for entry in entries.iter_mut().filter(|entry| !entry.is(writer, "Apply")) {
+        let contested = entry.set.and(&changed);
+        let named = format!("{:?} using {}", entry.manager, entry.api_version);
+        conflicts.extend(contested.paths().into_iter().map(|path| (named.clone(), path)));
+        entry.set = entry.set.minus(&contested);
+    }
+    if !conflicts.is_empty() && !force {
+        return Err(Conflicts(conflicts));
+    }
+    let same_object = result == live_value;
+    match entries.iter_mut().find(|entry| entry.is(writer, "Apply")) {
+        Some(own) if own.set == set && same_object && own.api_version == writer.api_version => {}
+        Some(own) => *own = Entry::new(writer, "Apply", set),
+        None => entries.push(Entry::new(writer, "Apply", set)),
+    }
+    Ok(with_entries(result, entries))
+}
+
+/// Keeps the owners true through a write that is no apply: what `writer` changed is now its own,
+/// and nobody else's. `new` comes back with its `managedFields` set.
+pub fn track(old: Option<&Object>, new: Object, writer: Writer<'_>, schema: &Schema) -> Object {
+    let empty = Object::default();
+    let mut entries = entries(old.unwrap_or(&empty));
+    // A client may hand back the managedFields it read; only an explicit empty list resets them.
+    if new.at(&["metadata", "managedFields"]).and_then(Value::as_array).is_some_and(|list| list.is_empty()) {
+        entries.clear();
+    }
+    let new_value = Value::Object(new.0);
+    let old_value = old.map(|old| without_unowned(&Value::Object(old.0.clone())));
+    let new_owned = without_unowned(&new_value);
+    let changed = FieldSet::changed(old_value.as_ref(), &new_owned, schema);
+    let changed = if old.is_none() { FieldSet::of(&new_owned, schema) } else { changed };
+    let removed = match &old_value {
+        Some(old) if !entries.is_empty() => FieldSet::of(old, schema).minus(&FieldSet::of(&new_owned, schema)),
+        _ => FieldSet::default(),
+    };
+    for entry in &mut entries {
+        let keeps = entry.is(writer, "Update");
+        entry.set = entry.set.minus(&removed);
+        if !keeps {
+            entry.set = entry.set.minus(&changed);
+        }
+    }
+    if !changed.is_empty() {
+        match entries.iter_mut().find(|entry| entry.is(writer, "Update")) {
+            Some(own) => {
+                own.set.or(&changed);
+                writer.time.clone_into(&mut own.time);
+            }
+            None => entries.push(Entry::new(writer, "Update", changed)),
+        }
+    }
+    with_entries(new_value, entries)
+}
+
+fn entries(object: &Object) -> Vec<Entry> {
+    let list = object.at(&["metadata", "managedFields"]).and_then(Value::as_array);
+    list.into_iter().flatten().map(Entry::read).collect()
+}
+
+fn with_entries(value: Value, entries: Vec<Entry>) -> Object {
+    let Value::Object(map) = value else { return Object::default() };
+    let mut object = Object(map);
+    let list: Vec<Value> = entries.iter().filter(|entry| !entry.set.is_empty()).map(Entry::to_json).collect();
+    object.set(&["metadata", "managedFields"], list);
+    object
+}
+
+/// What nobody owns: the identity, and what the system fills.
+fn without_unowned(value: &Value) -> Value {
+    let Value::Object(map) = value else { return value.clone() };
+    let mut map: Map<String, Value> = map
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "apiVersion" | "kind"))
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .collect();
+    let emptied = match map.get_mut("metadata").and_then(Value::as_object_mut) {
+        Some(metadata) => {
+            for name in [
+                "name",
+                "namespace",
+                "uid",
+                "resourceVersion",
+                "creationTimestamp",
+                "generation",
+                "selfLink",
+                "managedFields",
+                "generateName",
+                "deletionTimestamp",
+                "deletionGracePeriodSeconds",
+            ] {
+                metadata.remove(name);
+            }
+            metadata.is_empty()
+        }
+        None => false,
+    };
+    if emptied {
+        map.remove("metadata");
+    }
+    Value::Object(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+
+    use super::*;
+
+    fn writer(manager: &str) -> Writer<'_> {
+        Writer { manager, api_version: "v1", subresource: "", time: "2026-01-01T00:00:00Z" }
+    }
+
+    fn pod(containers: Value, labels: Value) -> Object {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": labels}, "spec": {"containers": containers}});
+        serde_json::from_value(pod).unwrap()
+    }
+
+    fn run(live: Option<&Object>, applied: &Object, manager: &str, force: bool) -> Result<Object, Conflicts> {
+        apply(live, applied, writer(manager), force, &crate::schema::of::<Pod>())
+    }
+
+    #[test]
+    fn applying_twice_is_applying_once() {
+        let applied = pod(json!([{"name": "c", "image": "i"}]), json!({"a": "1"}));
+        let once = run(None, &applied, "one", false).unwrap();
+        let later = Writer { time: "2027-01-01T00:00:00Z", ..writer("one") };
+        let twice = apply(Some(&once), &applied, later, false, &crate::schema::of::<Pod>()).unwrap();
+        assert_eq!(once, twice);
+        let fields = once.at(&["metadata", "managedFields"]).unwrap()[0]["fieldsV1"].clone();
+        let item = &fields["f:spec"]["f:containers"]["k:{\"name\":\"c\"}"];
+        assert_eq!(*item, json!({".": {}, "f:image": {}, "f:name": {}}));
+        assert_eq!(fields["f:metadata"]["f:labels"], json!({"f:a": {}}));
+    }
+
+    #[test]
+    fn what_is_no_longer_applied_goes_unless_someone_else_owns_it() {
+        let both = json!([{"name": "c", "image": "i"}, {"name": "d", "image": "j"}]);
+        let live = run(None, &pod(both, json!({"a": "1", "b": "2"})), "one", false).unwrap();
+        let live = run(Some(&live), &pod(json!([]), json!({"b": "2"})), "two", false).unwrap();
+        let live = run(Some(&live), &pod(json!([{"name": "c", "image": "i"}]), json!({})), "one", false).unwrap();
+        assert_eq!(live.at(&["spec", "containers"]), Some(&json!([{"name": "c", "image": "i"}])));
+        assert_eq!(live.at(&["metadata", "labels"]), Some(&json!({"b": "2"})));
+    }
+
+    #[test]
+    fn another_owners_field_is_a_conflict_until_forced() {
+        let live = run(None, &pod(json!([{"name": "c", "image": "i"}]), json!({})), "one", false).unwrap();
+        let applied = pod(json!([{"name": "c", "image": "other"}]), json!({}));
+        let Conflicts(conflicts) = run(Some(&live), &applied, "two", false).unwrap_err();
+        assert_eq!(conflicts, [("\"one\" using v1".to_owned(), ".spec.containers[name=\"c\"].image".to_owned())]);
+        let forced = run(Some(&live), &applied, "two", true).unwrap();
+        assert_eq!(forced.at(&["spec", "containers"]).unwrap()[0]["image"], "other");
+        let again = pod(json!([{"name": "c", "image": "i"}]), json!({}));
+        assert!(run(Some(&forced), &again, "one", false).is_err(), "two owns it now");
+    }
+
+    #[test]
+    fn an_update_takes_what_it_changes() {
+        let schema = crate::schema::of::<Pod>();
+        let live =
+            run(None, &pod(json!([{"name": "c", "image": "i"}]), json!({"a": "1", "b": "2"})), "one", false).unwrap();
+        let mut edited = live.clone();
+        edited.set(&["metadata", "labels", "a"], "9");
+        edited.remove(&["metadata", "labels", "b"]);
+        let tracked = track(Some(&live), edited, writer("editor"), &schema);
+        let managers = tracked.at(&["metadata", "managedFields"]).unwrap();
+        assert_eq!(managers[1]["fieldsV1"], json!({"f:metadata": {"f:labels": {"f:a": {}}}}));
+        assert!(managers[0]["fieldsV1"].get("f:metadata").is_none(), "{managers}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Manifests: a text of one or more YAML or JSON documents to objects.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::object::Object;
+
+/// A manifest larger than this is refused unread, in bytes.
+pub const MAX_BYTES: usize = 8 << 20;
+/// A manifest with more documents than this is refused.
+pub const MAX_DOCUMENTS: usize = 10_000;
+
+/// What is wrong with a manifest, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestError {
+    /// The document, counted from 1.
+    pub document: usize,
+    /// The line and column, counted from 1, where they are known.
+    pub at: Option<(usize, usize)>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Some((line, column)) => write!(f, "line {line}, column {column}: {}", self.message),
+            None => write!(f, "document {}: {}", self.document, self.message),
+        }
+    }
+}
+
+impl std::error::Error for ManifestError {}
+
+/// Reads every object of `text`. A `List` gives its items; empty documents are passed over.
+///
+/// # Errors
+/// On the first document that is no object, with its line and column.
+pub fn read(text: &str) -> Result<Vec<Object>, ManifestError> {
+    let whole = |message: String| ManifestError { document: 1, at: None, message };
+    if text.len() > MAX_BYTES {
+        return Err(whole(format!("the manifest is larger than {} MiB", MAX_BYTES >> 20)));
+    }
+    let mut objects = Vec::new();
+    for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
+        if index >= MAX_DOCUMENTS {
+            return Err(whole(format!("the manifest has more than {MAX_DOCUMENTS} documents")));
+        }
+        let value = Value::deserialize(document).map_err(|error| located(index + 1, &error))?;
+        collect(value, index + 1, &mut objects)?;
+    }
+    Ok(objects)
+}
+
+fn located(document: usize, error: &serde_yaml::Error) -> ManifestError {
+    let at = error.location().map(|location| (location.line(), location.column()));
+    let text = error.to_string();
+    // The message ends with the place, which is told apart from it here.
+    let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    ManifestError { document, at, message }
+}
+
+fn collect(value: Value, document: usize, objects: &mut Vec<Object>) -> Result<(), ManifestError> {
+    let wrong = |message: &str| ManifestError { document, at: None, message: message.to_owned() };
+    let Value::Object(mut map) = value else {
+        return if value.is_null() {
+            Ok(())
+        } else {
+            Err(wrong("expected an object with apiVersion, kind and metadata"))
+        };
+    };
+    if map.get("kind").is_some_and(|kind| kind == "List") {
+        let items =
+            map.remove("items").and_then(|items| if let Value::Array(items) = items { Some(items) } else { None });
+        return items.unwrap_or_default().into_iter().try_for_each(|item| collect(item, document, objects));
+    }
+    let object = Object(map);
+    for (name, value) in [("apiVersion", object.api_version()), ("kind", object.kind())] {
+        if value.is_empty() {
+            return Err(wrong(&format!("{name} is not set")));
+        }
+    }
+    objects.push(object);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_lists_and_json_are_read() {
+        let text = "apiVersion: v1\nkind: Pod\n---\n---\n{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": \
+                    [{\"apiVersion\": \"v1\", \"kind\": \"Node\"}]}\n";
+        let kinds: Vec<_> = read(text).unwrap().iter().map(|o| o.kind().to_owned()).collect();
+        assert_eq!(kinds, ["Pod", "Node"]);
+    }
+
+    #[test]
+    fn mistakes_are_placed() {
+        let error = read("apiVersion: v1\nkind: [Pod\n").unwrap_err();
+        assert!(error.to_string().starts_with("line 3, column 1: "), "{error}");
+        assert_eq!(read("a: 1\n").unwrap_err().to_string(), "document 1: apiVersion is not set");
+        assert!(read("- 1\n").unwrap_err().to_string().contains("expected an object"));
+    }
+
+    #[test]
+    fn a_bomb_of_aliases_is_refused() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..12 {
+            text += &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(", "));
+        }
+        assert!(read(&text).is_err());
+    }
+}

@@ -1,0 +1,195 @@
+//! Strategic merge: lists merge by the keys that the schema names.
+
+use serde_json::{Map, Value};
+
+use super::PatchError;
+use crate::schema::Schema;
+
+const DIRECTIVE: &str = "$patch";
+const RETAIN_KEYS: &str = "$retainKeys";
+const DELETE_ITEMS: &str = "$deleteFromPrimitiveList/";
+const ORDER: &str = "$setElementOrder/";
+
+/// Applies a strategic merge patch.
+///
+/// # Errors
+/// When a directive is unknown, or an item lacks its list's merge key.
+pub fn strategic(current: &Value, patch: &Value, schema: &Schema) -> Result<Value, PatchError> {
+    match patch {
+        Value::Object(patch) => {
+            let current = current.as_object().cloned().unwrap_or_default();
+            Ok(Value::Object(maps(current, patch, schema)?))
+        }
+        _ => Ok(patch.clone()),
+    }
+}
+
+fn maps(
+    mut current: Map<String, Value>,
+    patch: &Map<String, Value>,
+    schema: &Schema,
+) -> Result<Map<String, Value>, PatchError> {
+    match patch.get(DIRECTIVE).map(|directive| directive.as_str().unwrap_or_default()) {
+        Some("replace") => {
+            return Ok(patch
+                .iter()
+                .filter(|(name, _)| *name != DIRECTIVE)
+                .map(|(n, v)| (n.clone(), v.clone()))
+                .collect());
+        }
+        Some("delete") => return Ok(Map::new()),
+        None | Some("merge") => {}
+        Some(other) => {
+            return Err(malformed(format!(
+                "unknown {DIRECTIVE} directive {other:?}; expected replace, delete or merge"
+            )));
+        }
+    }
+    if let Some(kept) = patch.get(RETAIN_KEYS).and_then(Value::as_array) {
+        current.retain(|name, _| kept.iter().any(|kept| kept == name));
+    }
+    for (name, value) in patch.iter().filter(|(name, _)| !name.starts_with('$')) {
+        let below = schema
+            .properties
+            .get(name.as_str())
+            .or(schema.additional.as_ref())
+            .map_or(&ANY as &Schema, |schema| schema);
+        if value.is_null() {
+            current.remove(name);
+            continue;
+        }
+        let merged = match (current.get(name), value) {
+            (Some(Value::Array(have)), Value::Array(items)) if below.patch.merge => {
+                Value::Array(lists(have.clone(), items, below)?)
+            }
+            (None, Value::Array(items)) if below.patch.merge => Value::Array(lists(Vec::new(), items, below)?),
+            (have, value) => strategic(have.unwrap_or(&Value::Null), value, below)?,
+        };
+        current.insert(name.clone(), merged);
+    }
+    for (directive, items) in patch {
+        let Some(items) = items.as_array() else { continue };
+        if let Some(name) = directive.strip_prefix(DELETE_ITEMS) {
+            if let Some(list) = current.get_mut(name).and_then(Value::as_array_mut) {
+                list.retain(|item| !items.contains(item));
+            }
+        } else if let Some(name) = directive.strip_prefix(ORDER)
+            && let (Some(list), Some(schema)) =
+                (current.get_mut(name).and_then(Value::as_array_mut), schema.properties.get(name))
+        {
+            reorder(list, items, schema);
+        }
+    }
+    Ok(current)
+}
+
+static ANY: std::sync::LazyLock<Schema> = std::sync::LazyLock::new(Schema::default);
+
+fn lists(mut current: Vec<Value>, patch: &[Value], schema: &Schema) -> Result<Vec<Value>, PatchError> {
+    let Some(key) = schema.patch.merge_key.as_deref() else {
+        for item in patch {
+            if !current.contains(item) {
+                current.push(item.clone());
+            }
+        }
+        return Ok(current);
+    };
+    if patch.iter().any(|item| item[DIRECTIVE] == "replace") {
+        return Ok(patch.iter().filter(|item| item.get(DIRECTIVE).is_none()).cloned().collect());
+    }
+    let item_schema: &Schema = schema.items.as_deref().unwrap_or(&ANY);
+    for item in patch {
+        let id = item
+            .get(key)
+            .ok_or_else(|| malformed(format!("map: {item} does not contain declared merge key: {key}")))?;
+        let at = current.iter().position(|have| have.get(key) == Some(id));
+        match (at, item[DIRECTIVE].as_str()) {
+            (_, Some("delete")) => current.retain(|have| have.get(key) != Some(id)),
+            (Some(at), _) => current[at] = strategic(&current[at], item, item_schema)?,
+            (None, _) => current.push(strategic(&Value::Null, item, item_schema)?),
+        }
+    }
+    Ok(current)
+}
+
+// Items that the order names stand in that order; others keep their place before what followed them.
+fn reorder(list: &mut Vec<Value>, order: &[Value], schema: &Schema) {
+    let key = schema.patch.merge_key.as_deref();
+    let rank = |item: &Value| {
+        let same = |wanted: &Value| match key {
+            Some(key) => wanted.get(key) == item.get(key),
+            None => wanted == item,
+        };
+        order.iter().position(same)
+    };
+    let mut ranks: Vec<usize> = list.iter().filter_map(rank).collect();
+    ranks.sort_unstable();
+    let mut ordered: Vec<Value> =
+        ranks.iter().filter_map(|at| list.iter().find(|item| rank(item) == Some(*at)).cloned()).collect();
+    ordered.reverse();
+    for item in list.iter_mut().filter(|item| rank(item).is_some()) {
+        if let Some(next) = ordered.pop() {
+            *item = next;
+        }
+    }
+}
+
+fn malformed(text: String) -> PatchError {
+    PatchError::Malformed(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn patches_merge_as_upstream_documents() {
+        let schema = crate::schema::of::<Pod>();
+        let check = |current: Value, patch: Value, expected: Value| {
+            let spec = |value: Value| json!({"spec": value});
+            assert_eq!(strategic(&spec(current), &spec(patch), &schema).unwrap(), spec(expected));
+        };
+        let ab = json!({"containers": [{"name": "a", "image": "1"}, {"name": "b", "image": "2"}]});
+        check(
+            ab.clone(),
+            json!({"containers": [{"name": "b", "image": "3"}]}),
+            json!({"containers": [{"name": "a", "image": "1"}, {"name": "b", "image": "3"}]}),
+        );
+        check(
+            ab.clone(),
+            json!({"containers": [{"name": "a", "$patch": "delete"}]}),
+            json!({"containers": [{"name": "b", "image": "2"}]}),
+        );
+        check(
+            ab.clone(),
+            json!({"containers": [{"name": "c"}, {"$patch": "replace"}]}),
+            json!({"containers": [{"name": "c"}]}),
+        );
+        check(
+            ab,
+            json!({"$setElementOrder/containers": [{"name": "c"}, {"name": "b"}, {"name": "a"}], "containers": [{"name": "c"}]}),
+            json!({"containers": [{"name": "c"}, {"name": "b", "image": "2"}, {"name": "a", "image": "1"}]}),
+        );
+        check(
+            json!({"nodeSelector": {"a": "1", "b": "2"}}),
+            json!({"nodeSelector": {"a": null, "c": "3"}}),
+            json!({"nodeSelector": {"b": "2", "c": "3"}}),
+        );
+        check(
+            json!({"tolerations": [{"key": "a"}]}),
+            json!({"tolerations": [{"key": "b"}]}),
+            json!({"tolerations": [{"key": "b"}]}),
+        );
+    }
+
+    #[test]
+    fn plain_values_are_added_and_deleted() {
+        let schema = crate::schema::of::<Pod>();
+        let current = json!({"metadata": {"finalizers": ["a", "b"]}});
+        let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}});
+        assert_eq!(strategic(&current, &patch, &schema).unwrap(), json!({"metadata": {"finalizers": ["b", "c"]}}));
+    }
+}

@@ -1,0 +1,143 @@
+//! Reading outside data against a schema: what is unknown, what is of the wrong type.
+
+use serde_json::{Map, Value};
+
+use super::{Schema, Type};
+
+/// A value of the wrong type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot unmarshal {found} into field {path} of type {expected}")]
+pub struct TypeError {
+    /// Where, as `spec.containers[0].ports[0].containerPort`.
+    pub path: String,
+    /// What is there.
+    pub found: &'static str,
+    /// What should be there.
+    pub expected: &'static str,
+}
+
+/// What [`Schema::check`] found besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// The paths of fields that the schema does not know. They were removed.
+    pub unknown: Vec<String>,
+}
+
+impl Schema {
+    /// Checks the types of `object`, removes what the schema does not know, and drops `null`s as a
+    /// typed decoder does.
+    ///
+    /// # Errors
+    /// On the first value of the wrong type.
+    pub fn check(&self, object: &mut Map<String, Value>) -> Result<Checked, TypeError> {
+        let mut checked = Checked::default();
+        self.object(object, &mut String::new(), &mut checked)?;
+        Ok(checked)
+    }
+
+    fn object(&self, map: &mut Map<String, Value>, path: &mut String, checked: &mut Checked) -> Result<(), TypeError> {
+        let mut doomed = Vec::new();
+        for (name, value) in map.iter_mut() {
+            let length = path.len();
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(name);
+            let schema = self.properties.get(name.as_str()).or(self.additional.as_ref());
+            match schema {
+                Some(schema) if value.is_null() && !schema.nullable && schema.type_ != Type::Any => {
+                    doomed.push(name.clone())
+                }
+                Some(schema) => schema.value(value, path, checked)?,
+                None if self.preserve_unknown => {}
+                None => {
+                    checked.unknown.push(path.clone());
+                    doomed.push(name.clone());
+                }
+            }
+            path.truncate(length);
+        }
+        for name in doomed {
+            map.remove(&name);
+        }
+        Ok(())
+    }
+
+    fn value(&self, value: &mut Value, path: &mut String, checked: &mut Checked) -> Result<(), TypeError> {
+        let found = name_of(value);
+        let wrong = |path: &str| TypeError { path: path.to_owned(), found, expected: self.type_.name() };
+        match (self.type_, value) {
+            (Type::Object, Value::Object(map)) => self.object(map, path, checked),
+            (Type::Array, Value::Array(items)) => {
+                let Some(schema) = &self.items else { return Ok(()) };
+                for (index, item) in items.iter_mut().enumerate() {
+                    let length = path.len();
+                    path.push_str(&format!("[{index}]"));
+                    schema.value(item, path, checked)?;
+                    path.truncate(length);
+                }
+                Ok(())
+            }
+            (Type::Integer, Value::Number(number))
+                if number.is_f64() && number.as_f64().is_none_or(|n| n.fract() != 0.0) =>
+            {
+                Err(wrong(path))
+            }
+            (Type::Any, _)
+            | (Type::String, Value::String(_))
+            | (Type::Integer | Type::Number, Value::Number(_))
+            | (Type::Boolean, Value::Bool(_))
+            | (Type::IntOrString, Value::Number(_) | Value::String(_)) => Ok(()),
+            (_, Value::Null) if self.nullable => Ok(()),
+            _ => Err(wrong(path)),
+        }
+    }
+}
+
+impl Type {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Object => "object",
+            Self::Array => "array",
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::IntOrString => "integer or string",
+        }
+    }
+}
+
+fn name_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+    use serde_json::json;
+
+    #[test]
+    fn unknown_fields_and_wrong_types_are_named_by_path() {
+        let schema = super::super::of::<Pod>();
+        let mut pod = json!({"spec": {"containers": [{"name": "c", "imag": "x", "image": null}], "x": 1}, "y": 2});
+        let checked = schema.check(pod.as_object_mut().unwrap()).unwrap();
+        assert_eq!(checked.unknown, ["spec.containers[0].imag", "spec.x", "y"]);
+        assert_eq!(pod, json!({"spec": {"containers": [{"name": "c"}]}}));
+
+        let mut pod = json!({"spec": {"containers": [{"ports": [{"containerPort": "http"}]}]}});
+        let error = schema.check(pod.as_object_mut().unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot unmarshal string into field spec.containers[0].ports[0].containerPort of type integer"
+        );
+    }
+}

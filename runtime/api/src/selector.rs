@@ -1,0 +1,243 @@
+//! Label and field selectors
+//! (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+/// What one label must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Requirement {
+    In(String, Vec<String>),
+    NotIn(String, Vec<String>),
+    Exists(String),
+    Absent(String),
+}
+
+/// A label selector: all its requirements must hold. The empty one selects everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector(Vec<Requirement>);
+
+/// A selector's text, or a `LabelSelector`, that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ParseError(String);
+
+impl Selector {
+    /// Reads `a=b`, `a==b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`, joined by commas.
+    ///
+    /// # Errors
+    /// When the text is none of these.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let mut requirements = Vec::new();
+        for part in split_outside_parentheses(text) {
+            let part = part.trim();
+            if part.is_empty() {
+                continue;
+            }
+            let found = requirement(part).ok_or_else(|| {
+                ParseError(format!("unable to parse requirement: {part:?} is none of key=value, key!=value, key in (a,b), key notin (a,b), key, !key"))
+            })?;
+            requirements.push(found);
+        }
+        Ok(Self(requirements))
+    }
+
+    /// All the pairs of a map, as a ReplicationController's or Service's selector.
+    pub fn from_map<'a>(pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
+        Self(pairs.into_iter().map(|(key, value)| Requirement::In(key.clone(), vec![value.clone()])).collect())
+    }
+
+    /// Whether `labels` are selected.
+    pub fn matches<'a>(&self, labels: impl Fn(&str) -> Option<&'a str>) -> bool {
+        self.0.iter().all(|requirement| match requirement {
+            Requirement::In(key, values) => labels(key).is_some_and(|value| values.iter().any(|v| v == value)),
+            Requirement::NotIn(key, values) => labels(key).is_none_or(|value| values.iter().all(|v| v != value)),
+            Requirement::Exists(key) => labels(key).is_some(),
+            Requirement::Absent(key) => labels(key).is_none(),
+        })
+    }
+
+    /// Whether the labels of typed metadata are selected.
+    pub fn matches_map(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
+        self.matches(|key| labels?.get(key).map(String::as_str))
+    }
+
+    /// Whether everything is selected.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl TryFrom<&LabelSelector> for Selector {
+    type Error = ParseError;
+
+    fn try_from(selector: &LabelSelector) -> Result<Self, ParseError> {
+        let mut all = Self::from_map(selector.match_labels.iter().flatten());
+        for expression in selector.match_expressions.iter().flatten() {
+            let (key, values) = (expression.key.clone(), expression.values.clone().unwrap_or_default());
+            all.0.push(match expression.operator.as_str() {
+                "In" => Requirement::In(key, values),
+                "NotIn" => Requirement::NotIn(key, values),
+                "Exists" => Requirement::Exists(key),
+                "DoesNotExist" => Requirement::Absent(key),
+                other => return Err(ParseError(format!("{other:?} is not a valid label selector operator"))),
+            });
+        }
+        Ok(all)
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, requirement) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            match requirement {
+                Requirement::In(key, values) if values.len() == 1 => write!(f, "{key}={}", values[0])?,
+                Requirement::NotIn(key, values) if values.len() == 1 => write!(f, "{key}!={}", values[0])?,
+                Requirement::In(key, values) => write!(f, "{key} in ({})", values.join(","))?,
+                Requirement::NotIn(key, values) => write!(f, "{key} notin ({})", values.join(","))?,
+                Requirement::Exists(key) => f.write_str(key)?,
+                Requirement::Absent(key) => write!(f, "!{key}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn split_outside_parentheses(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_i32);
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+fn requirement(part: &str) -> Option<Requirement> {
+    if let Some(key) = part.strip_prefix('!') {
+        return Some(Requirement::Absent(label_key(key)?));
+    }
+    if let Some((key, value)) = part.split_once("!=") {
+        return Some(Requirement::NotIn(label_key(key)?, vec![label_value(value)?]));
+    }
+    if let Some((key, value)) = part.split_once('=') {
+        let value = value.strip_prefix('=').unwrap_or(value);
+        return Some(Requirement::In(label_key(key)?, vec![label_value(value)?]));
+    }
+    let Some((head, list)) = part.split_once('(') else { return Some(Requirement::Exists(label_key(part)?)) };
+    let values = list.trim_end().strip_suffix(')')?.split(',').map(label_value).collect::<Option<Vec<_>>>()?;
+    let (key, operator) = head.trim().rsplit_once(char::is_whitespace)?;
+    match operator {
+        "in" => Some(Requirement::In(label_key(key)?, values)),
+        "notin" => Some(Requirement::NotIn(label_key(key)?, values)),
+        _ => None,
+    }
+}
+
+fn label_key(key: &str) -> Option<String> {
+    let key = key.trim();
+    crate::names::qualified_name(key).is_empty().then(|| key.to_owned())
+}
+
+fn label_value(value: &str) -> Option<String> {
+    let value = value.trim();
+    crate::names::label_value(value).is_empty().then(|| value.to_owned())
+}
+
+/// A field selector: `metadata.name=a,spec.nodeName!=b`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldSelector(Vec<(String, bool, String)>);
+
+impl FieldSelector {
+    /// Reads `field=value`, `field==value` and `field!=value`, joined by commas.
+    ///
+    /// # Errors
+    /// When the text is none of these.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let mut requirements = Vec::new();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let requirement = if let Some((field, value)) = part.split_once("!=") {
+                (field.to_owned(), false, value.to_owned())
+            } else if let Some((field, value)) = part.split_once('=') {
+                (field.to_owned(), true, value.strip_prefix('=').unwrap_or(value).to_owned())
+            } else {
+                return Err(ParseError(format!("invalid selector: '{text}'; can't understand '{part}'")));
+            };
+            requirements.push(requirement);
+        }
+        Ok(Self(requirements))
+    }
+
+    /// The fields that are named.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(field, _, _)| field.as_str())
+    }
+
+    /// The value that `field` must have, if it must have one.
+    pub fn exact(&self, field: &str) -> Option<&str> {
+        self.0.iter().find(|(name, equal, _)| name == field && *equal).map(|(_, _, value)| value.as_str())
+    }
+
+    /// Whether an object is selected whose fields `value` gives (`""` for an absent one).
+    pub fn matches<'a>(&self, value: impl Fn(&str) -> &'a str) -> bool {
+        self.0.iter().all(|(field, equal, wanted)| (value(field) == wanted) == *equal)
+    }
+
+    /// Whether everything is selected.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_selectors_read_match_and_print() {
+        let check = |text: &str, labels: &[(&str, &str)], expected: bool| {
+            let selector = Selector::parse(text).unwrap();
+            let found = selector.matches(|key| labels.iter().find(|(k, _)| *k == key).map(|(_, v)| *v));
+            assert_eq!(found, expected, "{text} on {labels:?}");
+            assert_eq!(Selector::parse(&selector.to_string()).unwrap(), selector);
+        };
+        let labels = &[("app", "web"), ("tier", "front")];
+        check("", labels, true);
+        check("app=web,tier==front", labels, true);
+        check("app!=web", labels, false);
+        check("missing!=x", labels, true);
+        check("app in (web, db),!gone", labels, true);
+        check("app notin (web,db)", labels, false);
+        check("tier", labels, true);
+        check("!tier", labels, false);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["a b", "a in b", "=x", "a in (b", "a=b c", "!"] {
+            assert!(Selector::parse(text).is_err(), "{text}");
+        }
+        assert!(FieldSelector::parse("metadata.name").is_err());
+    }
+
+    #[test]
+    fn field_selectors_match() {
+        let selector = FieldSelector::parse("metadata.name=a,spec.nodeName!=b").unwrap();
+        assert!(selector.matches(|field| if field == "metadata.name" { "a" } else { "" }));
+        assert!(!selector.matches(|field| if field == "metadata.name" { "a" } else { "b" }));
+        assert_eq!(selector.exact("metadata.name"), Some("a"));
+        assert_eq!(selector.exact("spec.nodeName"), None);
+    }
+}
