@@ -283,7 +283,7 @@ mod tests {
         );
         check(
             json!({"restartPolicy": "Sometimes", "containers": [{"name": "c", "image": "i"}]}),
-            "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"Never\", \"OnFailure\"",
+            "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"",
         );
         check(
             json!({"containers": [{"name": "c", "image": "i", "ports": [{"containerPort": 70000}]}]}),
