@@ -1,0 +1,100 @@
+//! The in-memory backend: the engine without a log.
+//!
+//! A commit happens while it is polled, on the caller's thread: no task, no thread, no clock. So a
+//! run in virtual time repeats itself exactly.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt;
+use futures::future::{self, BoxFuture};
+
+use crate::engine::Engine;
+use crate::mvcc::Mvcc;
+use crate::stage::Outcome;
+use crate::store::{CommitError, Entry, ListPage, Page, ReadError, Revision, Store, Watch, Write};
+
+/// A store that lives as long as its process.
+pub struct Memory {
+    engine: Arc<Engine>,
+    /// Held by whoever writes.
+    turn: Mutex<Turn>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Open,
+    Closed,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Memory {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self { engine: Engine::new(Mvcc::default()), turn: Mutex::new(Turn::Open) }
+    }
+
+    fn write(&self, write: Write) -> Outcome {
+        let turn = self.turn();
+        if *turn == Turn::Closed {
+            return Err(CommitError::Closed);
+        }
+        let (mut outcomes, events) = self.engine.stage([write]);
+        self.engine.apply(events);
+        outcomes.pop().expect("one write has one outcome")
+    }
+
+    fn forget(&self, revision: Revision) -> Result<(), ReadError> {
+        let _turn = self.turn();
+        if self.engine.can_compact(revision)? {
+            self.engine.compact(revision);
+        }
+        Ok(())
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for Memory {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Arc<Entry>>, ReadError>> {
+        future::lazy(|_| Ok(self.engine.get(key))).boxed()
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, page: Page) -> BoxFuture<'a, Result<ListPage, ReadError>> {
+        future::lazy(move |_| self.engine.list(prefix, &page)).boxed()
+    }
+
+    fn commit(&self, write: Write) -> BoxFuture<'_, Outcome> {
+        future::lazy(|_| self.write(write)).boxed()
+    }
+
+    fn watch<'a>(&'a self, prefix: &'a str, after: Revision) -> BoxFuture<'a, Result<Watch, ReadError>> {
+        future::lazy(move |_| self.engine.watch(prefix, after)).boxed()
+    }
+
+    fn revision(&self) -> Revision {
+        self.engine.revision()
+    }
+
+    fn reached(&self, revision: Revision) -> BoxFuture<'_, ()> {
+        self.engine.reached(revision).boxed()
+    }
+
+    fn compact(&self, revision: Revision) -> BoxFuture<'_, Result<(), ReadError>> {
+        future::lazy(move |_| self.forget(revision)).boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        future::lazy(|_| {
+            *self.turn() = Turn::Closed;
+            self.engine.close();
+        })
+        .boxed()
+    }
+}
