@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod field;
+pub mod jsonpath;
 mod kind;
 pub mod kinds;
 pub mod manifest;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::jsonpath::JsonPath;
 use crate::kind::{Column, Kind};
 use crate::object::Object;
 
@@ -44,8 +45,7 @@ fn cell(kind: &Kind, column: &Column, object: &Object, now: i64) -> Value {
     if column.json_path.is_empty() {
         return kind.strategy.cell(&column.name, object, now);
     }
-    let path: Vec<&str> = column.json_path.trim_start_matches('.').split('.').collect();
-    let value = object.at(&path).cloned();
+    let value = at(&column.json_path, object);
     match &*column.type_ {
         "date" => {
             value.as_ref().and_then(Value::as_str).map_or_else(|| "<unknown>".into(), |time| age(time, now).into())
@@ -53,6 +53,17 @@ fn cell(kind: &Kind, column: &Column, object: &Object, now: i64) -> Value {
         "integer" => value.unwrap_or_else(|| 0.into()),
         _ => value.unwrap_or_else(|| if kind.built_in { "<none>".into() } else { "".into() }),
     }
+}
+
+// Nearly every column is a chain of plain names, for which the object need not be copied. Of
+// several values a column shows the first, as upstream's.
+fn at(path: &str, object: &Object) -> Option<Value> {
+    let names = path.trim_start_matches('.');
+    if names.chars().all(|c| c.is_ascii_alphanumeric() || c == '.') {
+        return object.at(&names.split('.').collect::<Vec<_>>()).cloned();
+    }
+    let root = Value::Object(object.0.clone());
+    JsonPath::path(path).ok()?.find(&root).ok()?.first().map(|value| (*value).clone())
 }
 
 /// How long ago `time` (RFC 3339) was, as `5m` or `2d3h`.
@@ -88,6 +99,16 @@ pub fn human_duration(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_column_may_filter() {
+        let status = json!({"conditions": [{"type": "Ready", "status": "True"}], "n": 1});
+        let object: Object = serde_json::from_value(json!({"status": status})).unwrap();
+        let check = |path: &str, expected: Option<Value>| assert_eq!(at(path, &object), expected, "{path}");
+        check(".status.n", Some(1.into()));
+        check(".status.conditions[?(@.type=='Ready')].status", Some("True".into()));
+        check(".status.conditions[3].status", None);
+    }
 
     #[test]
     fn durations_read_as_upstream_prints_them() {
