@@ -1,1 +1,17 @@
-//! (to be written)
+//! The node agent: makes the pods bound to a node run as containers, and reports what became of them.
+//!
+//! ```text
+//!  API ──pods──▶ feed ──▶ one worker per pod ──▶ Runtime (docker | sim)
+//!   ▲                        │        ▲              │
+//!   └──── status, events ────┘        └── events ────┘
+//! ```
+//!
+//! Start at [`run`], then [`Runtime`], the one trait behind which containers are. Everything that
+//! can be computed (what to do with a pod, what its status is) is a plain function in [`pod`].
+//! This crate knows nothing of the store, the scheduler or any other component.
+
+mod agent;
+pub mod runtime;
+
+pub use agent::{Config, Error, KubeletServer, NodeConfig, run};
+pub use runtime::Runtime;
