@@ -11,6 +11,8 @@
 //! This crate knows nothing of the store, the scheduler or any other component.
 
 mod agent;
+pub mod docker;
+pub mod images;
 pub mod runtime;
 
 pub use agent::{Config, Error, KubeletServer, NodeConfig, run};
