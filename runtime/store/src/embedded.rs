@@ -40,7 +40,6 @@ impl Embedded {
         Self::with_log(RedbLog::open(path)?, path)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "`finish` joins it")]
     fn with_log(mut log: impl Log, path: &Path) -> Result<Self, OpenError> {
         let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
         let (state, superseded) = log.load().map_err(unreadable)?;
@@ -135,5 +134,81 @@ impl Store for Embedded {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         self.shut().boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use bytes::Bytes;
+    use futures::StreamExt;
+
+    use super::*;
+    use crate::log::{Batch, LogError};
+    use crate::mvcc::Mvcc;
+    use crate::store::Precondition;
+
+    /// A log that says when it is asked to write, then waits to be told how that ended.
+    struct Scripted {
+        asked: Sender<usize>,
+        verdicts: Receiver<Result<(), &'static str>>,
+    }
+
+    impl Log for Scripted {
+        fn load(&mut self) -> Result<(Mvcc, Vec<Revision>), LogError> {
+            Ok((Mvcc::default(), Vec::new()))
+        }
+
+        fn append(&mut self, batch: &Batch<'_>) -> Result<(), LogError> {
+            self.asked.send(batch.events.len()).unwrap();
+            Ok(self.verdicts.recv().unwrap()?)
+        }
+    }
+
+    fn scripted() -> (Embedded, Receiver<usize>, Sender<Result<(), &'static str>>) {
+        let ((asked, requests), (verdict, verdicts)) = (channel(), channel());
+        let store = Embedded::with_log(Scripted { asked, verdicts }, Path::new("scripted")).unwrap();
+        (store, requests, verdict)
+    }
+
+    fn put(key: &str) -> Write {
+        Write { key: key.to_owned(), value: Some(Bytes::from_static(b"1")), precondition: Precondition::Absent }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_visible_before_it_is_durable_and_what_queues_up_is_one_batch() {
+        let (store, requests, verdict) = scripted();
+        let mut watch = store.watch("/", 0).await.unwrap();
+        let mut first = store.commit(put("/a"));
+        assert!((&mut first).now_or_never().is_none());
+        assert_eq!(requests.recv(), Ok(1), "the writer is at it");
+        let mut rest: Vec<_> = ["/b", "/b", "/c"].into_iter().map(|key| store.commit(put(key))).collect();
+        assert!(rest.iter_mut().all(|commit| commit.now_or_never().is_none()));
+        assert_eq!((store.revision(), store.get("/a").await.unwrap().is_none()), (0, true));
+        assert!(watch.next().now_or_never().is_none());
+        verdict.send(Ok(())).unwrap();
+        assert_eq!(first.await.unwrap().0, 1);
+        assert_eq!(requests.recv(), Ok(2), "the two that hold, of three that waited");
+        verdict.send(Ok(())).unwrap();
+        let outcomes = future::join_all(rest).await;
+        assert!(matches!(outcomes[1], Err(CommitError::Conflict { .. })));
+        assert_eq!(store.revision(), 3);
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_write_none_is_taken() {
+        let (store, requests, verdict) = scripted();
+        verdict.send(Ok(())).unwrap();
+        store.commit(put("/a")).await.unwrap();
+        verdict.send(Err("the disk is full")).unwrap();
+        for key in ["/b", "/c"] {
+            let error = store.commit(put(key)).await.unwrap_err();
+            assert!(matches!(error, CommitError::Backend(_)), "{key}: {error}");
+        }
+        assert!(matches!(store.compact(1).await, Err(ReadError::Backend(_))));
+        assert_eq!(requests.try_iter().count(), 2, "the third write and the compaction never reached the log");
+        assert_eq!((store.revision(), store.get("/b").await.unwrap().is_none()), (1, true));
+        store.close().await;
     }
 }

@@ -150,7 +150,6 @@ impl WatchStream {
     }
 
     /// The queue's content; `None` when the history has to be read first.
-    #[expect(clippy::type_complexity, reason = "a private step of `next`, whose type it shares")]
     fn queued(&self, context: &Context<'_>) -> Result<Option<Option<Vec<Event>>>, Option<WatchError>> {
         let mut inbox = self.watcher.inbox();
         if !inbox.queue.is_empty() {
