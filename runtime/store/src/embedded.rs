@@ -11,8 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::engine::Engine;
 use crate::log::Log;
 use crate::redb_log::{OpenError, RedbLog};
-use crate::stage::Outcome;
-use crate::store::{CommitError, Entry, ListPage, Page, ReadError, Revision, Store, Watch, Write};
+use crate::store::{CommitError, Entry, ListPage, Outcome, Page, ReadError, Revision, Store, Watch, Write};
 use crate::writer::{Request, Writer};
 
 /// How many requests may wait for the writer.

@@ -14,8 +14,8 @@ use std::task::Waker;
 use tokio::sync::watch;
 
 use crate::mvcc::Mvcc;
-use crate::stage::{Outcome, Stage};
-use crate::store::{Entry, Event, ListPage, Page, ReadError, Revision, Watch, Write};
+use crate::stage::Stage;
+use crate::store::{Entry, Event, ListPage, Outcome, Page, ReadError, Revision, Watch, Write};
 use crate::watch::{WatchStream, Watcher, Watchers};
 
 pub(crate) struct Engine {

@@ -10,8 +10,7 @@ use futures::future::{self, BoxFuture};
 
 use crate::engine::Engine;
 use crate::mvcc::Mvcc;
-use crate::stage::Outcome;
-use crate::store::{CommitError, Entry, ListPage, Page, ReadError, Revision, Store, Watch, Write};
+use crate::store::{CommitError, Entry, ListPage, Outcome, Page, ReadError, Revision, Store, Watch, Write};
 
 /// A store that lives as long as its process.
 pub struct Memory {

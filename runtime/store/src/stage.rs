@@ -5,10 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use crate::mvcc::Mvcc;
-use crate::store::{CommitError, Entry, Event, Precondition, Revision, Write};
-
-/// What a writer is told.
-pub(crate) type Outcome = Result<(Revision, Option<Arc<Entry>>), CommitError>;
+use crate::store::{CommitError, Entry, Event, Outcome, Precondition, Revision, Write};
 
 /// The writes of one commit to the log.
 pub(crate) struct Stage<'a> {

@@ -117,6 +117,9 @@ pub enum CommitError {
     Closed,
 }
 
+/// What a commit answers: its revision, and the version written or deleted.
+pub type Outcome = Result<(Revision, Option<Arc<Entry>>), CommitError>;
+
 /// Why a read failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -168,7 +171,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes one write. Answers when it is durable, with the new version (or, for a delete, the
     /// version that was deleted) and the commit's revision.
-    fn commit(&self, write: Write) -> BoxFuture<'_, Result<(Revision, Option<Arc<Entry>>), CommitError>>;
+    fn commit(&self, write: Write) -> BoxFuture<'_, Outcome>;
 
     /// The events after revision `after` on keys that start with `prefix`. Nothing is missed
     /// between a list at a revision and a watch after it.

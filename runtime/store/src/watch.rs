@@ -87,7 +87,7 @@ impl Watchers {
             inbox.closed = true;
             inbox.waker.take()
         };
-        all.iter().filter_map(|watcher| end(watcher)).collect()
+        all.iter().filter_map(end).collect()
     }
 }
 

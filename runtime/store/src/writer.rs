@@ -9,8 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::engine::Engine;
 use crate::log::{Batch, Log, LogError};
 use crate::mvcc::superseded;
-use crate::stage::Outcome;
-use crate::store::{CommitError, Event, ReadError, Revision, Write};
+use crate::store::{CommitError, Event, Outcome, ReadError, Revision, Write};
 
 /// At most so many requests go into one step.
 const MAX_REQUESTS: usize = 1024;
