@@ -10,6 +10,7 @@ pub mod jsonpath;
 mod kind;
 pub mod kinds;
 pub mod manifest;
+pub mod meta;
 pub mod names;
 mod object;
 pub mod patch;
