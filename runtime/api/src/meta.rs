@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::field::{Error, Path};
+use crate::kind::Kind;
 use crate::names;
 use crate::object::Object;
 
@@ -25,9 +26,10 @@ pub const ORPHAN_FINALIZER: &str = "orphan";
 const IMMUTABLE: [&str; 6] =
     ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"];
 
-/// What is wrong with `object`'s metadata. `name_rule` is the kind's rule of names, most often
-/// [`names::dns1123_subdomain`]; a generated name has been made already.
-pub fn validate(object: &Object, namespaced: bool, name_rule: fn(&str) -> Vec<String>) -> Vec<Error> {
+/// What is wrong with the metadata of `object`, which is of `kind`. A generated name has been made
+/// already. A kind with a narrower rule of names judges by it in its strategy.
+pub fn validate(kind: &Kind, object: &Object) -> Vec<Error> {
+    let name_rule = names::dns1123_subdomain;
     let (metadata, mut errors) = (Path::new("metadata"), Vec::new());
     let generate_name = object.str_at(&["metadata", "generateName"]);
     if !generate_name.is_empty() {
@@ -39,7 +41,7 @@ pub fn validate(object: &Object, namespaced: bool, name_rule: fn(&str) -> Vec<St
         name => invalid_all(&mut errors, &metadata.child("name"), name, name_rule(name)),
     }
     let path = metadata.child("namespace");
-    match (namespaced, object.namespace()) {
+    match (kind.namespaced(), object.namespace()) {
         (true, "") => errors.push(Error::required(&path, "")),
         (true, namespace) => invalid_all(&mut errors, &path, namespace, names::dns1123_label(namespace)),
         (false, "") => {}
@@ -213,6 +215,12 @@ mod tests {
         object
     }
 
+    fn judge(object: &Object, namespaced: bool) -> Vec<String> {
+        let kinds = crate::builtin();
+        let kind = kinds.by_resource("", "v1", if namespaced { "pods" } else { "nodes" }).unwrap();
+        texts(validate(kind, object))
+    }
+
     fn texts(errors: Vec<Error>) -> Vec<String> {
         errors.iter().map(ToString::to_string).collect()
     }
@@ -220,7 +228,7 @@ mod tests {
     #[test]
     fn metadata_fits_or_says_why() {
         let check = |metadata: Value, namespaced: bool, expected: &[&str]| {
-            let found = texts(validate(&object(metadata.clone()), namespaced, names::dns1123_subdomain));
+            let found = judge(&object(metadata.clone()), namespaced);
             assert_eq!(found.len(), expected.len(), "{metadata}: {found:?}");
             for (found, expected) in found.iter().zip(expected) {
                 assert!(found.starts_with(expected), "{found} is not {expected}");
@@ -267,7 +275,7 @@ mod tests {
         let owner =
             |name: &str| json!({"apiVersion": "v1", "kind": "Node", "name": name, "uid": "u", "controller": true});
         let two = object(json!({"name": "a", "ownerReferences": [owner("x"), owner("y"), {"apiVersion": "v1"}]}));
-        let found = texts(validate(&two, false, names::dns1123_subdomain));
+        let found = judge(&two, false);
         assert!(found[0].ends_with("Found \"true\" in references for Node/x and Node/y"), "{found:?}");
         let missing = |name: &str| format!("metadata.ownerReferences.{name}: Invalid value: \"\": must not be empty");
         assert_eq!(found[1..], [missing("kind"), missing("name"), missing("uid")]);
