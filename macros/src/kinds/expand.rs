@@ -76,6 +76,7 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
             columns: vec![#(#columns),*],
             selectable_fields: vec![#(#selectable.into()),*],
             schema: crate::schema::Lazy::new(crate::schema::of::<#type_>),
+            definitions: crate::schema::definitions::<#type_>,
             strategy: &#strategy,
             built_in: true,
         }

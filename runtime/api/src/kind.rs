@@ -82,6 +82,8 @@ pub struct Kind {
     pub selectable_fields: Vec<Str>,
     /// The schema of the whole object, made when first asked for.
     pub schema: crate::schema::Lazy,
+    /// The JSON schemas that documents are made of, by definition name; the kind's own among them.
+    pub definitions: fn() -> serde_json::Map<String, serde_json::Value>,
     /// The kind's own behaviour.
     pub strategy: &'static dyn Strategy,
     /// Whether the kind is Kubernetes' own: only these take strategic merge patches.

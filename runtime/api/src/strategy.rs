@@ -47,6 +47,11 @@ pub trait Strategy: Send + Sync + 'static {
         None
     }
 
+    /// Whether something besides `metadata.finalizers` keeps a deleted object from going.
+    fn holds_deletion(&self, _object: &Object) -> bool {
+        false
+    }
+
     /// The value of the printer column `name` that the YAML file declares as computed. `now` is in
     /// seconds since the Unix epoch.
     fn cell(&self, _name: &str, _object: &Object, _now: i64) -> Value {

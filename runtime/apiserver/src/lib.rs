@@ -1,1 +1,31 @@
-//! (to be written)
+//! HTTP over the store: the API server.
+//!
+//! Driven by the registry of kinds alone: no kind is named in the generic machinery. What a kind
+//! needs beyond its [`trimtab_api::Strategy`] and must be decided with the store at hand, such as a
+//! Service's address, is a [`Hook`] beside it. Start at [`ApiServer`].
+
+mod allocate;
+mod auth;
+mod body;
+mod decode;
+mod delete;
+mod discovery;
+mod encode;
+mod handler;
+mod health;
+mod negotiate;
+mod nodes;
+mod openapi;
+mod path;
+mod read;
+mod serve;
+mod server;
+mod subresource;
+mod watch;
+mod write;
+
+pub use allocate::{Hook, ServiceAddresses};
+pub use auth::Identity;
+pub use nodes::NodeTls;
+pub use serve::ServeError;
+pub use server::{ApiServer, Config};

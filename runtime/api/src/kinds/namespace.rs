@@ -36,7 +36,7 @@ impl Strategy for Namespace {
         admission
     }
 
-    fn cell(&self, _name: &str, _object: &Object, _now: i64) -> Value {
-        Value::Null
+    fn holds_deletion(&self, object: &Object) -> bool {
+        object.at(&["spec", "finalizers"]).and_then(Value::as_array).is_some_and(|finalizers| !finalizers.is_empty())
     }
 }

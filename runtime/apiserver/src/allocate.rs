@@ -1,0 +1,228 @@
+//! What a kind needs at a write that only the server knows: Services' addresses and node ports.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use trimtab_api::field::{Error, Path};
+use trimtab_api::{Kinds, Object};
+use trimtab_env::Env;
+use trimtab_store::{Page, ReadError, Store};
+
+use crate::encode;
+
+/// The node ports that are given out, as upstream's default range.
+const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_000..=32_767;
+
+/// What happens beside a write of one kind.
+pub trait Hook: Send + Sync + 'static {
+    /// Completes `object` before it is written over `old`, and takes what it needs. What is taken
+    /// is given back by [`Hook::release`].
+    fn admit(&self, old: Option<&Object>, object: &mut Object) -> Vec<Error>;
+
+    /// Gives back what `object` holds and `kept` does not: after a delete, after a write that was
+    /// not made, and after one that was.
+    fn release(&self, object: &Object, kept: Option<&Object>);
+}
+
+/// Gives Services their cluster IPs and node ports.
+pub struct ServiceAddresses {
+    env: Env,
+    first: u32,
+    count: u32,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Clone, Default)]
+struct Taken {
+    ips: BTreeSet<Ipv4Addr>,
+    ports: BTreeSet<u16>,
+}
+
+impl ServiceAddresses {
+    /// Knows what the stored Services hold.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) async fn load(store: &dyn Store, env: &Env, cidr: (Ipv4Addr, u8)) -> Result<Self, ReadError> {
+        let hosts = 1_u32.checked_shl(32 - u32::from(cidr.1.min(32))).unwrap_or(u32::MAX);
+        let this = Self {
+            env: env.clone(),
+            first: u32::from(cidr.0) + 1,
+            count: hosts.saturating_sub(2),
+            taken: Mutex::default(),
+        };
+        let kinds: Kinds = trimtab_api::builtin();
+        let Some(services) = kinds.by_resource("", "v1", "services") else { return Ok(this) };
+        for entry in store.list(&encode::prefix(services, ""), Page::default()).await?.entries {
+            let (ips, ports) = held(&encode::to_object(&entry));
+            let mut taken = this.taken();
+            taken.ips.extend(ips);
+            taken.ports.extend(ports);
+        }
+        Ok(this)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn in_range(&self, ip: Ipv4Addr) -> bool {
+        u32::from(ip).checked_sub(self.first).is_some_and(|offset| offset < self.count)
+    }
+
+    fn free_ip(&self, taken: &Taken) -> Option<Ipv4Addr> {
+        let start = u32::try_from(self.env.below(u64::from(self.count))).unwrap_or(0);
+        let at = |offset: u32| Ipv4Addr::from(self.first + (start + offset) % self.count.max(1));
+        (0..self.count).map(at).find(|ip| !taken.ips.contains(ip))
+    }
+
+    fn free_port(&self, taken: &Taken) -> Option<u16> {
+        let (first, count) = (*NODE_PORTS.start(), NODE_PORTS.end() - NODE_PORTS.start() + 1);
+        let start = u16::try_from(self.env.below(u64::from(count))).unwrap_or(0);
+        (0..count).map(|offset| first + (start + offset) % count).find(|port| !taken.ports.contains(port))
+    }
+
+    fn give_ip(&self, old: Option<&Object>, object: &mut Object, errors: &mut Vec<Error>) {
+        let path = Path::new("spec").child("clusterIPs");
+        if object.str_at(&["spec", "type"]) == "ExternalName" {
+            object.remove(&["spec", "clusterIP"]);
+            object.remove(&["spec", "clusterIPs"]);
+            return;
+        }
+        // An update that leaves it out keeps it.
+        if object.str_at(&["spec", "clusterIP"]).is_empty()
+            && let Some(ip) = old.map(|old| old.str_at(&["spec", "clusterIP"])).filter(|ip| !ip.is_empty())
+        {
+            object.set(&["spec", "clusterIP"], ip);
+        }
+        let asked = object.str_at(&["spec", "clusterIP"]).to_owned();
+        let mine = old.is_some_and(|old| old.str_at(&["spec", "clusterIP"]) == asked);
+        let mut taken = self.taken();
+        let ip = match asked.as_str() {
+            "None" => "None".to_owned(),
+            "" => match self.free_ip(&taken) {
+                Some(ip) => {
+                    taken.ips.insert(ip);
+                    ip.to_string()
+                }
+                None => {
+                    errors.push(Error::invalid(&path, &asked, "failed to allocate IP: range is full"));
+                    return;
+                }
+            },
+            text => match text.parse::<Ipv4Addr>() {
+                Ok(ip) if mine || (self.in_range(ip) && taken.ips.insert(ip)) => text.to_owned(),
+                Ok(ip) if !self.in_range(ip) => {
+                    let range = format!(
+                        "{}-{}",
+                        Ipv4Addr::from(self.first),
+                        Ipv4Addr::from(self.first + self.count.saturating_sub(1))
+                    );
+                    errors.push(Error::invalid(
+                        &path,
+                        [text],
+                        format!("failed to allocate IP {ip}: the provided IP is not in the valid range {range}"),
+                    ));
+                    return;
+                }
+                Ok(ip) => {
+                    errors.push(Error::invalid(
+                        &path,
+                        [text],
+                        format!("failed to allocate IP {ip}: provided IP is already allocated"),
+                    ));
+                    return;
+                }
+                Err(_) => {
+                    errors.push(Error::invalid(&path.index(0), text, "must be a valid IPv4 address, or 'None'"));
+                    return;
+                }
+            },
+        };
+        object.set(&["spec", "clusterIP"], ip.as_str());
+        object.set(&["spec", "clusterIPs"], vec![Value::from(ip)]);
+    }
+
+    fn give_ports(&self, old: Option<&Object>, object: &mut Object, errors: &mut Vec<Error>) {
+        let exposed = matches!(object.str_at(&["spec", "type"]), "NodePort" | "LoadBalancer");
+        let before = old.map(|old| ports(old).cloned().collect::<Vec<_>>()).unwrap_or_default();
+        let mine: BTreeSet<u16> = before.iter().filter_map(node_port).collect();
+        let Some(list) = object.0.get_mut("spec").and_then(|spec| spec.get_mut("ports")).and_then(Value::as_array_mut)
+        else {
+            return;
+        };
+        let mut taken = self.taken();
+        for (index, port) in list.iter_mut().enumerate() {
+            if !exposed {
+                port.as_object_mut().map(|port| port.remove("nodePort"));
+                continue;
+            }
+            let same = |other: &&Value| other["port"] == port["port"] && other["protocol"] == port["protocol"];
+            let kept = before.iter().find(same).and_then(node_port);
+            let path = Path::new("spec").child("ports").index(index).child("nodePort");
+            match node_port(port).or(kept) {
+                Some(number) if mine.contains(&number) => port["nodePort"] = number.into(),
+                Some(number) if !NODE_PORTS.contains(&number) => {
+                    let detail = format!(
+                        "provided port is not in the valid range. The range of valid ports is {}-{}",
+                        NODE_PORTS.start(),
+                        NODE_PORTS.end()
+                    );
+                    errors.push(Error::invalid(&path, number, detail));
+                }
+                Some(number) if !taken.ports.insert(number) => {
+                    errors.push(Error::invalid(&path, number, "provided port is already allocated"));
+                }
+                Some(_) => {}
+                None => match self.free_port(&taken) {
+                    Some(number) => {
+                        taken.ports.insert(number);
+                        port["nodePort"] = number.into();
+                    }
+                    None => errors.push(Error::invalid(&path, 0, "failed to allocate a nodePort: range is full")),
+                },
+            }
+        }
+    }
+}
+
+impl Hook for ServiceAddresses {
+    fn admit(&self, old: Option<&Object>, object: &mut Object) -> Vec<Error> {
+        // All or nothing: what was taken before the first error is put back.
+        let before = self.taken().clone();
+        let mut errors = Vec::new();
+        self.give_ip(old, object, &mut errors);
+        self.give_ports(old, object, &mut errors);
+        if !errors.is_empty() {
+            *self.taken() = before;
+        }
+        errors
+    }
+
+    fn release(&self, object: &Object, kept: Option<&Object>) {
+        let (ips, ports) = held(object);
+        let (kept_ips, kept_ports) = kept.map(held).unwrap_or_default();
+        let mut taken = self.taken();
+        for ip in ips.difference(&kept_ips) {
+            taken.ips.remove(ip);
+        }
+        for port in ports.difference(&kept_ports) {
+            taken.ports.remove(port);
+        }
+    }
+}
+
+fn ports(object: &Object) -> impl Iterator<Item = &Value> {
+    object.at(&["spec", "ports"]).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn node_port(port: &Value) -> Option<u16> {
+    port["nodePort"].as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0)
+}
+
+fn held(object: &Object) -> (BTreeSet<Ipv4Addr>, BTreeSet<u16>) {
+    let ip = object.str_at(&["spec", "clusterIP"]).parse().ok();
+    (ip.into_iter().collect(), ports(object).filter_map(node_port).collect())
+}

@@ -1,0 +1,79 @@
+//! Response bodies of shared pieces.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use serde::Serialize;
+use trimtab_api::ApiError;
+use trimtab_client::{Body, BoxError};
+
+/// A body of pieces that are written one after another and never joined.
+#[derive(Default)]
+pub(crate) struct Chunks(VecDeque<Bytes>);
+
+impl Chunks {
+    pub(crate) fn push(&mut self, piece: impl Into<Bytes>) {
+        self.0.push_back(piece.into());
+    }
+
+    pub(crate) fn into_pieces(self) -> VecDeque<Bytes> {
+        self.0
+    }
+}
+
+impl HttpBody for Chunks {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|piece| piece.len() as u64).sum())
+    }
+}
+
+pub(crate) fn chunks(code: StatusCode, content_type: &str, chunks: Chunks) -> Response<Body> {
+    respond(code, content_type, chunks.boxed_unsync())
+}
+
+pub(crate) fn respond(code: StatusCode, content_type: &str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    if let Ok(value) = content_type.parse() {
+        response.headers_mut().insert(CONTENT_TYPE, value);
+    }
+    response
+}
+
+pub(crate) fn bytes(code: StatusCode, content_type: &str, bytes: impl Into<Bytes>) -> Response<Body> {
+    let mut pieces = Chunks::default();
+    pieces.push(bytes);
+    chunks(code, content_type, pieces)
+}
+
+pub(crate) fn json(code: StatusCode, value: &impl Serialize) -> Response<Body> {
+    // Serialising our own values to memory cannot fail.
+    bytes(code, "application/json", serde_json::to_vec(value).unwrap_or_default())
+}
+
+pub(crate) fn error(error: &ApiError) -> Response<Body> {
+    let code = StatusCode::from_u16(error.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(code, error.status());
+    let after = error.status().details.as_ref().and_then(|details| details.retry_after_seconds);
+    if let Some(seconds) = after {
+        response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
+    }
+    response
+}

@@ -1,0 +1,191 @@
+//! delete and deletecollection.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
+use serde_json::{Value, json};
+use trimtab_api::{ApiError, Kind, Object, Operation};
+use trimtab_store::{Entry, Precondition, Write};
+
+use crate::handler::{Answer, Call};
+use crate::read::{self, Filter};
+use crate::server::{ApiServer, format_time};
+use crate::write::{Committed, commit, commit_error};
+use crate::{body, decode, encode};
+
+const FOREGROUND: &str = "foregroundDeletion";
+const ORPHAN: &str = "orphan";
+
+pub(crate) async fn delete(server: &ApiServer, call: &Call<'_>) -> Answer {
+    let options = options(call)?;
+    delete_with(server, call, &options).await
+}
+
+/// Deletes the call's object: it goes, or stays with a deletion timestamp for its grace period and
+/// finalizers.
+pub(crate) async fn delete_with(server: &ApiServer, call: &Call<'_>, options: &DeleteOptions) -> Answer {
+    let mut entry = read::find(server, call).await?;
+    loop {
+        match attempt(server, call, options, &entry).await {
+            Ok(answer) => return Ok(answer),
+            Err(Committed::Conflict(Some(newer))) => entry = newer,
+            Err(Committed::Conflict(None)) => return Err(ApiError::not_found(&call.kind, call.path.name)),
+            Err(Committed::Other(error)) => return Err(error),
+        }
+    }
+}
+
+fn options(call: &Call<'_>) -> Result<DeleteOptions, ApiError> {
+    let mut options = DeleteOptions::default();
+    if !call.body.is_empty() {
+        let bad =
+            |error: serde_json::Error| ApiError::bad_request(format!("the delete options cannot be read: {error}"));
+        options = serde_json::from_value(decode::value(call)?).map_err(bad)?;
+    }
+    let text = |name: &str| Some(call.query.get(name)).filter(|text| !text.is_empty());
+    if let Some(seconds) = text("gracePeriodSeconds") {
+        let bad = |_| ApiError::bad_request(format!("gracePeriodSeconds {seconds:?} is not a whole number"));
+        options.grace_period_seconds = Some(seconds.parse().map_err(bad)?);
+    }
+    if let Some(policy) = text("propagationPolicy") {
+        options.propagation_policy = Some(policy.to_owned());
+    }
+    if call.dry_run() {
+        options.dry_run = Some(vec!["All".to_owned()]);
+    }
+    let policy = options.propagation_policy.as_deref();
+    if let Some(unknown) = policy.filter(|policy| !["Background", "Foreground", "Orphan"].contains(policy)) {
+        return Err(ApiError::bad_request(format!(
+            "propagationPolicy: Unsupported value: {unknown:?}: supported values: \"Foreground\", \"Background\", \"Orphan\""
+        )));
+    }
+    Ok(options)
+}
+
+async fn attempt(
+    server: &ApiServer,
+    call: &Call<'_>,
+    options: &DeleteOptions,
+    entry: &Arc<Entry>,
+) -> Result<http::Response<trimtab_client::Body>, Committed> {
+    let kind = &call.kind;
+    let old = encode::to_object(entry);
+    preconditions(kind, &old, options).map_err(Committed::Other)?;
+    let mut new = old.clone();
+    mark(server, kind, &mut new, options);
+    let dry_run = options.dry_run.as_ref().is_some_and(|list| !list.is_empty());
+    if is_due(kind, &new) {
+        if !dry_run {
+            remove(server, kind, entry).await?;
+        }
+        return Ok(gone(kind, &old));
+    }
+    // Marking a namespace changes its phase.
+    let admission = kind.strategy.admit(Operation::UpdateStatus { old: &old }, &mut new);
+    if !admission.errors.is_empty() {
+        return Err(Committed::Other(ApiError::invalid(kind, old.name(), &admission.errors)));
+    }
+    new.set(&["apiVersion"], kind.api_version());
+    new.set(&["kind"], &*kind.kind);
+    let stays = |object: &Object| Ok(body::json(StatusCode::OK, object));
+    if new == old || dry_run {
+        return stays(&new);
+    }
+    let stored = commit(server, kind, &new, Precondition::At(entry.mod_revision)).await?;
+    stays(&encode::to_object(&stored))
+}
+
+fn preconditions(kind: &Kind, object: &Object, options: &DeleteOptions) -> Result<(), ApiError> {
+    let Some(wanted) = &options.preconditions else { return Ok(()) };
+    let pairs =
+        [("UID", &wanted.uid, object.uid()), ("ResourceVersion", &wanted.resource_version, object.resource_version())];
+    for (name, wanted, found) in pairs {
+        if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) {
+            let detail =
+                format!("Precondition failed: {name} in precondition: {wanted}, {name} in object meta: {found}");
+            return Err(ApiError::conflict(kind, object.name(), detail));
+        }
+    }
+    Ok(())
+}
+
+/// Sets the deletion timestamp, or brings it forward, and the finalizer that the policy asks for.
+fn mark(server: &ApiServer, kind: &Kind, object: &mut Object, options: &DeleteOptions) {
+    match options.propagation_policy.as_deref() {
+        Some("Foreground") => set_finalizer(object, FOREGROUND, ORPHAN),
+        Some("Orphan") => set_finalizer(object, ORPHAN, FOREGROUND),
+        _ if options.orphan_dependents == Some(true) => set_finalizer(object, ORPHAN, FOREGROUND),
+        _ => {}
+    }
+    let own = kind.strategy.grace_period(object);
+    let grace = match own {
+        None | Some(0) => 0,
+        Some(own) => options.grace_period_seconds.unwrap_or(own).max(0),
+    };
+    let pending = object.at(&["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64);
+    if object.deletion_timestamp().is_some() && pending.is_some_and(|pending| pending <= grace) {
+        return;
+    }
+    let due = server.inner.env.now() + std::time::Duration::from_secs(grace.unsigned_abs());
+    object.set(&["metadata", "deletionTimestamp"], format_time(due));
+    object.set(&["metadata", "deletionGracePeriodSeconds"], grace);
+}
+
+fn set_finalizer(object: &mut Object, add: &str, drop: &str) {
+    let path = &["metadata", "finalizers"];
+    let mut finalizers = object.at(path).and_then(Value::as_array).cloned().unwrap_or_default();
+    finalizers.retain(|finalizer| finalizer != drop);
+    if !finalizers.iter().any(|finalizer| finalizer == add) {
+        finalizers.push(add.into());
+    }
+    object.set(path, finalizers);
+}
+
+/// Whether a marked object has nothing left to wait for.
+pub(crate) fn is_due(kind: &Kind, object: &Object) -> bool {
+    let finalizers =
+        object.at(&["metadata", "finalizers"]).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let grace = object.at(&["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(0);
+    object.deletion_timestamp().is_some() && !finalizers && grace == 0 && !kind.strategy.holds_deletion(object)
+}
+
+/// Takes an object out of the store.
+pub(crate) async fn remove(server: &ApiServer, kind: &Kind, entry: &Entry) -> Result<(), Committed> {
+    let write = Write { key: entry.key.to_string(), value: None, precondition: Precondition::At(entry.mod_revision) };
+    server.inner.store.commit(write).await.map_err(commit_error)?;
+    if let Some(hook) = server.inner.hook(kind) {
+        hook.release(&encode::to_object(entry), None);
+    }
+    Ok(())
+}
+
+fn gone(kind: &Kind, object: &Object) -> http::Response<trimtab_client::Body> {
+    let mut details = json!({"name": object.name(), "kind": kind.plural, "uid": object.uid()});
+    if !kind.group.is_empty() {
+        details["group"] = (&*kind.group).into();
+    }
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
+    body::json(StatusCode::OK, &status)
+}
+
+pub(crate) async fn delete_collection(server: &ApiServer, call: &Call<'_>) -> Answer {
+    let options = options(call)?;
+    let filter = Filter::of(call)?;
+    let page = read::select(server, call, &filter).await?;
+    let mut items = Vec::new();
+    for entry in &page.entries {
+        let mut entry = Arc::clone(entry);
+        loop {
+            match attempt(server, call, &options, &entry).await {
+                Err(Committed::Conflict(Some(newer))) => entry = newer,
+                Ok(_) | Err(Committed::Conflict(None)) => break,
+                Err(Committed::Other(error)) => return Err(error),
+            }
+        }
+        items.push(encode::to_object(&entry));
+    }
+    let metadata = json!({"resourceVersion": page.revision.to_string()});
+    let list = json!({"kind": call.kind.list_kind, "apiVersion": call.kind.api_version(), "metadata": metadata, "items": items});
+    Ok(body::json(StatusCode::OK, &list))
+}

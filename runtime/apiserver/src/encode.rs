@@ -1,0 +1,143 @@
+//! From objects to bytes, once.
+//!
+//! What is stored is the object's JSON, its fields in the order `apiVersion`, `kind`, `metadata`
+//! and then the rest, without a resourceVersion: that is the revision of the commit. On the way
+//! out the head with the resourceVersion is written anew, and what follows is the stored bytes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+use trimtab_api::{Kind, Object};
+use trimtab_store::Entry;
+
+use crate::body::Chunks;
+
+/// The bytes that are stored for `object`.
+pub(crate) fn to_stored(kind: &Kind, object: &Object) -> Bytes {
+    let mut out = head(kind).into_bytes();
+    let empty = serde_json::Map::new();
+    let metadata = object.0.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
+    let mut first = true;
+    for (name, value) in metadata.iter().filter(|(name, _)| *name != "resourceVersion") {
+        field(&mut out, &mut first, name, value);
+    }
+    out.push(b'}');
+    first = false;
+    for (name, value) in
+        object.0.iter().filter(|(name, _)| !matches!(name.as_str(), "apiVersion" | "kind" | "metadata"))
+    {
+        field(&mut out, &mut first, name, value);
+    }
+    out.push(b'}');
+    out.into()
+}
+
+fn field(out: &mut Vec<u8>, first: &mut bool, name: &str, value: &Value) {
+    if !std::mem::take(first) {
+        out.push(b',');
+    }
+    // Writing JSON to memory cannot fail.
+    let _ = serde_json::to_writer(&mut *out, name);
+    out.push(b':');
+    let _ = serde_json::to_writer(&mut *out, value);
+}
+
+fn head(kind: &Kind) -> String {
+    format!(r#"{{"apiVersion":"{}","kind":"{}","metadata":{{"#, kind.api_version(), kind.kind)
+}
+
+/// The object with its resourceVersion, as two pieces of which the large one is shared.
+pub(crate) fn push(chunks: &mut Chunks, kind: &Kind, entry: &Entry) {
+    push_at(chunks, kind, entry, entry.mod_revision);
+}
+
+/// As [`push`], with another resourceVersion: a deleted object carries that of its deletion.
+pub(crate) fn push_at(chunks: &mut Chunks, kind: &Kind, entry: &Entry, revision: u64) {
+    let head = head(kind);
+    let tail = entry.value.slice(head.len()..);
+    // Stored metadata is never empty: it has at least a name and a uid.
+    chunks.push(format!(r#"{head}"resourceVersion":"{revision}","#));
+    chunks.push(tail);
+}
+
+/// The object of an entry, with its resourceVersion.
+pub(crate) fn to_object(entry: &Entry) -> Object {
+    to_object_at(entry, entry.mod_revision)
+}
+
+/// As [`to_object`], with another resourceVersion.
+pub(crate) fn to_object_at(entry: &Entry, revision: u64) -> Object {
+    let mut object: Object = serde_json::from_slice(&entry.value).unwrap_or_else(|error| {
+        tracing::error!(key = &*entry.key, %error, "a stored object cannot be read");
+        Object::default()
+    });
+    object.set(&["metadata", "resourceVersion"], revision.to_string());
+    object
+}
+
+/// Whether an entry's object is marked for deletion.
+pub(crate) fn is_deleted(entry: &Entry) -> bool {
+    to_object(entry).deletion_timestamp().is_some()
+}
+
+/// What selectors look at: computed once for each version of an object.
+pub(crate) struct Selectable {
+    labels: Vec<(String, String)>,
+    /// In the order of the kind's selectable fields, behind name and namespace.
+    fields: Vec<String>,
+}
+
+impl Selectable {
+    pub(crate) fn of(kind: &Kind, entry: &Entry) -> Arc<Self> {
+        let memo = entry.memo.get_or_init(|| Arc::new(Self::compute(kind, entry)));
+        // Entries of a kind hold nothing but this; were it otherwise, it is computed again.
+        Arc::clone(memo).downcast().unwrap_or_else(|_| Arc::new(Self::compute(kind, entry)))
+    }
+
+    fn compute(kind: &Kind, entry: &Entry) -> Self {
+        let object: Object = serde_json::from_slice(&entry.value).unwrap_or_default();
+        let labels = object.labels().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let mut fields = vec![object.name().to_owned(), object.namespace().to_owned()];
+        for path in &kind.selectable_fields {
+            let path: Vec<&str> = path.trim_start_matches('.').split('.').collect();
+            fields.push(match object.at(&path) {
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Null) | None => String::new(),
+                Some(other) => other.to_string(),
+            });
+        }
+        Self { labels, fields }
+    }
+
+    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+        self.labels.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn field(&self, kind: &Kind, name: &str) -> &str {
+        field_index(kind, name).and_then(|index| self.fields.get(index)).map_or("", String::as_str)
+    }
+}
+
+/// Where a field stands in [`Selectable::fields`]; `None` when it cannot be selected by.
+pub(crate) fn field_index(kind: &Kind, name: &str) -> Option<usize> {
+    match name {
+        "metadata.name" => Some(0),
+        "metadata.namespace" => Some(1),
+        _ => kind.selectable_fields.iter().position(|path| path.trim_start_matches('.') == name).map(|index| index + 2),
+    }
+}
+
+/// Where a kind's objects are stored: all of it, of a namespace, or one object.
+pub(crate) fn key(kind: &Kind, namespace: &str, name: &str) -> String {
+    let mut key = prefix(kind, namespace);
+    key += name;
+    key
+}
+
+/// The prefix of the keys of a kind, or of those in one namespace.
+pub(crate) fn prefix(kind: &Kind, namespace: &str) -> String {
+    let group = if kind.group.is_empty() { String::new() } else { format!("{}/", kind.group) };
+    let namespace = if kind.namespaced() && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
+    format!("/registry/{group}{}/{namespace}", kind.plural)
+}

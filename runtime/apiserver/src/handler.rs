@@ -1,0 +1,196 @@
+//! From a request to the verb it asks for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use hyper::upgrade::OnUpgrade;
+use trimtab_api::{ApiError, Kind};
+use trimtab_client::Body;
+
+use crate::auth::{Identity, authorize};
+use crate::path::{Query, ResourcePath};
+use crate::server::ApiServer;
+use crate::{body, delete, discovery, health, nodes, openapi, path, read, subresource, watch, write};
+
+/// A request on a resource.
+pub(crate) struct Call<'a> {
+    pub kind: Arc<Kind>,
+    pub path: ResourcePath<'a>,
+    pub query: Query<'a>,
+    pub method: &'a Method,
+    pub headers: &'a HeaderMap,
+    pub body: Bytes,
+    pub identity: &'a Identity,
+}
+
+impl Call<'_> {
+    /// The same call, to be changed in a part: the server's verbs are each other's building blocks.
+    pub(crate) fn borrowed(&self) -> Call<'_> {
+        Call {
+            kind: Arc::clone(&self.kind),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            method: self.method,
+            headers: self.headers,
+            body: self.body.clone(),
+            identity: self.identity,
+        }
+    }
+
+    pub(crate) fn content_type(&self) -> &str {
+        let text = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        text.split(';').next().unwrap_or_default().trim()
+    }
+
+    /// The field manager that a write is recorded under: what the client names, or its program.
+    pub(crate) fn manager(&self) -> String {
+        let named = self.query.get("fieldManager");
+        if !named.is_empty() {
+            return named.to_owned();
+        }
+        let agent =
+            self.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("unknown");
+        agent.split('/').next().unwrap_or("unknown").chars().take(128).collect()
+    }
+
+    pub(crate) fn dry_run(&self) -> bool {
+        self.query.has("dryRun", "All")
+    }
+}
+
+/// An answer with the texts of its `Warning:` headers.
+pub(crate) type Answer = Result<Response<Body>, ApiError>;
+
+impl ApiServer {
+    /// Answers one request. `upgrade` is there when the connection can be upgraded.
+    pub(crate) async fn handle(
+        &self,
+        request: Request<Bytes>,
+        identity: Option<&Identity>,
+        upgrade: Option<OnUpgrade>,
+    ) -> Response<Body> {
+        match self.route(request, identity, upgrade).await {
+            Ok(response) => response,
+            Err(error) => body::error(&error),
+        }
+    }
+
+    async fn route(&self, request: Request<Bytes>, identity: Option<&Identity>, upgrade: Option<OnUpgrade>) -> Answer {
+        let (parts, bytes) = request.into_parts();
+        let path = parts.uri.path();
+        authorize(identity, path)?;
+        let nobody = Identity::default();
+        if let Some(answer) = self.meta(path, &parts.method, &parts.headers, &parts.uri) {
+            return answer;
+        }
+        let path = path::resource(path).ok_or_else(ApiError::no_such_path)?;
+        let kinds = self.inner.kinds();
+        let kind = kinds.by_resource(path.group, path.version, path.plural).ok_or_else(ApiError::no_such_path)?;
+        if !kind.namespaced() && !path.namespace.is_empty() {
+            return Err(ApiError::no_such_path());
+        }
+        let call = Call {
+            kind: Arc::clone(kind),
+            path,
+            query: Query::of(&parts.uri),
+            method: &parts.method,
+            headers: &parts.headers,
+            body: bytes,
+            identity: identity.unwrap_or(&nobody),
+        };
+        self.verb(&call, upgrade).await
+    }
+
+    /// Paths that name no resource: health, version, discovery, OpenAPI.
+    fn meta(&self, path: &str, method: &Method, headers: &HeaderMap, uri: &http::Uri) -> Option<Answer> {
+        let found = health::answer(self, path, uri)
+            .or_else(|| discovery::answer(&self.inner.kinds(), path, headers))
+            .or_else(|| openapi::answer(&self.inner.kinds(), path, headers));
+        let found = found?;
+        if matches!(*method, Method::GET | Method::HEAD) {
+            Some(found)
+        } else {
+            Some(Err(ApiError::method_not_allowed()))
+        }
+    }
+
+    async fn verb(&self, call: &Call<'_>, upgrade: Option<OnUpgrade>) -> Answer {
+        if !call.path.subresource.is_empty() && call.path.subresource != "status" {
+            return self.subresource(call, upgrade).await;
+        }
+        if call.path.subresource == "status" && !call.kind.status {
+            return Err(ApiError::no_such_path());
+        }
+        let one = !call.path.name.is_empty();
+        let allowed = |verb: &str| if call.kind.can(verb) { Ok(()) } else { Err(ApiError::method_not_allowed()) };
+        match *call.method {
+            Method::GET if call.query.flag("watch") => {
+                allowed("watch")?;
+                watch::watch(self, call).await
+            }
+            Method::GET if one => {
+                allowed("get")?;
+                read::get(self, call).await
+            }
+            Method::GET => {
+                allowed("list")?;
+                read::list(self, call).await
+            }
+            Method::POST if !one => {
+                allowed("create")?;
+                // A Binding is never stored: creating one binds the pod of its name.
+                if !call.kind.can("get") {
+                    subresource::bind(self, call).await
+                } else {
+                    write::create(self, call).await
+                }
+            }
+            Method::PUT if one => {
+                allowed("update")?;
+                write::replace(self, call).await
+            }
+            Method::PATCH if one => {
+                allowed("patch")?;
+                write::patch(self, call).await
+            }
+            Method::DELETE if one && call.path.subresource.is_empty() => {
+                allowed("delete")?;
+                delete::delete(self, call).await
+            }
+            Method::DELETE if !one => {
+                allowed("deletecollection")?;
+                delete::delete_collection(self, call).await
+            }
+            _ => Err(ApiError::method_not_allowed()),
+        }
+    }
+
+    async fn subresource(&self, call: &Call<'_>, upgrade: Option<OnUpgrade>) -> Answer {
+        let name = call.path.subresource;
+        if name == "scale" && call.kind.scale.is_some() {
+            return subresource::scale(self, call).await;
+        }
+        if call.kind.subresource(name).is_none() {
+            return Err(ApiError::no_such_path());
+        }
+        match name {
+            "binding" => subresource::bind(self, call).await,
+            "eviction" => subresource::evict(self, call).await,
+            "finalize" => subresource::finalize(self, call).await,
+            _ => nodes::proxy(self, call, upgrade).await,
+        }
+    }
+}
+
+/// Adds `Warning:` headers (RFC 7234, code 299, as upstream).
+pub(crate) fn warn(mut response: Response<Body>, warnings: &[String]) -> Response<Body> {
+    for warning in warnings {
+        let text = format!("299 - {:?}", warning.replace(['\n', '\r'], " "));
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            response.headers_mut().append(http::header::WARNING, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,132 @@
+//! Requests that the node's agent answers: logs, exec, attach, port-forward.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{Method, Request, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use serde_json::Value;
+use trimtab_api::{ApiError, Object};
+use trimtab_client::{HttpTransport, Transport};
+
+use crate::handler::{Answer, Call};
+use crate::server::ApiServer;
+use crate::{encode, read};
+
+/// How the server shows itself to the nodes' agents, and whom it trusts.
+pub type NodeTls = ClientConfig;
+
+/// Connections to the nodes' agents, kept by address.
+pub(crate) struct Nodes {
+    tls: Option<NodeTls>,
+    open: Mutex<HashMap<String, Arc<HttpTransport>>>,
+}
+
+impl Nodes {
+    pub(crate) fn new(tls: Option<NodeTls>) -> Self {
+        Self { tls, open: Mutex::default() }
+    }
+
+    fn to(&self, server: &str) -> Result<Arc<HttpTransport>, ApiError> {
+        let tls = self
+            .tls
+            .as_ref()
+            .ok_or_else(|| ApiError::unavailable("this server has no credentials for the nodes' agents"))?;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(transport) = open.get(server) {
+            return Ok(Arc::clone(transport));
+        }
+        let made = HttpTransport::new(server, tls, None).map_err(|error| ApiError::internal(error.to_string()))?;
+        let made = Arc::new(made);
+        open.insert(server.to_owned(), Arc::clone(&made));
+        Ok(made)
+    }
+}
+
+/// Passes the call on to the agent of the pod's node. An upgraded connection is passed on byte for
+/// byte.
+pub(crate) async fn proxy(server: &ApiServer, call: &Call<'_>, upgrade: Option<OnUpgrade>) -> Answer {
+    let pod = encode::to_object(&*read::find(server, call).await?);
+    let container = container(call, &pod)?;
+    let node = pod.str_at(&["spec", "nodeName"]);
+    if node.is_empty() {
+        return Err(ApiError::bad_request(format!("pod {} does not have a host assigned", pod.name())));
+    }
+    let transport = server.inner.nodes.to(&address(server, node).await?)?;
+    let (namespace, name) = (pod.namespace(), pod.name());
+    let path = match call.path.subresource {
+        "log" => format!("/containerLogs/{namespace}/{name}/{container}"),
+        "portforward" => format!("/portForward/{namespace}/{name}"),
+        verb @ ("exec" | "attach") => format!("/{verb}/{namespace}/{name}/{container}"),
+        _ => return Err(ApiError::no_such_path()),
+    };
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(call.query.pairs()).finish();
+    let mut request = Request::builder().method(call.method.clone()).uri(format!("{path}?{query}"));
+    for (header, value) in call.headers.iter().filter(|(header, _)| {
+        !["host", "authorization", "accept-encoding", "content-length"].contains(&header.as_str())
+    }) {
+        request = request.header(header, value);
+    }
+    let request = request.body(call.body.clone()).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let away = |error: trimtab_client::TransportError| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        ApiError::internal(format!("error dialing backend: node {node}: {error}: {cause}"))
+    };
+    let Some(upgrade) = upgrade.filter(|_| call.headers.contains_key(http::header::UPGRADE)) else {
+        if call.path.subresource != "log" || *call.method != Method::GET {
+            return Err(ApiError::bad_request("Upgrade request required"));
+        }
+        return transport.send(request).await.map_err(away);
+    };
+    let (response, stream) = transport.upgrade(request).await.map_err(away)?;
+    if let Some(mut stream) = stream {
+        server.tunnel(async move {
+            // Either side hanging up ends the tunnel; there is nobody left to tell.
+            if let Ok(client) = upgrade.await {
+                let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut stream).await;
+            }
+        });
+        debug_assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+    }
+    Ok(response)
+}
+
+fn container(call: &Call<'_>, pod: &Object) -> Result<String, ApiError> {
+    let names = |field: &str| -> Vec<String> {
+        let list = pod.at(&["spec", field]).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(|c| c["name"].as_str()).map(str::to_owned).collect()
+    };
+    let (containers, init) = (names("containers"), names("initContainers"));
+    let asked = call.query.get("container");
+    if asked.is_empty() {
+        return match containers.as_slice() {
+            [one] => Ok(one.clone()),
+            _ => Err(ApiError::bad_request(format!(
+                "a container name must be specified for pod {}, choose one of: [{}]",
+                pod.name(),
+                containers.join(" ")
+            ))),
+        };
+    }
+    if containers.iter().chain(&init).any(|name| name == asked) {
+        return Ok(asked.to_owned());
+    }
+    Err(ApiError::bad_request(format!("container {asked} is not valid for pod {}", pod.name())))
+}
+
+async fn address(server: &ApiServer, name: &str) -> Result<String, ApiError> {
+    let kinds = server.inner.kinds();
+    let nodes = kinds.by_resource("", "v1", "nodes").ok_or_else(ApiError::no_such_path)?;
+    let entry = server.inner.store.get(&encode::key(nodes, "", name)).await.map_err(read::read_error)?;
+    let node = encode::to_object(&*entry.ok_or_else(|| ApiError::not_found(nodes, name))?);
+    let addresses = node.at(&["status", "addresses"]).and_then(Value::as_array);
+    let internal = addresses.into_iter().flatten().find(|address| address["type"] == "InternalIP");
+    let ip = internal.and_then(|address| address["address"].as_str());
+    let port = node.at(&["status", "daemonEndpoints", "kubeletEndpoint", "Port"]).and_then(Value::as_u64);
+    match (ip, port) {
+        (Some(ip), Some(port)) => Ok(format!("https://{ip}:{port}")),
+        _ => Err(ApiError::unavailable(format!("node {name} has not said yet where its agent listens"))),
+    }
+}

@@ -1,0 +1,137 @@
+//! OpenAPI v3: an index, and a document for each group and version. Documents are made when they
+//! are asked for and not kept: they are large, and clients cache them by hash.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value, json};
+use trimtab_api::{ApiError, Kind, Kinds};
+
+use crate::body;
+use crate::handler::Answer;
+use crate::negotiate::clauses;
+
+const JSON: &str = "application/json";
+
+pub(crate) fn answer(kinds: &Kinds, path: &str, headers: &HeaderMap) -> Option<Answer> {
+    let rest = path.strip_prefix("/openapi/v3")?.trim_matches('/');
+    if !headers.is_empty()
+        && headers.contains_key(http::header::ACCEPT)
+        && clauses(headers).all(|c| !matches!(c.media, JSON | "*/*" | "application/*"))
+    {
+        return Some(Err(ApiError::not_acceptable(&[JSON])));
+    }
+    let mut by_path: BTreeMap<String, Vec<&Kind>> = BTreeMap::new();
+    for kind in kinds.iter() {
+        by_path.entry(document_path(kind)).or_default().push(kind);
+    }
+    if rest.is_empty() {
+        let url = |(path, kinds): (&String, &Vec<&Kind>)| {
+            (path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={:016X}", hash(kinds))}))
+        };
+        let paths: Map<String, Value> = by_path.iter().map(url).collect();
+        return Some(Ok(body::json(StatusCode::OK, &json!({"paths": paths}))));
+    }
+    Some(match by_path.get(rest) {
+        Some(kinds) => Ok(body::json(StatusCode::OK, &document(kinds))),
+        None => Err(ApiError::no_such_path()),
+    })
+}
+
+fn document_path(kind: &Kind) -> String {
+    if kind.group.is_empty() {
+        format!("api/{}", kind.version)
+    } else {
+        format!("apis/{}/{}", kind.group, kind.version)
+    }
+}
+
+// The built-in schemas change with the program alone, custom ones with their names here.
+fn hash(kinds: &[&Kind]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    env!("CARGO_PKG_VERSION").hash(&mut hasher);
+    for kind in kinds {
+        (&*kind.kind, &*kind.plural, format!("{:?}", kind.schema.get())).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+fn document(kinds: &[&Kind]) -> Value {
+    let mut schemas = Map::new();
+    let mut paths = Map::new();
+    for kind in kinds {
+        let gvk = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
+        let definitions = (kind.definitions)();
+        let own = own_definition(kind, &definitions);
+        for (name, schema) in definitions {
+            let schema = rewritten(schema);
+            let entry = schemas.entry(name.clone()).or_insert(schema);
+            if Some(&name) == own.as_ref() {
+                entry["x-kubernetes-group-version-kind"] = json!([gvk]);
+            }
+        }
+        add_paths(kind, &gvk, own.as_deref(), &mut paths);
+    }
+    json!({"openapi": "3.0.0", "info": {"title": "Trimtab", "version": "v1.36.0"}, "paths": paths, "components": {"schemas": schemas}})
+}
+
+fn own_definition(kind: &Kind, definitions: &Map<String, Value>) -> Option<String> {
+    let suffix = format!(".{}.{}", kind.version, kind.kind);
+    definitions.keys().find(|name| name.ends_with(&suffix)).cloned()
+}
+
+/// References as an OpenAPI document writes them.
+fn rewritten(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Object(map) => {
+            if let Some(Value::String(reference)) = map.get_mut("$ref") {
+                *reference = reference.replace("#/$defs/", "#/components/schemas/");
+            }
+            for value in map.values_mut() {
+                *value = rewritten(value.take());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = rewritten(item.take())),
+        _ => {}
+    }
+    schema
+}
+
+fn add_paths(kind: &Kind, gvk: &Value, definition: Option<&str>, paths: &mut Map<String, Value>) {
+    let root = format!("/{}", document_path(kind));
+    let namespace = if kind.namespaced() { "/namespaces/{namespace}" } else { "" };
+    let collection = format!("{root}{namespace}/{}", kind.plural);
+    let schema = definition
+        .map_or_else(|| json!({"type": "object"}), |name| json!({"$ref": format!("#/components/schemas/{name}")}));
+    let operation = |action: &str, writes: bool| {
+        let mut operation = json!({"x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk,
+            "responses": {"200": {"description": "OK", "content": {JSON: {"schema": schema}}}}});
+        if writes {
+            let parameter =
+                |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
+            operation["parameters"] = json!(["dryRun", "fieldManager", "fieldValidation"].map(parameter));
+            operation["requestBody"] = json!({"content": {"*/*": {"schema": schema}}});
+        }
+        operation
+    };
+    let mut whole = Map::new();
+    let mut one = Map::new();
+    for (verb, method, action, writes, of_one) in [
+        ("list", "get", "list", false, false),
+        ("create", "post", "post", true, false),
+        ("get", "get", "get", false, true),
+        ("update", "put", "put", true, true),
+        ("patch", "patch", "patch", true, true),
+        ("delete", "delete", "delete", false, true),
+    ] {
+        if kind.can(verb) {
+            let target = if of_one { &mut one } else { &mut whole };
+            target.insert(method.to_owned(), operation(action, writes));
+        }
+    }
+    paths.insert(collection.clone(), whole.into());
+    if !one.is_empty() {
+        paths.insert(format!("{collection}/{{name}}"), one.into());
+    }
+}

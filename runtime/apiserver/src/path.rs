@@ -1,0 +1,114 @@
+//! What a request's path and query say.
+
+use std::borrow::Cow;
+
+use http::Uri;
+use url::form_urlencoded;
+
+/// A path under `/api/v1` or `/apis/GROUP/VERSION` that names a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ResourcePath<'a> {
+    pub group: &'a str,
+    pub version: &'a str,
+    pub plural: &'a str,
+    /// `""` for all namespaces and for cluster-scoped kinds.
+    pub namespace: &'a str,
+    /// `""` for the collection.
+    pub name: &'a str,
+    /// `""` for the object itself.
+    pub subresource: &'a str,
+    /// What follows the subresource.
+    pub rest: &'a str,
+}
+
+/// Reads a path; `None` when it names no resource.
+pub(crate) fn resource(path: &str) -> Option<ResourcePath<'_>> {
+    let trimmed = path.trim_matches('/');
+    let mut parts = trimmed.splitn(4, '/');
+    let (group, version, rest) = match (parts.next()?, parts.next()?, parts.next()?, parts.next()) {
+        ("api", version, first, rest) => ("", version, join(trimmed, first, rest)),
+        ("apis", group, version, Some(rest)) => (group, version, rest),
+        _ => return None,
+    };
+    let pieces: Vec<&str> = rest.splitn(6, '/').collect();
+    let base = ResourcePath { group, version, ..ResourcePath::default() };
+    let found = match pieces.as_slice() {
+        // `namespaces/x/finalize` and its like are of the namespace itself.
+        ["namespaces", namespace, "finalize" | "status"] => {
+            ResourcePath { plural: "namespaces", name: namespace, subresource: pieces[2], ..base }
+        }
+        ["namespaces", namespace, plural, more @ ..] => {
+            let found = ResourcePath { plural, namespace, ..base };
+            with_name(found, more, rest)
+        }
+        [plural, more @ ..] => with_name(ResourcePath { plural, ..base }, more, rest),
+        [] => return None,
+    };
+    (!found.plural.is_empty()).then_some(found)
+}
+
+fn join<'a>(whole: &'a str, first: &'a str, rest: Option<&str>) -> &'a str {
+    let start = first.as_ptr() as usize - whole.as_ptr() as usize;
+    &whole[start..start + first.len() + rest.map_or(0, |rest| rest.len() + 1)]
+}
+
+fn with_name<'a>(mut path: ResourcePath<'a>, more: &[&'a str], whole: &'a str) -> ResourcePath<'a> {
+    path.name = more.first().copied().unwrap_or_default();
+    path.subresource = more.get(1).copied().unwrap_or_default();
+    if let Some(third) = more.get(2) {
+        let start = third.as_ptr() as usize - whole.as_ptr() as usize;
+        path.rest = &whole[start..];
+    }
+    path
+}
+
+/// The query's parameters.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Query<'a> {
+    pub(crate) fn of(uri: &'a Uri) -> Self {
+        Self(form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).collect())
+    }
+
+    /// The first value of `name`; `""` when there is none.
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        matches!(self.get(name), "true" | "1")
+    }
+
+    pub(crate) fn has(&self, name: &str, value: &str) -> bool {
+        self.0.iter().any(|(key, have)| key == name && have == value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_taken_apart() {
+        let check = |path: &str, expected: [&str; 6]| {
+            let found = resource(path).unwrap();
+            let found = [found.group, found.plural, found.namespace, found.name, found.subresource, found.rest];
+            assert_eq!(found, expected, "{path}");
+        };
+        check("/api/v1/pods", ["", "pods", "", "", "", ""]);
+        check("/api/v1/nodes/n/status", ["", "nodes", "", "n", "status", ""]);
+        check("/api/v1/namespaces/ns", ["", "namespaces", "", "ns", "", ""]);
+        check("/api/v1/namespaces/ns/finalize", ["", "namespaces", "", "ns", "finalize", ""]);
+        check("/api/v1/namespaces/ns/pods/p/log", ["", "pods", "ns", "p", "log", ""]);
+        check("/apis/demo.io/v1/namespaces/ns/websites/w", ["demo.io", "websites", "ns", "w", "", ""]);
+        check("/api/v1/namespaces/ns/services/s/proxy/a/b", ["", "services", "ns", "s", "proxy", "a/b"]);
+        for none in ["/", "/api", "/api/v1", "/apis/g", "/apis/g/v1", "/healthz"] {
+            assert!(resource(none).is_none(), "{none}");
+        }
+    }
+}

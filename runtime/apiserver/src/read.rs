@@ -1,0 +1,266 @@
+//! get and list.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use trimtab_api::table::{self, IncludeObject};
+use trimtab_api::{ApiError, FieldSelector, Kind, Object, Selector};
+use trimtab_client::Body;
+use trimtab_store::{Entry, ListPage, Page, ReadError};
+
+use crate::body::{self, Chunks};
+use crate::encode::{self, Selectable};
+use crate::handler::{Answer, Call};
+use crate::negotiate::{self, Form};
+use crate::server::ApiServer;
+
+/// A page that a selector thins out is filled from further pages of at least this size.
+const MIN_PAGE: usize = 500;
+
+pub(crate) async fn get(server: &ApiServer, call: &Call<'_>) -> Answer {
+    let form = negotiate::form(call.headers)?;
+    let entry = find(server, call).await?;
+    reached(server, call.query.get("resourceVersion"))?;
+    one(server, call, form, StatusCode::OK, &entry)
+}
+
+/// The entry that the call names.
+///
+/// # Errors
+/// 404 when it is not there.
+pub(crate) async fn find(server: &ApiServer, call: &Call<'_>) -> Result<Arc<Entry>, ApiError> {
+    let key = encode::key(&call.kind, call.path.namespace, call.path.name);
+    let found = server.inner.store.get(&key).await.map_err(read_error)?;
+    found.ok_or_else(|| ApiError::not_found(&call.kind, call.path.name))
+}
+
+/// Answers with one object.
+pub(crate) fn one(server: &ApiServer, call: &Call<'_>, form: Form, code: StatusCode, entry: &Entry) -> Answer {
+    if form == Form::Json {
+        let mut chunks = Chunks::default();
+        encode::push(&mut chunks, &call.kind, entry);
+        return Ok(body::chunks(code, form.content_type(), chunks));
+    }
+    formed(server, call, form, code, &encode::to_object(entry))
+}
+
+/// Answers with one object that may not be stored, as after a dry run.
+pub(crate) fn formed(server: &ApiServer, call: &Call<'_>, form: Form, code: StatusCode, object: &Object) -> Answer {
+    Ok(match form {
+        Form::Json => body::json(code, object),
+        Form::Yaml => body::bytes(code, form.content_type(), serde_yaml::to_string(object).unwrap_or_default()),
+        Form::Partial => body::json(code, &partial(object)),
+        Form::Table => {
+            let now = server.inner.env.now().as_second();
+            let row = table::row(&call.kind, object, include(call)?, now);
+            let list = json!({"resourceVersion": object.resource_version()});
+            body::json(code, &as_table(&call.kind, list, vec![row]))
+        }
+    })
+}
+
+pub(crate) fn include(call: &Call<'_>) -> Result<IncludeObject, ApiError> {
+    match call.query.get("includeObject") {
+        "" | "Metadata" => Ok(IncludeObject::Metadata),
+        "None" => Ok(IncludeObject::None),
+        "Object" => Ok(IncludeObject::Object),
+        other => Err(ApiError::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+    }
+}
+
+pub(crate) fn as_table(kind: &Kind, metadata: Value, rows: Vec<Value>) -> Value {
+    json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+        "columnDefinitions": table::columns(kind), "rows": rows})
+}
+
+pub(crate) fn partial(object: &Object) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object.0.get("metadata")})
+}
+
+/// The selectors of a list, watch or deletecollection.
+pub(crate) struct Filter {
+    labels: Selector,
+    fields: FieldSelector,
+}
+
+impl Filter {
+    /// # Errors
+    /// 400 for a selector that cannot be read, or a field that cannot be selected by.
+    pub(crate) fn of(call: &Call<'_>) -> Result<Self, ApiError> {
+        let labels =
+            Selector::parse(call.query.get("labelSelector")).map_err(|e| ApiError::bad_request(e.to_string()))?;
+        let fields =
+            FieldSelector::parse(call.query.get("fieldSelector")).map_err(|e| ApiError::bad_request(e.to_string()))?;
+        if let Some(unknown) = fields.fields().find(|field| encode::field_index(&call.kind, field).is_none()) {
+            return Err(ApiError::bad_request(format!(
+                "Unable to find {:?} that match label selector {:?}, field selector {:?}: field label not supported: {unknown}",
+                call.kind.resource(),
+                call.query.get("labelSelector"),
+                call.query.get("fieldSelector"),
+            )));
+        }
+        Ok(Self { labels, fields })
+    }
+
+    pub(crate) fn matches(&self, kind: &Kind, entry: &Entry) -> bool {
+        if self.labels.is_empty() && self.fields.is_empty() {
+            return true;
+        }
+        let selectable = Selectable::of(kind, entry);
+        self.labels.matches(|key| selectable.label(key)) && self.fields.matches(|name| selectable.field(kind, name))
+    }
+
+    /// The one name that can match, if the selector says so.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.fields.exact("metadata.name")
+    }
+}
+
+/// Where a list goes on.
+#[derive(Deserialize, Serialize)]
+struct Continue {
+    /// The revision that the first page read.
+    rv: u64,
+    /// The last key given.
+    after: String,
+}
+
+pub(crate) async fn list(server: &ApiServer, call: &Call<'_>) -> Answer {
+    let form = negotiate::form(call.headers)?;
+    let filter = Filter::of(call)?;
+    let page = select(server, call, &filter).await?;
+    let mut metadata = json!({"resourceVersion": page.revision.to_string()});
+    if page.remaining > 0
+        && let Some(last) = page.entries.last()
+    {
+        let token = Continue { rv: page.revision, after: last.key.to_string() };
+        metadata["continue"] = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).unwrap_or_default()).into();
+        // With a selector nobody knows how many of the rest will match.
+        if filter.labels.is_empty() && filter.fields.is_empty() {
+            metadata["remainingItemCount"] = page.remaining.into();
+        }
+    }
+    answer(server, call, form, metadata, &page.entries)
+}
+
+/// The entries that a list selects.
+pub(crate) async fn select(server: &ApiServer, call: &Call<'_>, filter: &Filter) -> Result<ListPage, ApiError> {
+    let namespace = call.path.namespace;
+    let prefix = match filter.name().filter(|_| !call.kind.namespaced() || !namespace.is_empty()) {
+        Some(name) => encode::key(&call.kind, namespace, name),
+        None => encode::prefix(&call.kind, namespace),
+    };
+    let limit = number(call, "limit")?;
+    let mut page = start(server, call)?;
+    let mut entries = Vec::new();
+    loop {
+        page.limit = if limit == 0 { 0 } else { (limit - entries.len()).max(MIN_PAGE) };
+        let mut read = server.inner.store.list(&prefix, page.clone()).await.map_err(read_error)?;
+        let revision = read.revision;
+        page.revision = Some(revision);
+        page.after = read.entries.last().map(|entry| entry.key.to_string());
+        let total = read.entries.len() + read.remaining;
+        let mut seen = 0;
+        for entry in read.entries.drain(..) {
+            seen += 1;
+            if filter.matches(&call.kind, &entry) {
+                entries.push(entry);
+                if limit > 0 && entries.len() == limit {
+                    return Ok(ListPage { entries, revision, remaining: total - seen });
+                }
+            }
+        }
+        if read.remaining == 0 {
+            return Ok(ListPage { entries, revision, remaining: 0 });
+        }
+    }
+}
+
+fn start(server: &ApiServer, call: &Call<'_>) -> Result<Page, ApiError> {
+    let token = call.query.get("continue");
+    if !token.is_empty() {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok();
+        let read: Option<Continue> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let Continue { rv, after } = read.ok_or_else(|| ApiError::bad_request("continue key is not valid"))?;
+        return Ok(Page { revision: Some(rv), after: Some(after), limit: 0 });
+    }
+    let asked = call.query.get("resourceVersion");
+    let exact = call.query.get("resourceVersionMatch") == "Exact";
+    let revision = reached(server, asked)?;
+    Ok(Page { revision: revision.filter(|revision| exact && *revision > 0), ..Page::default() })
+}
+
+/// The revision that `text` names, if it has been reached.
+///
+/// # Errors
+/// 400 when it is no number, 504 when it is in the future.
+pub(crate) fn reached(server: &ApiServer, text: &str) -> Result<Option<u64>, ApiError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let revision = text.parse().map_err(|_| ApiError::bad_request(format!("invalid resourceVersion {text:?}")))?;
+    let current = server.inner.store.revision();
+    if revision > current { Err(ApiError::revision_too_large(revision, current)) } else { Ok(Some(revision)) }
+}
+
+pub(crate) fn number(call: &Call<'_>, name: &str) -> Result<usize, ApiError> {
+    match call.query.get(name) {
+        "" => Ok(0),
+        text => text.parse().map_err(|_| ApiError::bad_request(format!("{name} {text:?} is not a whole number"))),
+    }
+}
+
+fn answer(server: &ApiServer, call: &Call<'_>, form: Form, metadata: Value, entries: &[Arc<Entry>]) -> Answer {
+    let kind = &call.kind;
+    let objects = || entries.iter().map(|entry| encode::to_object(entry));
+    Ok(match form {
+        Form::Json => listed(kind, &metadata, entries),
+        Form::Partial => {
+            let items: Vec<Value> = objects().map(|object| partial(&object)).collect();
+            let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items});
+            body::json(StatusCode::OK, &list)
+        }
+        Form::Table => {
+            let (include, now) = (include(call)?, server.inner.env.now().as_second());
+            let rows = objects().map(|object| table::row(kind, &object, include, now)).collect();
+            body::json(StatusCode::OK, &as_table(kind, metadata, rows))
+        }
+        Form::Yaml => {
+            let items: Vec<Object> = objects().collect();
+            let list =
+                json!({"kind": kind.list_kind, "apiVersion": kind.api_version(), "metadata": metadata, "items": items});
+            body::bytes(StatusCode::OK, form.content_type(), serde_yaml::to_string(&list).unwrap_or_default())
+        }
+    })
+}
+
+fn listed(kind: &Kind, metadata: &Value, entries: &[Arc<Entry>]) -> Response<Body> {
+    let mut chunks = Chunks::default();
+    let (list_kind, api_version) = (&kind.list_kind, kind.api_version());
+    chunks.push(format!(r#"{{"kind":"{list_kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#));
+    for (index, entry) in entries.iter().enumerate() {
+        if index > 0 {
+            chunks.push(&b","[..]);
+        }
+        encode::push(&mut chunks, kind, entry);
+    }
+    chunks.push(&b"]}"[..]);
+    body::chunks(StatusCode::OK, "application/json", chunks)
+}
+
+pub(crate) fn read_error(error: ReadError) -> ApiError {
+    match error {
+        ReadError::Compacted { .. } => ApiError::expired(
+            "The provided continue parameter or resourceVersion is too old to display a consistent list result: list again without it.",
+        ),
+        ReadError::Future { asked, current } => ApiError::revision_too_large(asked, current),
+        error => {
+            tracing::error!(?error, "the store failed");
+            ApiError::internal("the store cannot be read")
+        }
+    }
+}

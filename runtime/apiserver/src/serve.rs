@@ -1,0 +1,140 @@
+//! Connections: TLS, HTTP/1.1 and HTTP/2, and requests from within the process.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use trimtab_api::ApiError;
+use trimtab_client::{Body, Transport, TransportError, Upgraded};
+use trimtab_env::{CancellationToken, Tasks};
+
+use crate::auth::Identity;
+use crate::body;
+use crate::server::ApiServer;
+
+/// The largest request, in bytes, as upstream.
+const MAX_BODY: usize = 3 << 20;
+/// How long a client may take over its handshake and its request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the server stopped listening.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The listener failed.
+    #[error("could not accept connections")]
+    Accept(#[source] std::io::Error),
+}
+
+impl ApiServer {
+    /// Serves `listener` until `shutdown`, then ends the watches and waits for the connections.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        tls: ServerConfig,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let connections = Tasks::new();
+        let result = loop {
+            let accepted = tokio::select! {
+                () = shutdown.cancelled() => break Ok(()),
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let (server, acceptor, token) = (self.clone(), acceptor.clone(), connections.token().clone());
+                    connections.spawn("connection", async move { server.connection(stream, acceptor, token).await });
+                }
+                // The process is out of file descriptors; one connection ending makes room.
+                Err(error) if matches!(error.raw_os_error(), Some(23 | 24)) => {
+                    self.inner.env.sleep(Duration::from_millis(50)).await
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+                Err(error) => break Err(ServeError::Accept(error)),
+            }
+        };
+        self.shutdown().await;
+        connections.shutdown().await;
+        result
+    }
+
+    async fn connection(&self, stream: TcpStream, acceptor: TlsAcceptor, shutdown: CancellationToken) {
+        // Without this, small answers wait for the client's acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await else { return };
+        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let identity = certificate.and_then(|certificate| Identity::from_certificate(certificate)).map(Arc::new);
+        let service = service_fn(|request: Request<Incoming>| {
+            let (server, identity) = (self.clone(), identity.clone());
+            async move { Ok::<_, Infallible>(server.incoming(request, identity.as_deref()).await) }
+        });
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(250);
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "a connection broke");
+        }
+    }
+
+    async fn incoming(&self, mut request: Request<Incoming>, identity: Option<&Identity>) -> Response<Body> {
+        let upgrade = request.headers().contains_key(http::header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
+        let (parts, incoming) = request.into_parts();
+        match Limited::new(incoming, MAX_BODY).collect().await {
+            Ok(collected) => self.handle(Request::from_parts(parts, collected.to_bytes()), identity, upgrade).await,
+            Err(error) if error.is::<LengthLimitError>() => body::error(&ApiError::too_large(MAX_BODY)),
+            Err(error) => body::error(&ApiError::bad_request(format!("the body cannot be read: {error}"))),
+        }
+    }
+
+    /// A way in for components of the same process, as `identity`.
+    pub fn transport(&self, identity: Identity) -> Arc<dyn Transport> {
+        Arc::new(InProcess { server: self.clone(), identity })
+    }
+}
+
+struct InProcess {
+    server: ApiServer,
+    identity: Identity,
+}
+
+impl Transport for InProcess {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
+        Box::pin(async move { Ok(self.server.handle(request, Some(&self.identity), None).await) })
+    }
+
+    fn upgrade(
+        &self,
+        _request: Request<Bytes>,
+    ) -> BoxFuture<'_, Result<(Response<Body>, Option<Upgraded>), TransportError>> {
+        let refusal = ApiError::bad_request("streams need a connection; none of the built-in components asks for one");
+        Box::pin(async move { Ok((body::error(&refusal), None)) })
+    }
+
+    fn server(&self) -> &str {
+        "the API server in this process"
+    }
+}

@@ -1,0 +1,115 @@
+//! The server's state, and what it is made from.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use trimtab_api::{Kind, Kinds};
+use trimtab_env::{CancellationToken, Env, Tasks};
+use trimtab_store::Store;
+
+use crate::allocate::{Hook, ServiceAddresses};
+use crate::nodes::{NodeTls, Nodes};
+
+/// How long history is kept: as long as upstream keeps it.
+const COMPACT_EVERY: Duration = Duration::from_secs(300);
+
+/// What a server is made from.
+pub struct Config {
+    /// What is served.
+    pub kinds: Kinds,
+    /// Where it is kept.
+    pub store: Arc<dyn Store>,
+    /// Time and randomness.
+    pub env: Env,
+    /// The first address and the prefix length of the Services' addresses.
+    pub service_cidr: (Ipv4Addr, u8),
+    /// How to reach the nodes' agents; without it, logs and exec are answered with 503.
+    pub node_tls: Option<NodeTls>,
+}
+
+/// The API server. Cloning is cheap; clones are the same server.
+#[derive(Clone)]
+pub struct ApiServer {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    kinds: RwLock<Kinds>,
+    pub store: Arc<dyn Store>,
+    pub env: Env,
+    /// By group and plural.
+    hooks: Vec<(&'static str, &'static str, Arc<dyn Hook>)>,
+    pub nodes: Nodes,
+    /// Cancelled when the server ends: watches end with it.
+    pub ending: CancellationToken,
+    tasks: Tasks,
+}
+
+impl ApiServer {
+    /// A server over `config.store`. Reads what is stored to know which addresses are taken.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn new(config: Config) -> Result<Self, trimtab_store::ReadError> {
+        let services = ServiceAddresses::load(&*config.store, &config.env, config.service_cidr).await?;
+        let hooks: Vec<(_, _, Arc<dyn Hook>)> = vec![("", "services", Arc::new(services))];
+        let tasks = Tasks::new();
+        let inner = Arc::new(Inner {
+            kinds: RwLock::new(config.kinds),
+            store: config.store,
+            env: config.env,
+            hooks,
+            nodes: Nodes::new(config.node_tls),
+            ending: tasks.token().clone(),
+            tasks,
+        });
+        let server = Self { inner };
+        server.keep_compact();
+        Ok(server)
+    }
+
+    /// Ends all watches and background work, and waits for them.
+    pub async fn shutdown(&self) {
+        self.inner.tasks.shutdown().await;
+    }
+
+    /// Runs what outlives its request: a tunnel to a node.
+    pub(crate) fn tunnel(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.inner.tasks.spawn_cancellable("tunnel", future);
+    }
+
+    // What was current one period ago is forgotten, so that a watch can always be resumed within it.
+    fn keep_compact(&self) {
+        let (store, env) = (Arc::clone(&self.inner.store), self.inner.env.clone());
+        self.inner.tasks.spawn_cancellable("compaction", async move {
+            loop {
+                let revision = store.revision();
+                env.sleep(COMPACT_EVERY).await;
+                if let Err(error) = store.compact(revision).await {
+                    tracing::warn!(%error, "compaction failed");
+                }
+            }
+        });
+    }
+}
+
+impl Inner {
+    pub(crate) fn kinds(&self) -> Kinds {
+        self.kinds.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn hook(&self, kind: &Kind) -> Option<&dyn Hook> {
+        let of_kind = |(group, plural, _): &&(_, _, _)| kind.group == *group && kind.plural == *plural;
+        self.hooks.iter().find(of_kind).map(|(_, _, hook)| &**hook)
+    }
+
+    /// The time as the API writes it: RFC 3339 in UTC, whole seconds.
+    pub(crate) fn timestamp(&self) -> String {
+        format_time(self.env.now())
+    }
+}
+
+pub(crate) fn format_time(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,189 @@
+//! scale, binding, eviction and finalize.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
+use serde_json::{Value, json};
+use trimtab_api::{ApiError, Kind, Object, patch};
+
+use crate::handler::{Answer, Call};
+use crate::server::ApiServer;
+use crate::write::{self, Committed, Mode, commit};
+use crate::{body, decode, delete, encode, read};
+
+pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
+    let entry = read::find(server, call).await?;
+    let current = scale_of(&call.kind, &encode::to_object(&entry));
+    let wanted = match *call.method {
+        Method::GET => return Ok(body::json(StatusCode::OK, &current)),
+        Method::PUT => decode::value(call)?,
+        Method::PATCH => patched_scale(call, &current)?,
+        _ => return Err(ApiError::method_not_allowed()),
+    };
+    let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
+    if replicas < 0 {
+        let path = trimtab_api::field::Path::new("spec").child("replicas");
+        let error = trimtab_api::field::Error::invalid(&path, replicas, "must be greater than or equal to 0");
+        return Err(ApiError::invalid(&call.kind, call.path.name, &[error]));
+    }
+    let version = wanted["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+    let paths = call.kind.scale.as_ref().ok_or_else(ApiError::no_such_path)?;
+    let at = steps(&paths.spec_replicas);
+    // A patch that repeats the version it was made from is not bound to it.
+    let bound = *call.method == Method::PUT && !version.is_empty();
+    let whole = Call {
+        path: crate::path::ResourcePath { subresource: "", ..call.path.clone() },
+        kind: Arc::clone(&call.kind),
+        ..call.borrowed()
+    };
+    write::update(server, &whole, Mode::Update, !bound, |old| {
+        let mut new = old.clone();
+        new.set(&at, replicas);
+        let version = if bound { version.as_str() } else { old.resource_version() };
+        new.set(&["metadata", "resourceVersion"], version);
+        Ok(new)
+    })
+    .await?;
+    let entry = read::find(server, call).await?;
+    Ok(body::json(StatusCode::OK, &scale_of(&call.kind, &encode::to_object(&entry))))
+}
+
+fn patched_scale(call: &Call<'_>, current: &Value) -> Result<Value, ApiError> {
+    let bad = |error: String| ApiError::bad_request(error);
+    let body: Value = serde_json::from_slice(&call.body).map_err(|e| bad(format!("error decoding patch: {e}")))?;
+    match call.content_type() {
+        "application/json-patch+json" => patch::json(current, &body).map_err(|e| bad(e.to_string())),
+        "application/merge-patch+json" | "application/strategic-merge-patch+json" => Ok(patch::merge(current, &body)),
+        other => Err(ApiError::unsupported_media_type(
+            other,
+            &["application/json-patch+json", "application/merge-patch+json"],
+        )),
+    }
+}
+
+fn steps(path: &str) -> Vec<&str> {
+    path.trim_start_matches('.').split('.').collect()
+}
+
+fn scale_of(kind: &Kind, object: &Object) -> Value {
+    let count = |path: &str| object.at(&steps(path)).and_then(Value::as_i64).unwrap_or(0);
+    let Some(paths) = &kind.scale else { return Value::Null };
+    let selector = match object.at(&steps(&paths.label_selector)) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Object(map)) => {
+            let pairs: Vec<_> =
+                map.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+            pairs.join(",")
+        }
+        _ => String::new(),
+    };
+    let metadata = json!({"name": object.name(), "namespace": object.namespace(), "uid": object.uid(),
+        "resourceVersion": object.resource_version(), "creationTimestamp": object.at(&["metadata", "creationTimestamp"])});
+    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
+        "spec": {"replicas": count(&paths.spec_replicas)},
+        "status": {"replicas": count(&paths.status_replicas), "selector": selector}})
+}
+
+/// Binds a pod to a node: once, and with its `PodScheduled` condition.
+pub(crate) async fn bind(server: &ApiServer, call: &Call<'_>) -> Answer {
+    if *call.method != Method::POST {
+        return Err(ApiError::method_not_allowed());
+    }
+    let binding = decode::value(call)?;
+    let name = if call.path.name.is_empty() {
+        binding["metadata"]["name"].as_str().unwrap_or_default()
+    } else {
+        call.path.name
+    };
+    let node = binding["target"]["name"].as_str().unwrap_or_default();
+    if node.is_empty() {
+        return Err(ApiError::bad_request("target.name: Required value: the node to bind to"));
+    }
+    let kinds = server.inner.kinds();
+    let pods = kinds.by_resource("", "v1", "pods").ok_or_else(ApiError::no_such_path)?;
+    let key = encode::key(pods, call.path.namespace, name);
+    let mut entry =
+        server.inner.store.get(&key).await.map_err(read::read_error)?.ok_or_else(|| ApiError::not_found(pods, name))?;
+    loop {
+        let bound = bound(server, pods, &entry, node)?;
+        match commit(server, pods, &bound, trimtab_store::Precondition::At(entry.mod_revision)).await {
+            Ok(_) => break,
+            Err(Committed::Conflict(Some(newer))) => entry = newer,
+            Err(Committed::Conflict(None)) => return Err(ApiError::not_found(pods, name)),
+            Err(Committed::Other(error)) => return Err(error),
+        }
+    }
+    Ok(body::json(
+        StatusCode::CREATED,
+        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+    ))
+}
+
+fn bound(server: &ApiServer, pods: &Kind, entry: &trimtab_store::Entry, node: &str) -> Result<Object, ApiError> {
+    let mut pod = encode::to_object(entry);
+    if pod.deletion_timestamp().is_some() {
+        return Err(ApiError::conflict(
+            pods,
+            pod.name(),
+            format!("pod {} is being deleted, cannot be assigned to a host", pod.name()),
+        ));
+    }
+    let there = pod.str_at(&["spec", "nodeName"]);
+    if !there.is_empty() {
+        return Err(ApiError::conflict(
+            pods,
+            pod.name(),
+            format!("pod {} is already assigned to node {there:?}", pod.name()),
+        ));
+    }
+    pod.set(&["spec", "nodeName"], node);
+    let mut conditions = pod.at(&["status", "conditions"]).and_then(Value::as_array).cloned().unwrap_or_default();
+    conditions.retain(|condition| condition["type"] != "PodScheduled");
+    conditions.push(json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": server.inner.timestamp()}));
+    pod.set(&["status", "conditions"], conditions);
+    Ok(pod)
+}
+
+/// Deletes a pod on behalf of somebody who drains its node. There are no disruption budgets yet.
+pub(crate) async fn evict(server: &ApiServer, call: &Call<'_>) -> Answer {
+    if *call.method != Method::POST {
+        return Err(ApiError::method_not_allowed());
+    }
+    let eviction = decode::value(call)?;
+    let options = eviction.get("deleteOptions").cloned().unwrap_or_else(|| json!({}));
+    let options: DeleteOptions =
+        serde_json::from_value(options).map_err(|error| ApiError::bad_request(format!("deleteOptions: {error}")))?;
+    let whole = Call { path: crate::path::ResourcePath { subresource: "", ..call.path.clone() }, ..call.borrowed() };
+    delete::delete_with(server, &whole, &options).await?;
+    Ok(body::json(
+        StatusCode::CREATED,
+        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+    ))
+}
+
+/// Replaces `spec.finalizers`, which an update leaves alone; the last one going takes the object.
+pub(crate) async fn finalize(server: &ApiServer, call: &Call<'_>) -> Answer {
+    if *call.method != Method::PUT {
+        return Err(ApiError::method_not_allowed());
+    }
+    let asked = decode::object(call)?;
+    let entry = read::find(server, call).await?;
+    let mut new = encode::to_object(&entry);
+    let version = asked.resource_version();
+    if !version.is_empty() && version != new.resource_version() {
+        return Err(ApiError::stale(&call.kind, new.name()));
+    }
+    new.set(&["spec", "finalizers"], asked.at(&["spec", "finalizers"]).cloned().unwrap_or_else(|| json!([])));
+    let failed = |failed: Committed| match failed {
+        Committed::Conflict(_) => ApiError::stale(&call.kind, call.path.name),
+        Committed::Other(error) => error,
+    };
+    if delete::is_due(&call.kind, &new) {
+        delete::remove(server, &call.kind, &entry).await.map_err(failed)?;
+        return Ok(body::json(StatusCode::OK, &new));
+    }
+    let stored =
+        commit(server, &call.kind, &new, trimtab_store::Precondition::At(entry.mod_revision)).await.map_err(failed)?;
+    Ok(body::json(StatusCode::OK, &encode::to_object(&stored)))
+}

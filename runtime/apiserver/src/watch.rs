@@ -1,0 +1,212 @@
+//! watch.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use http::StatusCode;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use serde_json::{Value, json};
+use trimtab_api::table::{self, IncludeObject};
+use trimtab_api::{ApiError, Kind};
+use trimtab_env::{CancellationToken, Env, Instant};
+use trimtab_store::{Entry, Event, Revision, Watch};
+
+use crate::body::{self, Chunks};
+use crate::encode;
+use crate::handler::{Answer, Call};
+use crate::negotiate::{self, Form};
+use crate::read::{self, Filter, read_error};
+use crate::server::ApiServer;
+
+/// How often a watcher that allows bookmarks gets one.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// How long a watch runs when the client does not say: this, and up to as much again.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1_800);
+
+pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
+    let form = negotiate::form(call.headers)?;
+    let filter = Filter::of(call)?;
+    let include = read::include(call)?;
+    let asked = call.query.get("resourceVersion");
+    let streaming_list = call.query.flag("sendInitialEvents");
+    if streaming_list && call.query.get("resourceVersionMatch") != "NotOlderThan" {
+        return Err(ApiError::bad_request(
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided, and must then be NotOlderThan",
+        ));
+    }
+    let revision = read::reached(server, asked)?.unwrap_or(0);
+    let mut pending = VecDeque::new();
+    let namespace = call.path.namespace;
+    let single = if call.path.name.is_empty() { filter.name().unwrap_or_default() } else { call.path.name };
+    let prefix = match single {
+        "" => encode::prefix(&call.kind, namespace),
+        _ if call.kind.namespaced() && namespace.is_empty() => encode::prefix(&call.kind, ""),
+        name => encode::key(&call.kind, namespace, name),
+    };
+    let mut view = View {
+        kind: Arc::clone(&call.kind),
+        filter,
+        form,
+        include,
+        env: server.inner.env.clone(),
+        columns_sent: false,
+    };
+    let after = if streaming_list || (revision == 0 && call.query.get("sendInitialEvents") != "false") {
+        let page = read::select(server, call, &view.filter).await?;
+        for entry in &page.entries {
+            view.push(&mut pending, "ADDED", entry, entry.mod_revision);
+        }
+        if streaming_list {
+            view.bookmark(&mut pending, page.revision, true);
+        }
+        page.revision
+    } else {
+        revision
+    };
+    let events = server.inner.store.watch(&prefix, after).await.map_err(read_error)?;
+    let now = Instant::now();
+    let timeout = match read::number(call, "timeoutSeconds")? {
+        0 => server.inner.env.jitter(DEFAULT_TIMEOUT, 1.0),
+        seconds => Duration::from_secs(seconds as u64),
+    };
+    let state = State {
+        view,
+        events,
+        pending,
+        last: after,
+        bookmarks: call.query.flag("allowWatchBookmarks"),
+        next_bookmark: now + BOOKMARK_EVERY,
+        deadline: now + timeout,
+        ending: server.inner.ending.clone(),
+    };
+    let frames = stream::unfold(state, |mut state| async move {
+        let bytes = state.next().await?;
+        Some((Ok(Frame::data(bytes)), state))
+    });
+    Ok(body::respond(StatusCode::OK, form.content_type(), StreamBody::new(frames).boxed_unsync()))
+}
+
+struct State {
+    view: View,
+    events: Watch,
+    /// Pieces that are ready to go.
+    pending: VecDeque<Bytes>,
+    /// The newest revision given: all that a bookmark may promise.
+    last: Revision,
+    bookmarks: bool,
+    next_bookmark: Instant,
+    deadline: Instant,
+    ending: CancellationToken,
+}
+
+impl State {
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(bytes) = self.pending.pop_front() {
+                return Some(bytes);
+            }
+            // Every branch may be dropped: the store's stream keeps what it has not given.
+            tokio::select! {
+                biased;
+                () = self.ending.cancelled() => return None,
+                batch = self.events.next() => match batch? {
+                    Ok(events) => events.iter().for_each(|event| self.push(event)),
+                    Err(error) => {
+                        let status = ApiError::expired(format!("too old resource version: {error}"));
+                        line(&mut self.pending, "ERROR", &serde_json::to_vec(status.status()).unwrap_or_default());
+                        // The stream is over: what is pending goes, then nothing more comes.
+                        self.events = stream::empty().boxed();
+                    }
+                },
+                () = tokio::time::sleep_until(self.deadline) => return None,
+                () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
+                    self.next_bookmark += BOOKMARK_EVERY;
+                    self.view.bookmark(&mut self.pending, self.last, false);
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, event: &Event) {
+        self.last = event.revision;
+        let matches =
+            |entry: &Option<Arc<Entry>>| entry.as_ref().is_some_and(|e| self.view.filter.matches(&self.view.kind, e));
+        let (before, after) = (matches(&event.previous), matches(&event.entry));
+        match (&event.entry, &event.previous) {
+            (Some(entry), _) if after => {
+                let type_ = if before { "MODIFIED" } else { "ADDED" };
+                self.view.push(&mut self.pending, type_, entry, event.revision);
+            }
+            // Gone, or no longer selected: its last state at the revision of the change.
+            (gone, Some(previous)) if before => {
+                let shown = gone.as_ref().unwrap_or(previous);
+                self.view.push(&mut self.pending, "DELETED", shown, event.revision);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// How a watch's events look.
+struct View {
+    kind: Arc<Kind>,
+    filter: Filter,
+    form: Form,
+    include: IncludeObject,
+    env: Env,
+    /// A table's columns go with its first row alone.
+    columns_sent: bool,
+}
+
+impl View {
+    fn push(&mut self, out: &mut VecDeque<Bytes>, type_: &str, entry: &Entry, revision: Revision) {
+        if matches!(self.form, Form::Json | Form::Yaml) {
+            out.push_back(format!(r#"{{"type":"{type_}","object":"#).into());
+            let mut chunks = Chunks::default();
+            encode::push_at(&mut chunks, &self.kind, entry, revision);
+            out.extend(chunks.into_pieces());
+            out.push_back(Bytes::from_static(b"}\n"));
+            return;
+        }
+        let object = encode::to_object_at(entry, revision);
+        let value = if self.form == Form::Partial {
+            read::partial(&object)
+        } else {
+            let row = table::row(&self.kind, &object, self.include, self.env.now().as_second());
+            let mut value = read::as_table(&self.kind, json!({"resourceVersion": revision.to_string()}), vec![row]);
+            if std::mem::replace(&mut self.columns_sent, true) {
+                value["columnDefinitions"] = Value::Null;
+            }
+            value
+        };
+        line(out, type_, value.to_string().as_bytes());
+    }
+
+    fn bookmark(&self, out: &mut VecDeque<Bytes>, revision: Revision, initial_events_end: bool) {
+        let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        if initial_events_end {
+            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let object = match self.form {
+            Form::Table => read::as_table(&self.kind, metadata, Vec::new()),
+            Form::Partial => {
+                json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+            }
+            Form::Json | Form::Yaml => {
+                json!({"kind": self.kind.kind, "apiVersion": self.kind.api_version(), "metadata": metadata})
+            }
+        };
+        line(out, "BOOKMARK", object.to_string().as_bytes());
+    }
+}
+
+fn line(out: &mut VecDeque<Bytes>, type_: &str, object: &[u8]) {
+    let mut text = format!(r#"{{"type":"{type_}","object":"#).into_bytes();
+    text.extend_from_slice(object);
+    text.extend_from_slice(b"}\n");
+    out.push_back(text.into());
+}

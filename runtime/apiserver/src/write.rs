@@ -1,0 +1,500 @@
+//! create, update, patch and status.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::Value;
+use trimtab_api::apply::{self, Writer};
+use trimtab_api::patch::{self, PatchError};
+use trimtab_api::{ApiError, Kind, Object, Operation};
+use trimtab_store::{CommitError, Entry, Precondition, Write};
+
+use crate::handler::{Answer, Call, warn};
+use crate::negotiate;
+use crate::read;
+use crate::server::ApiServer;
+use crate::{decode, delete, encode};
+
+/// Letters behind a generateName, and how often another name is tried.
+const SUFFIX: usize = 5;
+const NAME_TRIES: usize = 8;
+/// How often a patch is tried again on a newer version of the object.
+const PATCH_TRIES: usize = 8;
+/// Filled by the system; a client's value is put back.
+const SYSTEM_FIELDS: [&str; 6] =
+    ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"];
+
+pub(crate) async fn create(server: &ApiServer, call: &Call<'_>) -> Answer {
+    let mut object = decode::object(call)?;
+    let warnings = decode::check(call, &mut object)?;
+    let form = negotiate::form(call.headers)?;
+    let (object, entry) = insert(server, call, object).await?;
+    let answer = match entry {
+        Some(entry) => read::one(server, call, form, StatusCode::CREATED, &entry),
+        None => read::formed(server, call, form, StatusCode::CREATED, &object),
+    };
+    Ok(warn(answer?, &warnings))
+}
+
+/// Makes a new object; the entry is `None` after a dry run.
+async fn insert(
+    server: &ApiServer,
+    call: &Call<'_>,
+    mut object: Object,
+) -> Result<(Object, Option<Arc<Entry>>), ApiError> {
+    let kind = &call.kind;
+    if !object.resource_version().is_empty() {
+        return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+    }
+    place(kind, call, &mut object)?;
+    let generate = object.str_at(&["metadata", "generateName"]).to_owned();
+    let generated = object.name().is_empty() && !generate.is_empty();
+    for attempt in 0.. {
+        if generated {
+            object.set(&["metadata", "name"], format!("{generate}{}", server.inner.env.name_suffix(SUFFIX)));
+        }
+        let mut new = object.clone();
+        begin(server, &mut new);
+        if kind.status {
+            new.remove(&["status"]);
+        }
+        admit(server, kind, Operation::Create, &mut new)?;
+        namespace_takes(server, kind, &new).await?;
+        let new = apply::track(
+            None,
+            new,
+            writer(&kind.api_version(), &call.manager(), "", &server.inner.timestamp()),
+            kind.schema.get(),
+        );
+        if call.dry_run() {
+            release(server, kind, &new, None);
+            return exists(server, kind, &new).await.map(|()| (new, None));
+        }
+        match commit(server, kind, &new, Precondition::Absent).await {
+            Ok(entry) => return Ok((new, Some(entry))),
+            Err(Committed::Conflict(_)) if generated && attempt < NAME_TRIES => release(server, kind, &new, None),
+            Err(Committed::Conflict(_)) => {
+                release(server, kind, &new, None);
+                return Err(ApiError::already_exists(kind, new.name()));
+            }
+            Err(Committed::Other(error)) => return Err(error),
+        }
+    }
+    unreachable!("the loop above ends by returning")
+}
+
+async fn exists(server: &ApiServer, kind: &Kind, object: &Object) -> Result<(), ApiError> {
+    let key = encode::key(kind, object.namespace(), object.name());
+    match server.inner.store.get(&key).await.map_err(read::read_error)? {
+        Some(_) => Err(ApiError::already_exists(kind, object.name())),
+        None => Ok(()),
+    }
+}
+
+// Name and namespace come from the object and the path, and must agree.
+fn place(kind: &Kind, call: &Call<'_>, object: &mut Object) -> Result<(), ApiError> {
+    if kind.namespaced() {
+        if call.path.namespace.is_empty() {
+            return Err(ApiError::bad_request("an empty namespace may not be set during creation"));
+        }
+        let found = object.namespace();
+        if !found.is_empty() && found != call.path.namespace {
+            return Err(ApiError::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        object.set(&["metadata", "namespace"], call.path.namespace);
+    } else if let Some(metadata) = object.0.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("namespace");
+    }
+    if !call.path.name.is_empty() {
+        let found = object.name();
+        if !found.is_empty() && found != call.path.name {
+            return Err(ApiError::bad_request(format!(
+                "the name of the object ({found}) does not match the name on the URL ({})",
+                call.path.name
+            )));
+        }
+        object.set(&["metadata", "name"], call.path.name);
+    }
+    Ok(())
+}
+
+fn begin(server: &ApiServer, object: &mut Object) {
+    for field in SYSTEM_FIELDS {
+        object.remove(&["metadata", field]);
+    }
+    object.set(&["metadata", "uid"], server.inner.env.uuid());
+    object.set(&["metadata", "creationTimestamp"], server.inner.timestamp());
+    object.set(&["metadata", "generation"], 1);
+}
+
+/// Defaults, validation, and what the kind's hook gives out.
+fn admit(server: &ApiServer, kind: &Kind, operation: Operation<'_>, object: &mut Object) -> Result<(), ApiError> {
+    let mut errors = trimtab_api::meta::validate(kind, object);
+    if let Operation::Update { old } = operation {
+        errors.extend(trimtab_api::meta::validate_update(object, old));
+    }
+    if errors.is_empty() {
+        let admission = kind.strategy.admit(operation, object);
+        errors = admission.errors;
+        // Typed forms leave these to the wire.
+        object.set(&["apiVersion"], kind.api_version());
+        object.set(&["kind"], &*kind.kind);
+    }
+    if let (true, Some(hook)) = (errors.is_empty(), server.inner.hook(kind)) {
+        match operation {
+            Operation::Create => errors = hook.admit(None, object),
+            Operation::Update { old } => errors = hook.admit(Some(old), object),
+            Operation::UpdateStatus { .. } => {}
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, object.name(), &errors)) }
+}
+
+/// Gives back what the hook gave out for a write that was not made.
+fn release(server: &ApiServer, kind: &Kind, object: &Object, kept: Option<&Object>) {
+    if let Some(hook) = server.inner.hook(kind) {
+        hook.release(object, kept);
+    }
+}
+
+// An object is made in a namespace that is there and not going.
+async fn namespace_takes(server: &ApiServer, kind: &Kind, object: &Object) -> Result<(), ApiError> {
+    if !kind.namespaced() {
+        return Ok(());
+    }
+    let kinds = server.inner.kinds();
+    let Some(namespaces) = kinds.by_resource("", "v1", "namespaces") else { return Ok(()) };
+    let name = object.namespace();
+    let key = encode::key(namespaces, "", name);
+    let entry = server.inner.store.get(&key).await.map_err(read::read_error)?;
+    let entry = entry.ok_or_else(|| ApiError::not_found(namespaces, name))?;
+    if encode::is_deleted(&entry) {
+        let detail = format!("unable to create new content in namespace {name} because it is being terminated");
+        let error = ApiError::forbidden(kind, object.name(), &detail);
+        return Err(error.with_cause(
+            "NamespaceTerminating",
+            Some("metadata.namespace"),
+            format!("namespace {name} is being terminated"),
+        ));
+    }
+    Ok(())
+}
+
+fn writer<'a>(api_version: &'a str, manager: &'a str, subresource: &'a str, time: &'a str) -> Writer<'a> {
+    Writer { manager, api_version, subresource, time }
+}
+
+/// A commit that was not made.
+pub(crate) enum Committed {
+    /// Somebody else was first; what is there now.
+    Conflict(Option<Arc<Entry>>),
+    /// Anything else.
+    Other(ApiError),
+}
+
+pub(crate) async fn commit(
+    server: &ApiServer,
+    kind: &Kind,
+    object: &Object,
+    precondition: Precondition,
+) -> Result<Arc<Entry>, Committed> {
+    let key = encode::key(kind, object.namespace(), object.name());
+    let write = Write { key, value: Some(encode::to_stored(kind, object)), precondition };
+    match server.inner.store.commit(write).await {
+        Ok((_, Some(entry))) => Ok(entry),
+        Ok((_, None)) => {
+            Err(Committed::Other(ApiError::internal("the store answered a write without the version written")))
+        }
+        Err(error) => Err(commit_error(error)),
+    }
+}
+
+pub(crate) fn commit_error(error: CommitError) -> Committed {
+    match error {
+        CommitError::Conflict { current, .. } => Committed::Conflict(current),
+        CommitError::Closed => Committed::Other(ApiError::unavailable("the server is shutting down")),
+        error => {
+            tracing::error!(?error, "the store failed");
+            Committed::Other(ApiError::internal("the store cannot be written"))
+        }
+    }
+}
+
+pub(crate) async fn replace(server: &ApiServer, call: &Call<'_>) -> Answer {
+    let mut object = decode::object(call)?;
+    let warnings = decode::check(call, &mut object)?;
+    place(&call.kind, call, &mut object)?;
+    if object.name().is_empty() {
+        return Err(ApiError::bad_request("metadata.name: Required value: name must be provided"));
+    }
+    let unconditional = object.resource_version().is_empty();
+    let answer = update(server, call, Mode::Update, unconditional, |_| Ok(object.clone())).await;
+    Ok(warn(answer?, &warnings))
+}
+
+/// Which part of an object is written, and how it is recorded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The client's own write.
+    Update,
+    /// A server-side apply: the owners are reckoned already.
+    Apply,
+}
+
+pub(crate) async fn patch(server: &ApiServer, call: &Call<'_>) -> Answer {
+    let kind = &call.kind;
+    match call.content_type() {
+        "application/apply-patch+yaml" | "application/apply-patch+json" => apply_patch(server, call).await,
+        "application/json-patch+json" => {
+            let body = patch_body(call)?;
+            patched(server, call, |current| patch::json(current, &body)).await
+        }
+        "application/merge-patch+json" => {
+            let body = patch_body(call)?;
+            patched(server, call, |current| Ok(patch::merge(current, &body))).await
+        }
+        "application/strategic-merge-patch+json" if kind.built_in => {
+            let body = patch_body(call)?;
+            let schema = Arc::clone(kind.schema.get());
+            patched(server, call, |current| patch::strategic(current, &body, &schema)).await
+        }
+        other => {
+            let mut types =
+                vec!["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
+            types.extend(kind.built_in.then_some("application/strategic-merge-patch+json"));
+            Err(ApiError::unsupported_media_type(other, &types))
+        }
+    }
+}
+
+fn patch_body(call: &Call<'_>) -> Result<Value, ApiError> {
+    serde_json::from_slice(&call.body).map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))
+}
+
+async fn patched(server: &ApiServer, call: &Call<'_>, change: impl Fn(&Value) -> Result<Value, PatchError>) -> Answer {
+    let warnings = std::sync::Mutex::new(Vec::new());
+    // A patch that names no version is for whatever is there.
+    let answer = update(server, call, Mode::Update, true, |current| {
+        let result = change(&Value::Object(current.0.clone())).map_err(|error| match error {
+            PatchError::Rejected(_) => ApiError::new(422, "Invalid", error.to_string()),
+            _ => ApiError::bad_request(error.to_string()),
+        })?;
+        let Value::Object(map) = result else {
+            return Err(ApiError::bad_request("the patched object is not an object"));
+        };
+        let mut object = decode::of_kind(&call.kind, Object(map))?;
+        let found = decode::check(call, &mut object)?;
+        *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = found;
+        Ok(object)
+    })
+    .await;
+    Ok(warn(answer?, &warnings.into_inner().unwrap_or_default()))
+}
+
+async fn apply_patch(server: &ApiServer, call: &Call<'_>) -> Answer {
+    let kind = &call.kind;
+    let manager = call.query.get("fieldManager");
+    if manager.is_empty() {
+        let error = trimtab_api::field::Error::required(
+            &trimtab_api::field::Path::new("fieldManager"),
+            "is required for apply patch",
+        );
+        return Err(ApiError::invalid(kind, call.path.name, &[error]));
+    }
+    let mut applied = decode::object(call)?;
+    if applied.at(&["metadata", "managedFields"]).and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
+        return Err(ApiError::bad_request("metadata.managedFields must be nil"));
+    }
+    let warnings = decode::check(call, &mut applied)?;
+    place(kind, call, &mut applied)?;
+    let time = server.inner.timestamp();
+    let version = kind.api_version();
+    let who = writer(&version, manager, call.path.subresource, &time);
+    let force = call.query.flag("force");
+    let conflicts = |found: apply::Conflicts| conflict(kind, call.path.name, &found);
+    let there = read::find(server, call).await;
+    if there.as_ref().is_err_and(ApiError::is_not_found) && call.path.subresource.is_empty() {
+        let object = apply::apply(None, &applied, who, force, kind.schema.get()).map_err(conflicts)?;
+        return Ok(warn(upserted(server, call, object).await?, &warnings));
+    }
+    let answer = update(server, call, Mode::Apply, true, |current| {
+        apply::apply(Some(current), &applied, who, force, kind.schema.get()).map_err(conflicts)
+    });
+    Ok(warn(answer.await?, &warnings))
+}
+
+// The first apply of an object makes it.
+async fn upserted(server: &ApiServer, call: &Call<'_>, object: Object) -> Answer {
+    let kind = &call.kind;
+    let managers = object.at(&["metadata", "managedFields"]).cloned().unwrap_or_default();
+    let mut new = object;
+    begin(server, &mut new);
+    new.remove(&["metadata", "resourceVersion"]);
+    if kind.status {
+        new.remove(&["status"]);
+    }
+    admit(server, kind, Operation::Create, &mut new)?;
+    namespace_takes(server, kind, &new).await?;
+    new.set(&["metadata", "managedFields"], managers);
+    let form = negotiate::form(call.headers)?;
+    if call.dry_run() {
+        release(server, kind, &new, None);
+        return read::formed(server, call, form, StatusCode::CREATED, &new);
+    }
+    match commit(server, kind, &new, Precondition::Absent).await {
+        Ok(entry) => read::one(server, call, form, StatusCode::CREATED, &entry),
+        Err(failed) => {
+            release(server, kind, &new, None);
+            match failed {
+                Committed::Conflict(_) => Err(ApiError::already_exists(kind, new.name())),
+                Committed::Other(error) => Err(error),
+            }
+        }
+    }
+}
+
+fn conflict(kind: &Kind, name: &str, found: &apply::Conflicts) -> ApiError {
+    let count = found.0.len();
+    let list: String = found.0.iter().map(|(manager, path)| format!("\n- {path} ({manager})")).collect();
+    let what = if count == 1 {
+        let (manager, path) = &found.0[0];
+        format!("Apply failed with 1 conflict: conflict with {manager}: {path}")
+    } else {
+        format!("Apply failed with {count} conflicts:{list}")
+    };
+    let error = ApiError::new(409, "Conflict", what);
+    let error = found.0.iter().fold(error, |error, (manager, path)| {
+        error.with_cause("FieldManagerConflict", Some(path), format!("conflict with {manager}"))
+    });
+    error.with_details(|details| {
+        details.kind = Some(kind.plural.to_string());
+        details.name = Some(name.to_owned());
+    })
+}
+
+/// Reads the object, changes it, and writes it back; again when somebody else was first and
+/// `retry`.
+pub(crate) async fn update(
+    server: &ApiServer,
+    call: &Call<'_>,
+    mode: Mode,
+    retry: bool,
+    change: impl Fn(&Object) -> Result<Object, ApiError>,
+) -> Answer {
+    let form = negotiate::form(call.headers)?;
+    let mut entry = read::find(server, call).await?;
+    for attempt in 0.. {
+        let old = encode::to_object(&entry);
+        let asked = change(&old)?;
+        match write(server, call, mode, &entry, &old, asked).await {
+            Ok(Written::Stored(entry)) => return read::one(server, call, form, StatusCode::OK, &entry),
+            Ok(Written::Only(object)) => return read::formed(server, call, form, StatusCode::OK, &object),
+            Err(Committed::Conflict(Some(newer))) if retry && attempt < PATCH_TRIES => entry = newer,
+            Err(Committed::Conflict(None)) => return Err(ApiError::not_found(&call.kind, call.path.name)),
+            Err(Committed::Conflict(Some(_))) => return Err(ApiError::stale(&call.kind, call.path.name)),
+            Err(Committed::Other(error)) => return Err(error),
+        }
+    }
+    unreachable!("the loop above ends by returning")
+}
+
+/// What became of an update.
+enum Written {
+    /// It, or what was there and equal, is stored.
+    Stored(Arc<Entry>),
+    /// It is not stored: a dry run, or its last finalizer went and it with it.
+    Only(Object),
+}
+
+async fn write(
+    server: &ApiServer,
+    call: &Call<'_>,
+    mode: Mode,
+    entry: &Arc<Entry>,
+    old: &Object,
+    asked: Object,
+) -> Result<Written, Committed> {
+    let kind = &call.kind;
+    let other = Committed::Other;
+    if !asked.uid().is_empty() && asked.uid() != old.uid() {
+        let detail =
+            format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", asked.uid(), old.uid());
+        return Err(other(ApiError::conflict(kind, old.name(), detail)));
+    }
+    let version = asked.resource_version();
+    if !version.is_empty() && version != old.resource_version() {
+        return Err(other(ApiError::stale(kind, old.name())));
+    }
+    let status = call.path.subresource == "status";
+    let mut new = keep(kind, old, asked, status);
+    let operation = if status { Operation::UpdateStatus { old } } else { Operation::Update { old } };
+    let managers = new.at(&["metadata", "managedFields"]).cloned();
+    admit(server, kind, operation, &mut new).map_err(other)?;
+    if kind.strategy.generation_changes(old, &new) && !status {
+        let generation = old.at(&["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0) + 1;
+        new.set(&["metadata", "generation"], generation);
+    }
+    new.set(&["metadata", "resourceVersion"], old.resource_version());
+    if let Some(managers) = managers {
+        new.set(&["metadata", "managedFields"], managers);
+    }
+    if mode == Mode::Update {
+        let time = server.inner.timestamp();
+        let (version, manager) = (kind.api_version(), call.manager());
+        new = apply::track(Some(old), new, writer(&version, &manager, call.path.subresource, &time), kind.schema.get());
+    }
+    if new == *old {
+        return Ok(Written::Stored(Arc::clone(entry)));
+    }
+    if call.dry_run() {
+        release(server, kind, &new, Some(old));
+        return Ok(Written::Only(new));
+    }
+    if delete::is_due(kind, &new) {
+        delete::remove(server, kind, entry).await?;
+        return Ok(Written::Only(new));
+    }
+    match commit(server, kind, &new, Precondition::At(entry.mod_revision)).await {
+        Ok(entry) => {
+            release(server, kind, old, Some(&new));
+            Ok(Written::Stored(entry))
+        }
+        Err(error) => {
+            release(server, kind, &new, Some(old));
+            Err(error)
+        }
+    }
+}
+
+/// What the write may not touch is put back: the system's fields, and `status` or all but it.
+fn keep(kind: &Kind, old: &Object, asked: Object, status: bool) -> Object {
+    let mut new = if status {
+        let mut new = old.clone();
+        match asked.0.get("status") {
+            Some(status) => new.set(&["status"], status.clone()),
+            None => drop(new.remove(&["status"])),
+        }
+        if let Some(managers) = asked.at(&["metadata", "managedFields"]) {
+            new.set(&["metadata", "managedFields"], managers.clone());
+        }
+        new
+    } else {
+        let mut new = asked;
+        if kind.status {
+            match old.0.get("status") {
+                Some(status) => new.set(&["status"], status.clone()),
+                None => drop(new.remove(&["status"])),
+            }
+        }
+        new
+    };
+    for field in SYSTEM_FIELDS {
+        match old.at(&["metadata", field]) {
+            Some(value) => new.set(&["metadata", field], value.clone()),
+            None => drop(new.remove(&["metadata", field])),
+        }
+    }
+    new
+}
