@@ -1,1 +1,8 @@
-//! (to be written)
+//! The built-in reconcilers, one file per kind. They meet the API server through the client alone.
+
+mod backends;
+mod endpoints;
+mod endpointslice;
+pub mod garbage;
+mod heartbeat;
+mod taints;

@@ -1,0 +1,232 @@
+//! Garbage collection by owner references: an object goes with the last of its owners, before it
+//! (foreground), after it (background), or is let go (orphan).
+//! <https://kubernetes.io/docs/concepts/architecture/garbage-collection/>
+//!
+//! It follows every resource that can be deleted, so it needs none of them by name. What is to be
+//! done is decided in [`graph`]; here it is done. Start at [`run`].
+
+mod act;
+mod graph;
+mod watch;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use trimtab_client::{ApiResource, Client};
+use trimtab_env::{CancellationToken, Env, Instant, Tasks};
+
+use act::{Actor, Done};
+use graph::{Graph, Node, Task};
+use watch::Change;
+
+/// So many requests are under way at once.
+const CONCURRENCY: usize = 20;
+const BACKLOG: usize = 1024;
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(60);
+
+/// Collects garbage until `shutdown`.
+pub async fn run(client: Client, env: Env, shutdown: CancellationToken) {
+    let tasks = Tasks::under(&shutdown);
+    let work = async {
+        let (changes, receiver) = mpsc::channel(BACKLOG);
+        let mut collector = Collector::new(Actor::new(client, env), tasks.clone(), changes);
+        collector.discover().await;
+        collector.run(receiver).await;
+    };
+    shutdown.run_until_cancelled(work).await;
+    tasks.shutdown().await;
+}
+
+struct Collector {
+    actor: Actor,
+    tasks: Tasks,
+    changes: mpsc::Sender<Change>,
+    graph: Graph,
+    /// What is followed; `false` until it has been listed.
+    followed: HashMap<Arc<ApiResource>, bool>,
+    queue: VecDeque<String>,
+    queued: HashSet<String>,
+    busy: HashSet<String>,
+    /// Who was to be looked at while it was busy.
+    again: HashSet<String>,
+    failures: HashMap<String, u32>,
+    retries: Vec<(Instant, String)>,
+}
+
+impl Collector {
+    fn new(actor: Actor, tasks: Tasks, changes: mpsc::Sender<Change>) -> Self {
+        Self {
+            actor,
+            tasks,
+            changes,
+            graph: Graph::default(),
+            followed: HashMap::new(),
+            queue: VecDeque::new(),
+            queued: HashSet::new(),
+            busy: HashSet::new(),
+            again: HashSet::new(),
+            failures: HashMap::new(),
+            retries: Vec::new(),
+        }
+    }
+
+    /// Follows every resource that is served by now and not yet followed.
+    async fn discover(&mut self) {
+        for resource in self.actor.deletable().await {
+            if self.followed.contains_key(&resource) {
+                continue;
+            }
+            self.followed.insert(Arc::clone(&resource), false);
+            let Actor { client, env, .. } = &self.actor;
+            let follow = watch::follow(client.clone(), env.clone(), resource, self.changes.clone());
+            self.tasks.spawn_cancellable("garbage: follow", follow);
+        }
+    }
+
+    async fn run(&mut self, mut changes: mpsc::Receiver<Change>) {
+        let mut running: FuturesUnordered<BoxFuture<'static, (String, Done)>> = FuturesUnordered::new();
+        loop {
+            self.start(&mut running);
+            let retry = self.next_retry();
+            // Each branch may be dropped: a channel and a set of futures keep what was not taken.
+            tokio::select! {
+                change = changes.recv() => match change {
+                    Some(change) => self.note(change),
+                    None => return,
+                },
+                Some((uid, done)) = running.next() => self.finish(uid, done).await,
+                () = retry => self.requeue_due(),
+            }
+        }
+    }
+
+    /// Before everything has been listed, an owner that is not in the graph may just be late.
+    fn is_ready(&self) -> bool {
+        self.followed.values().all(|listed| *listed)
+    }
+
+    fn start(&mut self, running: &mut FuturesUnordered<BoxFuture<'static, (String, Done)>>) {
+        while self.is_ready() && running.len() < CONCURRENCY {
+            let Some(uid) = self.queue.pop_front() else { return };
+            self.queued.remove(&uid);
+            if self.busy.contains(&uid) {
+                self.again.insert(uid);
+                continue;
+            }
+            let Some(node) = self.graph.get(&uid) else { continue };
+            let node = node.clone();
+            match self.graph.decide(&uid) {
+                Task::Rest => drop(self.failures.remove(&uid)),
+                Task::Await(others) => others.into_iter().for_each(|other| self.look_at_waiting(other)),
+                task => {
+                    self.busy.insert(uid.clone());
+                    running.push(self.perform(uid, node, task));
+                }
+            }
+        }
+    }
+
+    /// Looks at a dependent that somebody waits for. It is not looked at twice for that: its own
+    /// changes, and retries, do the rest.
+    fn look_at_waiting(&mut self, uid: String) {
+        if matches!(self.graph.decide(&uid), Task::Rest | Task::Await(_)) {
+            return;
+        }
+        self.look([uid]);
+    }
+
+    fn perform(&self, uid: String, node: Node, task: Task) -> BoxFuture<'static, (String, Done)> {
+        let targets = match &task {
+            Task::LetGo(dependents) => {
+                dependents.iter().filter_map(|(uid, _)| self.graph.get(uid)).cloned().collect()
+            }
+            _ => Vec::new(),
+        };
+        let actor = self.actor.clone();
+        Box::pin(async move { (uid, actor.perform(&node, task, &targets).await) })
+    }
+
+    fn look(&mut self, uids: impl IntoIterator<Item = String>) {
+        for uid in uids {
+            if self.queued.insert(uid.clone()) {
+                self.queue.push_back(uid);
+            }
+        }
+    }
+
+    fn note(&mut self, change: Change) {
+        let look = match change {
+            Change::Set(resource, meta) => self.graph.set(&resource, meta),
+            Change::Removed(meta) => self.graph.remove(&meta.uid),
+            Change::Listed(resource, metas) => self.note_list(&resource, metas),
+        };
+        self.look(look);
+    }
+
+    fn note_list(&mut self, resource: &Arc<ApiResource>, metas: Vec<graph::Meta>) -> Vec<String> {
+        let listed: HashSet<_> = metas.iter().map(|meta| meta.uid.clone()).collect();
+        let mut look = Vec::new();
+        for uid in self.graph.of_resource(resource) {
+            if !listed.contains(&uid) {
+                look.extend(self.graph.remove(&uid));
+            }
+        }
+        look.extend(metas.into_iter().flat_map(|meta| self.graph.set(resource, meta)));
+        self.followed.insert(Arc::clone(resource), true);
+        look
+    }
+
+    async fn finish(&mut self, uid: String, done: Done) {
+        self.busy.remove(&uid);
+        if self.again.remove(&uid) {
+            self.look([uid.clone()]);
+        }
+        match done {
+            // What was done shows up as a change; until it does, there is nothing to do again.
+            Done::Written => drop(self.failures.remove(&uid)),
+            Done::Vanished => {
+                let look = self.graph.remove(&uid);
+                self.look(look);
+            }
+            Done::Verified { gone } => {
+                for owner in gone {
+                    let look = self.graph.note_gone(&owner);
+                    self.look(look);
+                }
+            }
+            Done::UnknownKind => {
+                self.discover().await;
+                self.retry(uid);
+            }
+            Done::Failed => self.retry(uid),
+        }
+    }
+
+    fn retry(&mut self, uid: String) {
+        let failures = self.failures.entry(uid.clone()).or_insert(0);
+        let delay = FIRST_RETRY.saturating_mul(1 << (*failures).min(16)).min(LAST_RETRY);
+        *failures += 1;
+        self.retries.push((Instant::now() + self.actor.env.jitter(delay, 0.2), uid));
+    }
+
+    fn next_retry(&self) -> BoxFuture<'static, ()> {
+        match self.retries.iter().map(|(at, _)| *at).min() {
+            Some(at) => Box::pin(tokio::time::sleep_until(at)),
+            None => Box::pin(pending()),
+        }
+    }
+
+    fn requeue_due(&mut self) {
+        let now = Instant::now();
+        let (due, later): (Vec<_>, Vec<_>) = self.retries.drain(..).partition(|(at, _)| *at <= now);
+        self.retries = later;
+        self.look(due.into_iter().map(|(_, uid)| uid));
+    }
+}

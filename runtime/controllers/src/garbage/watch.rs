@@ -1,0 +1,109 @@
+//! Follows every object of one resource, reading no more of it than the collector needs.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde::Deserialize;
+use tokio::sync::mpsc::Sender;
+use trimtab_client::{Api, ApiResource, Client, Error, ListParams, WatchEvent};
+use trimtab_env::Env;
+
+use super::graph::Meta;
+
+const PAGE: usize = 500;
+const RETRY: Duration = Duration::from_secs(1);
+const RETRY_UNSERVED: Duration = Duration::from_secs(30);
+
+/// Any object, but only its metadata.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Seen {
+    #[serde(default)]
+    pub(super) metadata: Meta,
+}
+
+/// What became of the objects of a resource.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// These are all there are.
+    Listed(Arc<ApiResource>, Vec<Meta>),
+    /// This is new or different.
+    Set(Arc<ApiResource>, Meta),
+    /// This is gone.
+    Removed(Meta),
+}
+
+/// Tells `changes` what becomes of the objects of `resource`, until nobody listens any more.
+pub(super) async fn follow(client: Client, env: Env, resource: Arc<ApiResource>, changes: Sender<Change>) {
+    let api = Api::<Seen>::of(&client, ApiResource::clone(&resource), None);
+    while !changes.is_closed() {
+        match list_and_watch(&api, &resource, &changes).await {
+            // Compacted, or nobody listens: the one is listed again, the other ends the loop.
+            Ok(()) => {}
+            Err(error) if error.is_not_found() => {
+                // No longer served, so there is nothing of it; what is served again is found here.
+                drop(changes.send(Change::Listed(Arc::clone(&resource), Vec::new())).await);
+                env.sleep(env.jitter(RETRY_UNSERVED, 0.5)).await;
+            }
+            Err(error) => {
+                tracing::debug!(resource = %resource.resource(), %error, "cannot follow; trying again");
+                env.sleep(env.jitter(RETRY, 0.5)).await;
+            }
+        }
+    }
+}
+
+async fn list_and_watch(
+    api: &Api<Seen>,
+    resource: &Arc<ApiResource>,
+    changes: &Sender<Change>,
+) -> Result<(), Error> {
+    let (mut version, metas) = list(api).await?;
+    let mut open = changes.send(Change::Listed(Arc::clone(resource), metas)).await.is_ok();
+    while open {
+        let mut events = pin!(match api.watch(&ListParams::default(), &version).await {
+            Err(error) if error.is_expired() => return Ok(()),
+            started => started?,
+        });
+        while let Some(event) = events.next().await {
+            let change = match event? {
+                WatchEvent::Added(Seen { metadata }) | WatchEvent::Modified(Seen { metadata }) => {
+                    version.clone_from(&metadata.resource_version);
+                    Change::Set(Arc::clone(resource), metadata)
+                }
+                WatchEvent::Deleted(Seen { metadata }) => {
+                    version.clone_from(&metadata.resource_version);
+                    Change::Removed(metadata)
+                }
+                WatchEvent::Bookmark { resource_version, .. } => {
+                    version = resource_version;
+                    continue;
+                }
+                WatchEvent::Unreadable { object, error, .. } => {
+                    tracing::warn!(object = object.name(), %error, "metadata that cannot be read is left alone");
+                    continue;
+                }
+                WatchEvent::Error(error) if error.is_expired() => return Ok(()),
+                WatchEvent::Error(error) => return Err(error.into()),
+            };
+            open = changes.send(change).await.is_ok();
+            if !open {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn list(api: &Api<Seen>) -> Result<(String, Vec<Meta>), Error> {
+    let (mut params, mut metas) = (ListParams::default().limit(PAGE), Vec::new());
+    loop {
+        let page = api.list(&params).await?;
+        metas.extend(page.items.into_iter().map(|seen| seen.metadata));
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params.continue_token = Some(token),
+            None => return Ok((page.metadata.resource_version.unwrap_or_default(), metas)),
+        }
+    }
+}
