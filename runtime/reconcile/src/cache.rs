@@ -1,0 +1,273 @@
+//! What is known of one kind's objects.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::{mpsc, watch};
+use trimtab_api::ObjectRef;
+
+use crate::resource::{Resource, revision};
+
+/// A change of one object, as subscribers see it.
+#[derive(Debug)]
+pub enum Change<K> {
+    /// The object is there; `old` is what was known of it before.
+    Applied {
+        /// Before.
+        old: Option<Arc<K>>,
+        /// Now.
+        new: Arc<K>,
+    },
+    /// The object is gone. Carries its last known state.
+    Deleted(Arc<K>),
+}
+
+impl<K> Change<K> {
+    /// The newest state known.
+    pub fn object(&self) -> &Arc<K> {
+        match self {
+            Self::Applied { new, .. } => new,
+            Self::Deleted(old) => old,
+        }
+    }
+}
+
+impl<K> Clone for Change<K> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Applied { old, new } => Self::Applied { old: old.clone(), new: Arc::clone(new) },
+            Self::Deleted(old) => Self::Deleted(Arc::clone(old)),
+        }
+    }
+}
+
+type IndexFn<K> = fn(&K) -> Vec<String>;
+
+struct Index<K> {
+    name: &'static str,
+    keys: IndexFn<K>,
+    map: HashMap<String, BTreeSet<ObjectRef>>,
+}
+
+struct State<K> {
+    objects: HashMap<ObjectRef, Arc<K>>,
+    indexes: Vec<Index<K>>,
+    subscribers: Vec<mpsc::UnboundedSender<Change<K>>>,
+}
+
+struct Inner<K> {
+    state: RwLock<State<K>>,
+    /// Everything up to here has been seen; an absent object of an older version is gone.
+    seen: AtomicU64,
+    synced: watch::Sender<bool>,
+}
+
+/// A cache of one kind's objects, kept by a watch. Cloning is cheap; clones share it.
+pub struct Cache<K>(Arc<Inner<K>>);
+
+impl<K> Clone for Cache<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K: Resource> Default for Cache<K> {
+    fn default() -> Self {
+        let state = State { objects: HashMap::new(), indexes: Vec::new(), subscribers: Vec::new() };
+        Self(Arc::new(Inner { state: RwLock::new(state), seen: AtomicU64::new(0), synced: watch::Sender::new(false) }))
+    }
+}
+
+impl<K: Resource> Cache<K> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, State<K>> {
+        self.0.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, State<K>> {
+        self.0.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One object.
+    pub fn get(&self, key: &ObjectRef) -> Option<Arc<K>> {
+        self.read().objects.get(key).cloned()
+    }
+
+    /// All objects, in no order.
+    pub fn list(&self) -> Vec<Arc<K>> {
+        self.read().objects.values().cloned().collect()
+    }
+
+    /// The objects of one namespace, in no order.
+    pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
+        let state = self.read();
+        state
+            .objects
+            .iter()
+            .filter(|(key, _)| key.namespace == namespace)
+            .map(|(_, object)| Arc::clone(object))
+            .collect()
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.read().objects.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps an index called `name` of the keys that `keys` gives for an object. Adding it twice
+    /// is adding it once.
+    pub fn add_index(&self, name: &'static str, keys: IndexFn<K>) {
+        let mut state = self.write();
+        if state.indexes.iter().any(|index| index.name == name) {
+            return;
+        }
+        let mut index = Index { name, keys, map: HashMap::new() };
+        for (key, object) in &state.objects {
+            index.insert(key, object);
+        }
+        state.indexes.push(index);
+    }
+
+    /// The objects under `key` of the index `name`, ordered by name; none when there is no such
+    /// index.
+    pub fn by_index(&self, name: &str, key: &str) -> Vec<Arc<K>> {
+        let state = self.read();
+        let Some(index) = state.indexes.iter().find(|index| index.name == name) else { return Vec::new() };
+        let keys = index.map.get(key).into_iter().flatten();
+        keys.filter_map(|key| state.objects.get(key).cloned()).collect()
+    }
+
+    /// Resolves once the first list is in.
+    pub async fn synced(&self) {
+        // The sender lives in this cache, so that waiting cannot fail.
+        let _ = self.0.synced.subscribe().wait_for(|synced| *synced).await;
+    }
+
+    /// Every change from now on, after one `Applied` for each object that is there already. The
+    /// channel is not bounded: it holds at most what changed and was not yet taken, and dropping a
+    /// change would break whoever counts on them.
+    pub fn subscribe(&self) -> mpsc::UnboundedReceiver<Change<K>> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut state = self.write();
+        for object in state.objects.values() {
+            // The receiver is at hand.
+            let _ = sender.send(Change::Applied { old: None, new: Arc::clone(object) });
+        }
+        state.subscribers.push(sender);
+        receiver
+    }
+
+    /// Takes in what this process itself wrote, if it is newer than what is known.
+    pub fn fold(&self, object: &K) {
+        let known_gone = revision(object) <= self.0.seen.load(Ordering::SeqCst);
+        let key = ObjectRef::of(object);
+        if known_gone && self.get(&key).is_none() {
+            return;
+        }
+        self.apply(Arc::new(object.clone()));
+    }
+
+    /// Forgets an object that this process itself deleted, if it is still that one.
+    pub fn fold_delete(&self, key: &ObjectRef, uid: &str) {
+        if self.get(key).is_some_and(|object| object.metadata().uid.as_deref() == Some(uid)) {
+            self.remove(key);
+        }
+    }
+
+    pub(crate) fn apply(&self, new: Arc<K>) {
+        let mut state = self.write();
+        let key = ObjectRef::of(&*new);
+        let old = state.objects.get(&key).cloned();
+        if old.as_ref().is_some_and(|old| revision(&**old) >= revision(&*new)) {
+            return;
+        }
+        for index in &mut state.indexes {
+            if let Some(old) = &old {
+                index.remove(&key, old);
+            }
+            index.insert(&key, &new);
+        }
+        state.objects.insert(key, Arc::clone(&new));
+        state.tell(&Change::Applied { old, new });
+    }
+
+    pub(crate) fn remove(&self, key: &ObjectRef) {
+        let mut state = self.write();
+        let Some(old) = state.objects.remove(key) else { return };
+        for index in &mut state.indexes {
+            index.remove(key, &old);
+        }
+        state.tell(&Change::Deleted(old));
+    }
+
+    /// A deletion that a watch tells: `last` carries the revision of the deletion.
+    pub(crate) fn deleted(&self, last: &K) {
+        let key = ObjectRef::of(last);
+        // An object of the same name may have been made, and folded in, since.
+        if self.get(&key).is_some_and(|known| known.metadata().uid == last.metadata().uid) {
+            self.remove(&key);
+        }
+    }
+
+    /// Takes in a whole list: what is not in it is gone.
+    pub(crate) fn replace(&self, objects: Vec<K>, at: u64) {
+        let keys: BTreeSet<ObjectRef> = objects.iter().map(ObjectRef::of).collect();
+        let gone: Vec<ObjectRef> = {
+            let state = self.read();
+            let newer = |object: &Arc<K>| revision(&**object) > at;
+            state
+                .objects
+                .iter()
+                .filter(|(key, object)| !keys.contains(key) && !newer(object))
+                .map(|(key, _)| key.clone())
+                .collect()
+        };
+        for key in gone {
+            self.remove(&key);
+        }
+        for object in objects {
+            // One of another uid was deleted and made again unseen.
+            let key = ObjectRef::of(&object);
+            if self.get(&key).is_some_and(|known| known.metadata().uid != object.metadata().uid) {
+                self.remove(&key);
+            }
+            self.apply(Arc::new(object));
+        }
+        self.saw(at);
+        self.0.synced.send_replace(true);
+    }
+
+    pub(crate) fn saw(&self, revision: u64) {
+        self.0.seen.fetch_max(revision, Ordering::SeqCst);
+    }
+}
+
+impl<K> State<K> {
+    fn tell(&mut self, change: &Change<K>) {
+        self.subscribers.retain(|subscriber| subscriber.send(change.clone()).is_ok());
+    }
+}
+
+impl<K> Index<K> {
+    fn insert(&mut self, key: &ObjectRef, object: &K) {
+        for value in (self.keys)(object) {
+            self.map.entry(value).or_default().insert(key.clone());
+        }
+    }
+
+    fn remove(&mut self, key: &ObjectRef, object: &K) {
+        for value in (self.keys)(object) {
+            if let Some(keys) = self.map.get_mut(&value) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.map.remove(&value);
+                }
+            }
+        }
+    }
+}

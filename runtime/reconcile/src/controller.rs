@@ -1,0 +1,150 @@
+//! What a controller is, and how it runs.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use trimtab_api::ObjectRef;
+use trimtab_env::{Env, Tasks};
+
+use crate::cache::Change;
+use crate::context::Context;
+use crate::error::{Error, Next, Result};
+use crate::manager::Manager;
+use crate::queue::Queue;
+use crate::resource::{Resource, controller_of};
+
+/// Makes the world right for one kind's objects, one object at a time.
+pub trait Controller: Send + Sync + Sized + 'static {
+    /// The kind it looks after.
+    type Kind: Resource;
+    /// Its name, in events, logs and field managers.
+    const NAME: &'static str;
+    /// How many objects it may work on at once. Never two reconciles of one object.
+    const CONCURRENCY: usize = 4;
+
+    /// Says what else it depends on.
+    fn setup(&self, _setup: &mut Setup<'_, Self>) {}
+
+    /// Makes the world right for an object that is there.
+    fn reconcile(&self, object: &Self::Kind, cx: &Context<Self::Kind>) -> impl Future<Output = Result<Next>> + Send;
+
+    /// The object of this name is gone.
+    fn absent(&self, _key: &ObjectRef, _cx: &Context<Self::Kind>) -> impl Future<Output = Result<Next>> + Send {
+        async { Ok(Next::on_change()) }
+    }
+}
+
+type Names = Arc<Queue<ObjectRef>>;
+type Source = Box<dyn FnOnce(&Tasks, Names) -> BoxFuture<'static, ()> + Send>;
+
+/// What a controller depends on beside its own kind.
+pub struct Setup<'a, C: Controller> {
+    manager: &'a Manager,
+    sources: Vec<Source>,
+    controller: std::marker::PhantomData<C>,
+}
+
+impl<C: Controller> Setup<'_, C> {
+    /// The manager, for its caches.
+    pub fn manager(&self) -> &Manager {
+        self.manager
+    }
+
+    /// Objects of kind `K` that an object of this controller controls: a change of one wakes its
+    /// owner.
+    pub fn owns<K: Resource>(&mut self) {
+        self.watches::<K>(|owned| {
+            let ours = |kind: &str, api_version: &str| {
+                kind == <C::Kind as k8s_openapi::Resource>::KIND
+                    && api_version == <C::Kind as k8s_openapi::Resource>::API_VERSION
+            };
+            let owner = controller_of(owned).filter(|owner| ours(&owner.kind, &owner.api_version));
+            let namespace = owned.metadata().namespace.clone().unwrap_or_default();
+            owner.map(|owner| ObjectRef::new(namespace, owner.name.clone())).into_iter().collect()
+        });
+    }
+
+    /// Objects of kind `K`: a change of one wakes the objects that `map` names, for its old state
+    /// and for its new one.
+    pub fn watches<K: Resource>(&mut self, map: impl Fn(&K) -> Vec<ObjectRef> + Send + Sync + 'static) {
+        let cache = self.manager.cache::<K>();
+        self.sources.push(Box::new(move |tasks, queue| {
+            let mut changes = cache.subscribe();
+            tasks.spawn_cancellable("source", async move {
+                while let Some(change) = changes.recv().await {
+                    if let Change::Applied { old: Some(old), .. } = &change {
+                        map(old).into_iter().for_each(|key| queue.add(key));
+                    }
+                    map(change.object()).into_iter().for_each(|key| queue.add(key));
+                }
+            });
+            Box::pin(async move { cache.synced().await })
+        }));
+    }
+}
+
+/// Prepares a controller; the future runs it until `tasks` is shut down.
+pub(crate) fn prepare<C: Controller>(
+    manager: &Manager,
+    controller: C,
+) -> impl FnOnce(Tasks) -> BoxFuture<'static, ()> + Send + 'static {
+    let mut setup = Setup { manager, sources: Vec::new(), controller: std::marker::PhantomData };
+    setup.watches::<C::Kind>(|object| vec![ObjectRef::of(object)]);
+    controller.setup(&mut setup);
+    let sources = setup.sources;
+    let context = Context::new(manager, C::NAME);
+    let env = manager.env().clone();
+    move |tasks| Box::pin(run(controller, context, sources, env, tasks))
+}
+
+async fn run<C: Controller>(controller: C, context: Context<C::Kind>, sources: Vec<Source>, env: Env, tasks: Tasks) {
+    let queue: Names = Arc::new(Queue::new(&env));
+    let synced: Vec<_> = sources.into_iter().map(|source| source(&tasks, Arc::clone(&queue))).collect();
+    futures::future::join_all(synced).await;
+    let (controller, context) = (Arc::new(controller), Arc::new(context));
+    for _ in 0..C::CONCURRENCY {
+        let (controller, context, queue) = (Arc::clone(&controller), Arc::clone(&context), Arc::clone(&queue));
+        let token = tasks.token().clone();
+        tasks.spawn("reconciler", async move {
+            // A reconcile is never cut off in the middle: only the wait for the next one is.
+            while let Some(key) = token.run_until_cancelled(queue.next()).await {
+                let result = AssertUnwindSafe(one(&*controller, &context, &key)).catch_unwind().await;
+                settle::<C>(&queue, &key, result.unwrap_or_else(|_| Err(Error::other("the reconcile panicked"))));
+            }
+        });
+    }
+    tasks.token().cancelled().await;
+}
+
+async fn one<C: Controller>(controller: &C, context: &Context<C::Kind>, key: &ObjectRef) -> Result<Next> {
+    match context.cache::<C::Kind>().get(key) {
+        Some(object) => controller.reconcile(&object, context).await,
+        None => controller.absent(key, context).await,
+    }
+}
+
+fn settle<C: Controller>(queue: &Queue<ObjectRef>, key: &ObjectRef, result: Result<Next>) {
+    match result {
+        Ok(Next(after)) => {
+            queue.forget(key);
+            if let Some(after) = after {
+                queue.add_after(key.clone(), after);
+            }
+        }
+        Err(Error::Terminal(why)) => {
+            queue.forget(key);
+            tracing::warn!(controller = C::NAME, %key, why, "given up until it changes");
+        }
+        Err(error) => {
+            // A conflict is no news: somebody else wrote, and the next look is at the newer version.
+            if !matches!(&error, Error::Client(error) if error.is_conflict()) {
+                tracing::warn!(controller = C::NAME, %key, %error, "a reconcile failed; it is tried again");
+            }
+            queue.retry(key.clone());
+        }
+    }
+    queue.done(key);
+}

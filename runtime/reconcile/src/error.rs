@@ -1,0 +1,49 @@
+//! How a reconcile ends.
+
+use std::time::Duration;
+
+/// What a reconcile answers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// When an object is looked at next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next(pub(crate) Option<Duration>);
+
+impl Next {
+    /// When something that it depends on changes.
+    pub fn on_change() -> Self {
+        Self(None)
+    }
+
+    /// After `duration`, or when something changes before.
+    pub fn after(duration: Duration) -> Self {
+        Self(Some(duration))
+    }
+}
+
+/// Why a reconcile failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The API refused or was not reached. Tried again with back-off.
+    #[error(transparent)]
+    Client(#[from] trimtab_client::Error),
+    /// Anything else. Tried again with back-off.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+    /// Trying again is in vain until the object changes.
+    #[error("{0}")]
+    Terminal(String),
+}
+
+impl Error {
+    /// Trying again is in vain until the object changes.
+    pub fn terminal(why: impl Into<String>) -> Self {
+        Self::Terminal(why.into())
+    }
+
+    /// Any other error.
+    pub fn other(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(source.into())
+    }
+}

@@ -1,0 +1,106 @@
+//! Keeps a cache true: list, then watch, and again from where it broke off.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use trimtab_api::{ApiError, ObjectRef};
+use trimtab_client::{Api, Error, ListParams, WatchEvent};
+use trimtab_env::Env;
+
+use crate::cache::Cache;
+use crate::resource::{Resource, revision};
+
+const PAGE: usize = 500;
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(10);
+
+/// Runs until it is dropped.
+pub(crate) async fn run<K: Resource>(api: Api<K>, params: ListParams, cache: Cache<K>, env: Env) {
+    let mut delay = FIRST_RETRY;
+    let mut position: Option<String> = None;
+    loop {
+        let result = match position.take() {
+            None => list(&api, &params, &cache).await.map(Some),
+            Some(from) => follow(&api, &params, &cache, from).await,
+        };
+        match result {
+            Ok(next) => {
+                position = next;
+                delay = FIRST_RETRY;
+            }
+            Err((error, from)) => {
+                tracing::debug!(kind = K::KIND, %error, "a watch broke off");
+                position = from;
+                env.sleep(env.jitter(delay, 0.5)).await;
+                delay = (delay * 2).min(LAST_RETRY);
+            }
+        }
+    }
+}
+
+type Broken = (Error, Option<String>);
+
+async fn list<K: Resource>(api: &Api<K>, params: &ListParams, cache: &Cache<K>) -> Result<String, Broken> {
+    let mut params = ListParams { limit: PAGE, ..params.clone() };
+    let mut objects = Vec::new();
+    loop {
+        let page = api.list(&params).await.map_err(|error| (error, None))?;
+        objects.extend(page.items);
+        let version = page.metadata.resource_version.unwrap_or_default();
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params.continue_token = Some(token),
+            None => {
+                cache.replace(objects, version.parse().unwrap_or(0));
+                return Ok(version);
+            }
+        }
+    }
+}
+
+/// Follows the events; answers where to go on, or `None` when a new list is needed.
+async fn follow<K: Resource>(
+    api: &Api<K>,
+    params: &ListParams,
+    cache: &Cache<K>,
+    from: String,
+) -> Result<Option<String>, Broken> {
+    let events = match api.watch(params, &from).await {
+        Ok(events) => events,
+        Err(error) if error.is_expired() => return Ok(None),
+        Err(error) => return Err((error, Some(from))),
+    };
+    let mut events = std::pin::pin!(events);
+    let mut position = from;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                seen(cache, &object, &mut position);
+                cache.apply(object.into());
+            }
+            Ok(WatchEvent::Deleted(object)) => {
+                seen(cache, &object, &mut position);
+                cache.deleted(&object);
+            }
+            Ok(WatchEvent::Bookmark { resource_version, .. }) => position = resource_version,
+            Ok(WatchEvent::Unreadable { object, error, event }) => {
+                let key = ObjectRef::new(object.namespace(), object.name());
+                tracing::warn!(kind = K::KIND, %key, error, "an object cannot be read; it is passed over");
+                if event == "DELETED" {
+                    cache.remove(&key);
+                }
+                object.resource_version().clone_into(&mut position);
+            }
+            Ok(WatchEvent::Error(error)) if ApiError::is_expired(&error) => return Ok(None),
+            Ok(WatchEvent::Error(error)) => return Err((error.into(), Some(position))),
+            Err(error) => return Err((error, Some(position))),
+        }
+    }
+    Ok(Some(position))
+}
+
+fn seen<K: Resource>(cache: &Cache<K>, object: &K, position: &mut String) {
+    cache.saw(revision(object));
+    if let Some(version) = &object.metadata().resource_version {
+        position.clone_from(version);
+    }
+}

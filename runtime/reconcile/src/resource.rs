@@ -1,0 +1,73 @@
+//! What every typed object can say of itself.
+
+use std::fmt::Debug;
+
+use k8s_openapi::Metadata;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A typed kind. Implemented by every kind of `k8s_openapi` and by `derive(Resource)`.
+pub trait Resource:
+    k8s_openapi::Resource<Scope: 'static>
+    + Metadata<Ty = ObjectMeta>
+    + DeserializeOwned
+    + Serialize
+    + Clone
+    + Debug
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<K> Resource for K where
+    K: k8s_openapi::Resource<Scope: 'static>
+        + Metadata<Ty = ObjectMeta>
+        + DeserializeOwned
+        + Serialize
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// The revision that wrote an object; 0 when it was never stored.
+pub fn revision(object: &impl Metadata<Ty = ObjectMeta>) -> u64 {
+    object.metadata().resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+/// The owner that controls an object, if one does.
+pub fn controller_of(object: &impl Metadata<Ty = ObjectMeta>) -> Option<&OwnerReference> {
+    object.metadata().owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
+}
+
+/// A reference by which `owner` controls another object.
+pub fn owner_reference<K: Resource>(owner: &K) -> OwnerReference {
+    let metadata = owner.metadata();
+    OwnerReference {
+        api_version: K::API_VERSION.to_owned(),
+        kind: K::KIND.to_owned(),
+        name: metadata.name.clone().unwrap_or_default(),
+        uid: metadata.uid.clone().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}
+
+/// A reference to an object, as Events carry it.
+pub fn object_reference<K: Resource>(object: &K) -> ObjectReference {
+    let metadata = object.metadata();
+    ObjectReference {
+        api_version: Some(K::API_VERSION.to_owned()),
+        kind: Some(K::KIND.to_owned()),
+        name: metadata.name.clone(),
+        namespace: metadata.namespace.clone(),
+        uid: metadata.uid.clone(),
+        resource_version: metadata.resource_version.clone(),
+        field_path: None,
+    }
+}
