@@ -1,0 +1,228 @@
+//! What is to be done about a file's objects: which resource each is, in what order they are
+//! applied, what the file no longer holds. Pure.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use trimtab_api::Object;
+use trimtab_client::ApiResource;
+use trimtab_client::discovery::Discovered;
+
+use crate::manifest_file::AppliedObject;
+
+/// Objects with this annotation, set to `false`, outlive their file.
+pub(crate) const PRUNE: &str = "trimtab.dev/prune";
+
+/// What comes first, in this order: objects that others live in, are of, or refer to. All else
+/// comes after, in the order of the files.
+const FIRST: [&str; 14] = [
+    "Namespace",
+    "CustomResourceDefinition",
+    "PriorityClass",
+    "StorageClass",
+    "ResourceQuota",
+    "LimitRange",
+    "ServiceAccount",
+    "Secret",
+    "ConfigMap",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "ClusterRole",
+    "Role",
+    "Service",
+];
+
+/// What an object is, whatever its version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    pub(crate) group: String,
+    pub(crate) kind: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl Key {
+    pub(crate) fn new(resource: &ApiResource, namespace: &str, name: &str) -> Self {
+        let (group, kind) = (resource.group.to_string(), resource.kind.to_string());
+        Self { group, kind, namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+
+    pub(crate) fn of(applied: &AppliedObject) -> Self {
+        let (namespace, name) = (applied.namespace.clone(), applied.name.clone());
+        Self { group: group_of(&applied.api_version).to_owned(), kind: applied.kind.clone(), namespace, name }
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let slash = if self.namespace.is_empty() { "" } else { "/" };
+        write!(f, "{} {}{slash}{}", self.kind, self.namespace, self.name)
+    }
+}
+
+fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
+/// An object that a file wants, as it is sent.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Wanted {
+    pub(crate) key: Key,
+    pub(crate) resource: ApiResource,
+    pub(crate) object: Object,
+}
+
+impl Wanted {
+    /// Where it stands in the order of application.
+    pub(crate) fn rank(&self) -> usize {
+        FIRST.iter().position(|kind| *kind == self.key.kind).unwrap_or(FIRST.len())
+    }
+
+    pub(crate) fn record(&self, created: bool) -> AppliedObject {
+        let Key { kind, namespace, name, .. } = self.key.clone();
+        AppliedObject { api_version: self.resource.api_version(), kind, namespace, name, created }
+    }
+}
+
+/// What a file wants, and what of it cannot be had.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Resolved {
+    pub(crate) wanted: Vec<Wanted>,
+    pub(crate) problems: Vec<String>,
+    /// Whether a kind is not served: it may be once another file is applied.
+    pub(crate) unknown_kind: bool,
+}
+
+/// Finds the resource of each object. An object without a namespace, of a kind that has one, goes
+/// into `namespace`.
+pub(crate) fn resolve(objects: &[Object], resources: &[Discovered], namespace: &str) -> Resolved {
+    let mut resolved = Resolved::default();
+    let mut seen = BTreeSet::new();
+    for object in objects {
+        let Some(resource) = resource_of(object, resources) else {
+            resolved.unknown_kind = true;
+            resolved.problems.push(format!(
+                "{} {:?}: no kind {:?} in {:?} is served",
+                object.kind(),
+                object.name(),
+                object.kind(),
+                object.api_version()
+            ));
+            continue;
+        };
+        match want(object, resource, namespace) {
+            Ok(wanted) if !seen.insert(wanted.key.clone()) => {
+                resolved.problems.push(format!("{}: the file holds it twice", wanted.key));
+            }
+            Ok(wanted) => resolved.wanted.push(wanted),
+            Err(problem) => resolved.problems.push(format!("{} {:?}: {problem}", object.kind(), object.name())),
+        }
+    }
+    resolved
+}
+
+pub(crate) fn resource_of(object: &Object, resources: &[Discovered]) -> Option<ApiResource> {
+    served(object.api_version(), object.kind(), resources)
+}
+
+/// The resource of a kind, in the version asked for.
+pub(crate) fn served(api_version: &str, kind: &str, resources: &[Discovered]) -> Option<ApiResource> {
+    let same = |found: &&Discovered| found.resource.kind == kind && found.resource.group == group_of(api_version);
+    let mut resource = resources.iter().find(same)?.resource.clone();
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    resource.version = version.to_owned().into();
+    Some(resource)
+}
+
+fn want(object: &Object, resource: ApiResource, namespace: &str) -> Result<Wanted, String> {
+    if object.name().is_empty() {
+        let why = if object.str_at(&["metadata", "generateName"]).is_empty() {
+            "metadata.name is not set"
+        } else {
+            "metadata.generateName cannot be applied: an object of a file needs a name that stays"
+        };
+        return Err(why.to_owned());
+    }
+    let namespace = match (resource.namespaced, object.namespace()) {
+        (true, "") => namespace,
+        (true, own) => own,
+        (false, "") => "",
+        (false, own) => return Err(format!("metadata.namespace is {own:?}, but the kind has no namespaces")),
+    };
+    let key = Key::new(&resource, namespace, object.name());
+    let mut object = without_servers_fields(object);
+    if !namespace.is_empty() {
+        object.set(&["metadata", "namespace"], namespace);
+    }
+    Ok(Wanted { key, resource, object })
+}
+
+/// A manifest that was exported from a server carries what the server fills; nobody wants it set.
+fn without_servers_fields(object: &Object) -> Object {
+    let mut object = object.clone();
+    object.remove(&["status"]);
+    for field in ["uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"] {
+        object.remove(&["metadata", field]);
+    }
+    object
+}
+
+/// What `memory` holds and `wanted` does not, last applied first.
+pub(crate) fn superfluous<'a>(memory: &'a [AppliedObject], wanted: &BTreeSet<Key>) -> Vec<&'a AppliedObject> {
+    memory.iter().rev().filter(|applied| !wanted.contains(&Key::of(applied))).collect()
+}
+
+/// `memory` with what is about to be applied. `created` tells of what is not in it yet.
+pub(crate) fn remembering(
+    memory: &[AppliedObject],
+    wanted: &[Wanted],
+    created: impl Fn(&Key) -> bool,
+) -> Vec<AppliedObject> {
+    let mut next = memory.to_vec();
+    for want in wanted {
+        match next.iter_mut().find(|applied| Key::of(applied) == want.key) {
+            Some(applied) => applied.api_version = want.resource.api_version(),
+            None => next.push(want.record(created(&want.key))),
+        }
+    }
+    next
+}
+
+/// What tells whether someone else has changed the fields that `manager` applied: who takes a field
+/// over, or removes it, takes it out of the manager's set (KEP-555).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fingerprint {
+    uid: String,
+    generation: Option<i64>,
+    fields: Option<Value>,
+    version: Option<u64>,
+}
+
+impl Fingerprint {
+    pub(crate) fn of(object: &Object, manager: &str) -> Self {
+        let entries = object.at(&["metadata", "managedFields"]).and_then(Value::as_array).into_iter().flatten();
+        let own = |entry: &&Value| {
+            entry["manager"] == manager
+                && entry["operation"] == "Apply"
+                && entry.get("subresource").is_none_or(|s| s == "")
+        };
+        Self {
+            uid: object.uid().to_owned(),
+            generation: object.at(&["metadata", "generation"]).and_then(Value::as_i64),
+            fields: entries.into_iter().find(own).map(|entry| entry["fieldsV1"].clone()),
+            version: object.resource_version().parse().ok(),
+        }
+    }
+
+    /// Whether the manager has applied any field.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.fields.is_some()
+    }
+
+    /// Whether `seen`, an event of the watch, is a change since this was taken.
+    pub(crate) fn is_changed_by(&self, seen: &Self) -> bool {
+        let old_news = self.uid == seen.uid && self.version.zip(seen.version).is_some_and(|(own, seen)| seen <= own);
+        let same = (&self.uid, self.generation, &self.fields) == (&seen.uid, seen.generation, &seen.fields);
+        !old_news && !same
+    }
+}
