@@ -104,6 +104,7 @@ impl ManifestFile {
             columns: columns(),
             selectable_fields: Vec::new(),
             schema: schema::Lazy::new(schema::of::<Self>),
+            definitions: schema::definitions::<Self>,
             strategy: &Plain,
             built_in: false,
         }
