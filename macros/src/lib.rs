@@ -3,7 +3,11 @@
 
 use proc_macro::TokenStream;
 
+mod errors;
 mod kinds;
+mod resource;
+#[cfg(test)]
+mod testing;
 
 /// Turns a folder of kind descriptions into `pub fn builtin() -> Kinds`.
 ///
@@ -19,4 +23,29 @@ mod kinds;
 #[proc_macro]
 pub fn kinds(input: TokenStream) -> TokenStream {
     kinds::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes a kind of a spec's struct: the resource `Website { metadata, spec, status }` beside
+/// `WebsiteSpec`, with its traits (`k8s_openapi`'s `Resource` and `Metadata`, serde's), and
+/// `Website::new`, `Website::kind`, `Website::crd` and `Website::crd_yaml`.
+///
+/// The struct derives `JsonSchema`, `Serialize`, `Deserialize`, `Clone` and `Debug` too.
+///
+/// In `#[resource(…)]` on the struct:
+///
+/// - `group`, `version`, `kind`: needed;
+/// - `plural`, `singular`: from the kind when absent;
+/// - `short`, `categories`: a name or a list of names;
+/// - `namespaced` (when absent, too) or `cluster`;
+/// - `status = WebsiteStatus`: the type of the status, which becomes a subresource;
+/// - `scale(replicas = ".spec.replicas", status = ".status.replicas", selector = ".status.selector")`;
+/// - `column("Ready", ".status.ready")`, any number: a printer column, of the field's own type
+///   unless `type = "…"` says otherwise; `priority = 1` for `-o wide` alone; `description = "…"`.
+///   Name and Age are there without being named;
+/// - `crate = "trimtab_api"`: where the runtime is, `::trimtab` when absent.
+///
+/// On a field: `default = …`, which the API server puts where the field is absent.
+#[proc_macro_derive(Resource, attributes(resource))]
+pub fn derive_resource(input: TokenStream) -> TokenStream {
+    resource::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -5,6 +5,7 @@
 //! command line are driven.
 
 pub mod apply;
+pub mod custom;
 pub mod field;
 pub mod jsonpath;
 mod kind;
@@ -28,4 +29,15 @@ pub use selector::{FieldSelector, Selector};
 pub use status::ApiError;
 pub use strategy::{Admission, Operation, Plain, Strategy};
 
+pub use trimtab_macros::Resource;
+
 trimtab_macros::kinds!("../../manifests/kinds");
+
+/// What the macros' expansions name, so that a user's crate need not depend on it.
+#[doc(hidden)]
+pub mod __private {
+    pub use {k8s_openapi, serde, serde_json};
+
+    pub use crate::schema::Lazy;
+    pub use crate::{Kind, Scope, custom};
+}

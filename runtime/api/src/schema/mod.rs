@@ -119,6 +119,10 @@ impl Lazy {
 
 mod built_in;
 mod check;
+mod openapi;
+mod structural;
+mod validate;
 
 pub use built_in::{definitions, of};
 pub use check::{Checked, TypeError};
+pub use structural::structural;

@@ -1,0 +1,19 @@
+//! `derive(Resource)`: the struct of a spec to a kind of its own.
+
+mod expand;
+mod model;
+mod names;
+mod parse;
+
+use proc_macro2::TokenStream;
+use syn::{DeriveInput, Result};
+
+pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
+    let input: DeriveInput = syn::parse2(input)?;
+    let attributes = parse::attributes(&input)?;
+    let model = model::Model::new(&input, attributes)?;
+    Ok(expand::resource(&model))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+///A website.
+#[derive(::core::clone::Clone, ::core::fmt::Debug)]
+pub struct Website {
+    /// The name, labels, owners.
+    pub metadata: ::trimtab::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    /// What is wanted.
+    pub spec: WebsiteSpec,
+    /// What was last seen of it.
+    pub status: ::core::option::Option<WebsiteStatus>,
+}
+#[doc(hidden)]
+const _: () = {
+    use ::trimtab::__private::custom as __custom;
+    use ::trimtab::__private::serde_json as __json;
+    fn openapi() -> __json::Value {
+        __custom::openapi::<
+            WebsiteSpec,
+        >(
+            "A website.",
+            ::core::option::Option::Some(
+                ::trimtab::__private::custom::status_of::<WebsiteStatus>,
+            ),
+            &[("replicaCount", __json::json!(1))],
+        )
+    }
+    static DECLARATION: __custom::Declaration = __custom::Declaration {
+        group: "demo.io",
+        version: "v1",
+        kind: "Website",
+        plural: "websites",
+        singular: "website",
+        short_names: &["web"],
+        categories: &["all"],
+        scope: ::trimtab::__private::Scope::Namespaced,
+        status: true,
+        scale: ::core::option::Option::Some(__custom::DeclaredScale {
+            replicas: ".spec.replicas",
+            status: ".status.replicas",
+            selector: "",
+        }),
+        columns: &[
+            __custom::DeclaredColumn {
+                name: "Ready",
+                json_path: ".status.ready",
+                type_: "",
+                priority: 0,
+                description: "",
+            },
+            __custom::DeclaredColumn {
+                name: "Image",
+                json_path: ".spec.image",
+                type_: "string",
+                priority: 1,
+                description: "",
+            },
+        ],
+        openapi,
+        schema: ::trimtab::__private::Lazy::new(|| __custom::schema(&openapi())),
+    };
+    impl Website {
+        /// One called `name` that wants `spec`, without namespace or labels.
+        pub fn new(
+            name: impl ::core::convert::Into<::std::string::String>,
+            spec: WebsiteSpec,
+        ) -> Self {
+            let metadata = ::trimtab::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                name: ::core::option::Option::Some(name.into()),
+                ..::core::default::Default::default()
+            };
+            Self {
+                metadata,
+                spec,
+                status: ::core::option::Option::None,
+            }
+        }
+        /// The kind, for a registry of kinds.
+        pub fn kind() -> ::trimtab::__private::Kind {
+            DECLARATION.kind()
+        }
+        /// The CustomResourceDefinition, to be applied to any Kubernetes.
+        pub fn crd() -> __json::Value {
+            DECLARATION.definition()
+        }
+        /// The same as YAML.
+        pub fn crd_yaml() -> ::std::string::String {
+            __custom::yaml(&DECLARATION.definition())
+        }
+    }
+    use ::trimtab::__private::k8s_openapi as __k8s_openapi;
+    impl __k8s_openapi::Resource for Website {
+        const API_VERSION: &'static str = "demo.io/v1";
+        const GROUP: &'static str = "demo.io";
+        const KIND: &'static str = "Website";
+        const VERSION: &'static str = "v1";
+        const URL_PATH_SEGMENT: &'static str = "websites";
+        type Scope = __k8s_openapi::NamespaceResourceScope;
+    }
+    impl __k8s_openapi::ListableResource for Website {
+        const LIST_KIND: &'static str = "WebsiteList";
+    }
+    impl __k8s_openapi::Metadata for Website {
+        type Ty = __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+        fn metadata(&self) -> &Self::Ty {
+            &self.metadata
+        }
+        fn metadata_mut(&mut self) -> &mut Self::Ty {
+            &mut self.metadata
+        }
+    }
+    use ::trimtab::__private::serde as __serde;
+    #[derive(__serde::Serialize)]
+    #[serde(
+        crate = "::trimtab::__private::serde",
+        rename_all = "camelCase",
+        rename = "Website"
+    )]
+    struct __Written<'a> {
+        api_version: &'static str,
+        kind: &'static str,
+        metadata: &'a __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+        spec: &'a WebsiteSpec,
+        #[serde(skip_serializing_if = "::core::option::Option::is_none")]
+        status: ::core::option::Option<&'a WebsiteStatus>,
+    }
+    #[derive(__serde::Deserialize)]
+    #[serde(
+        crate = "::trimtab::__private::serde",
+        rename_all = "camelCase",
+        rename = "Website"
+    )]
+    struct __Read {
+        api_version: ::core::option::Option<::std::string::String>,
+        kind: ::core::option::Option<::std::string::String>,
+        #[serde(default)]
+        metadata: __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+        spec: WebsiteSpec,
+        #[serde(default)]
+        status: ::core::option::Option<WebsiteStatus>,
+    }
+    impl __serde::Serialize for Website {
+        fn serialize<S: __serde::Serializer>(
+            &self,
+            serializer: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            let written = __Written {
+                api_version: <Self as __k8s_openapi::Resource>::API_VERSION,
+                kind: <Self as __k8s_openapi::Resource>::KIND,
+                metadata: &self.metadata,
+                spec: &self.spec,
+                status: self.status.as_ref(),
+            };
+            __serde::Serialize::serialize(&written, serializer)
+        }
+    }
+    impl<'de> __serde::Deserialize<'de> for Website {
+        fn deserialize<D: __serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            let read: __Read = __serde::Deserialize::deserialize(deserializer)?;
+            __custom::same_kind::<
+                Self,
+                D::Error,
+            >(read.api_version.as_deref(), read.kind.as_deref())?;
+            ::core::result::Result::Ok(Self {
+                metadata: read.metadata,
+                spec: read.spec,
+                status: read.status,
+            })
+        }
+    }
+};

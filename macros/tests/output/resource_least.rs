@@ -1,0 +1,132 @@
+///A Policy.
+#[derive(::core::clone::Clone, ::core::fmt::Debug)]
+struct Policy {
+    /// The name, labels, owners.
+    pub metadata: trimtab_api::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    /// What is wanted.
+    pub spec: PolicySpec,
+}
+#[doc(hidden)]
+const _: () = {
+    use trimtab_api::__private::custom as __custom;
+    use trimtab_api::__private::serde_json as __json;
+    fn openapi() -> __json::Value {
+        __custom::openapi::<PolicySpec>("", ::core::option::Option::None, &[])
+    }
+    static DECLARATION: __custom::Declaration = __custom::Declaration {
+        group: "demo.io",
+        version: "v1",
+        kind: "Policy",
+        plural: "policies",
+        singular: "policy",
+        short_names: &[],
+        categories: &[],
+        scope: trimtab_api::__private::Scope::Cluster,
+        status: false,
+        scale: ::core::option::Option::None,
+        columns: &[],
+        openapi,
+        schema: trimtab_api::__private::Lazy::new(|| __custom::schema(&openapi())),
+    };
+    impl Policy {
+        /// One called `name` that wants `spec`, without namespace or labels.
+        pub fn new(
+            name: impl ::core::convert::Into<::std::string::String>,
+            spec: PolicySpec,
+        ) -> Self {
+            let metadata = trimtab_api::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                name: ::core::option::Option::Some(name.into()),
+                ..::core::default::Default::default()
+            };
+            Self { metadata, spec }
+        }
+        /// The kind, for a registry of kinds.
+        pub fn kind() -> trimtab_api::__private::Kind {
+            DECLARATION.kind()
+        }
+        /// The CustomResourceDefinition, to be applied to any Kubernetes.
+        pub fn crd() -> __json::Value {
+            DECLARATION.definition()
+        }
+        /// The same as YAML.
+        pub fn crd_yaml() -> ::std::string::String {
+            __custom::yaml(&DECLARATION.definition())
+        }
+    }
+    use trimtab_api::__private::k8s_openapi as __k8s_openapi;
+    impl __k8s_openapi::Resource for Policy {
+        const API_VERSION: &'static str = "demo.io/v1";
+        const GROUP: &'static str = "demo.io";
+        const KIND: &'static str = "Policy";
+        const VERSION: &'static str = "v1";
+        const URL_PATH_SEGMENT: &'static str = "policies";
+        type Scope = __k8s_openapi::ClusterResourceScope;
+    }
+    impl __k8s_openapi::ListableResource for Policy {
+        const LIST_KIND: &'static str = "PolicyList";
+    }
+    impl __k8s_openapi::Metadata for Policy {
+        type Ty = __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+        fn metadata(&self) -> &Self::Ty {
+            &self.metadata
+        }
+        fn metadata_mut(&mut self) -> &mut Self::Ty {
+            &mut self.metadata
+        }
+    }
+    use trimtab_api::__private::serde as __serde;
+    #[derive(__serde::Serialize)]
+    #[serde(
+        crate = "trimtab_api::__private::serde",
+        rename_all = "camelCase",
+        rename = "Policy"
+    )]
+    struct __Written<'a> {
+        api_version: &'static str,
+        kind: &'static str,
+        metadata: &'a __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+        spec: &'a PolicySpec,
+    }
+    #[derive(__serde::Deserialize)]
+    #[serde(
+        crate = "trimtab_api::__private::serde",
+        rename_all = "camelCase",
+        rename = "Policy"
+    )]
+    struct __Read {
+        api_version: ::core::option::Option<::std::string::String>,
+        kind: ::core::option::Option<::std::string::String>,
+        #[serde(default)]
+        metadata: __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+        spec: PolicySpec,
+    }
+    impl __serde::Serialize for Policy {
+        fn serialize<S: __serde::Serializer>(
+            &self,
+            serializer: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            let written = __Written {
+                api_version: <Self as __k8s_openapi::Resource>::API_VERSION,
+                kind: <Self as __k8s_openapi::Resource>::KIND,
+                metadata: &self.metadata,
+                spec: &self.spec,
+            };
+            __serde::Serialize::serialize(&written, serializer)
+        }
+    }
+    impl<'de> __serde::Deserialize<'de> for Policy {
+        fn deserialize<D: __serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            let read: __Read = __serde::Deserialize::deserialize(deserializer)?;
+            __custom::same_kind::<
+                Self,
+                D::Error,
+            >(read.api_version.as_deref(), read.kind.as_deref())?;
+            ::core::result::Result::Ok(Self {
+                metadata: read.metadata,
+                spec: read.spec,
+            })
+        }
+    }
+};

@@ -1,0 +1,285 @@
+//! Kinds that are declared in Rust: what `derive(Resource)` expands to stands on this.
+
+use k8s_openapi::Resource;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use schemars::JsonSchema;
+use serde_json::{Map, Value, json};
+
+use crate::field::Path;
+use crate::kind::{Column, Kind, ScalePaths, Scope};
+use crate::object::Object;
+use crate::schema::{self, Lazy, Schema};
+use crate::strategy::{Admission, Operation, Strategy};
+
+const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const AGE: DeclaredColumn = DeclaredColumn {
+    name: "Age",
+    json_path: ".metadata.creationTimestamp",
+    type_: "date",
+    priority: 0,
+    description: "",
+};
+
+/// What a program says of a kind of its own.
+pub struct Declaration {
+    /// The API group.
+    pub group: &'static str,
+    /// The version.
+    pub version: &'static str,
+    /// The kind.
+    pub kind: &'static str,
+    /// The resource name in paths.
+    pub plural: &'static str,
+    /// The name in the singular.
+    pub singular: &'static str,
+    /// Short names.
+    pub short_names: &'static [&'static str],
+    /// Categories.
+    pub categories: &'static [&'static str],
+    /// Whether objects live in a namespace.
+    pub scope: Scope,
+    /// Whether `status` is a subresource.
+    pub status: bool,
+    /// The `scale` subresource.
+    pub scale: Option<DeclaredScale>,
+    /// Printer columns besides `Name` and `Age`, which every kind has.
+    pub columns: &'static [DeclaredColumn],
+    /// The `openAPIV3Schema` of the whole object.
+    pub openapi: fn() -> Value,
+    /// The same, read.
+    pub schema: Lazy,
+}
+
+/// A printer column.
+#[derive(Clone, Copy, Debug)]
+pub struct DeclaredColumn {
+    /// The heading.
+    pub name: &'static str,
+    /// Where the value stands.
+    pub json_path: &'static str,
+    /// The type; `""` for that of the field in the schema.
+    pub type_: &'static str,
+    /// 0 is always shown; more only with `-o wide`.
+    pub priority: i32,
+    /// What the column shows.
+    pub description: &'static str,
+}
+
+/// The paths of the `scale` subresource.
+#[derive(Clone, Copy, Debug)]
+pub struct DeclaredScale {
+    /// The desired count.
+    pub replicas: &'static str,
+    /// The observed count.
+    pub status: &'static str,
+    /// The selector, as a string; `""` when there is none.
+    pub selector: &'static str,
+}
+
+impl Declaration {
+    /// The kind, for a registry.
+    pub fn kind(&'static self) -> Kind {
+        let owned = |names: &[&'static str]| names.iter().map(|name| (*name).into()).collect();
+        let openapi = (self.openapi)();
+        Kind {
+            group: self.group.into(),
+            version: self.version.into(),
+            kind: self.kind.into(),
+            list_kind: format!("{}List", self.kind).into(),
+            plural: self.plural.into(),
+            singular: self.singular.into(),
+            short_names: owned(self.short_names),
+            categories: owned(self.categories),
+            scope: self.scope,
+            verbs: owned(&VERBS),
+            status: self.status,
+            scale: self.scale.map(|scale| ScalePaths {
+                spec_replicas: scale.replicas.into(),
+                status_replicas: scale.status.into(),
+                label_selector: scale.selector.into(),
+            }),
+            subresources: Vec::new(),
+            columns: std::iter::once(name_column()).chain(self.columns().map(|c| c.column(&openapi))).collect(),
+            selectable_fields: Vec::new(),
+            schema: Lazy::ready(Schema::clone(self.schema.get())),
+            strategy: self,
+            built_in: false,
+        }
+    }
+
+    /// The CustomResourceDefinition, to be applied to any Kubernetes.
+    pub fn definition(&self) -> Value {
+        let openapi = (self.openapi)();
+        let mut names = json!({"kind": self.kind, "listKind": format!("{}List", self.kind), "plural": self.plural, "singular": self.singular});
+        for (field, list) in [("shortNames", self.short_names), ("categories", self.categories)] {
+            if !list.is_empty() {
+                names[field] = json!(list);
+            }
+        }
+        let columns: Vec<_> = self.columns().map(|column| column.definition(&openapi)).collect();
+        let mut version =
+            json!({"name": self.version, "served": true, "storage": true, "additionalPrinterColumns": columns});
+        if let Some(subresources) = self.subresources() {
+            version["subresources"] = subresources;
+        }
+        version["schema"] = json!({"openAPIV3Schema": openapi});
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("{}.{}", self.plural, self.group)},
+            "spec": {"group": self.group, "names": names, "scope": format!("{:?}", self.scope), "versions": [version]},
+        })
+    }
+
+    fn subresources(&self) -> Option<Value> {
+        let mut subresources = Map::new();
+        if self.status {
+            subresources.insert("status".to_owned(), json!({}));
+        }
+        if let Some(scale) = self.scale {
+            let mut paths = json!({"specReplicasPath": scale.replicas, "statusReplicasPath": scale.status});
+            if !scale.selector.is_empty() {
+                paths["labelSelectorPath"] = scale.selector.into();
+            }
+            subresources.insert("scale".to_owned(), paths);
+        }
+        (!subresources.is_empty()).then_some(Value::Object(subresources))
+    }
+
+    fn columns(&self) -> impl Iterator<Item = &DeclaredColumn> {
+        let age = self.columns.iter().all(|column| column.name != AGE.name).then_some(&AGE);
+        self.columns.iter().chain(age)
+    }
+}
+
+/// Fills the schema's defaults and holds the object to the rest of it.
+impl Strategy for Declaration {
+    fn admit(&self, _operation: Operation<'_>, object: &mut Object) -> Admission {
+        let schema = self.schema.get();
+        let mut value = Value::Object(std::mem::take(&mut object.0));
+        schema.fill_defaults(&mut value);
+        let errors = schema.validate(&value, &Path::default());
+        if let Value::Object(map) = value {
+            object.0 = map;
+        }
+        Admission { errors, warnings: Vec::new() }
+    }
+}
+
+impl DeclaredColumn {
+    fn type_in(&self, openapi: &Value) -> String {
+        if !self.type_.is_empty() {
+            return self.type_.to_owned();
+        }
+        let names = self.json_path.trim_start_matches('.').split('.');
+        let field = names.fold(openapi, |schema, name| &schema["properties"][name]);
+        match (field["type"].as_str(), field["format"].as_str()) {
+            (Some("string"), Some("date-time")) => "date".to_owned(),
+            (Some(type_ @ ("integer" | "number" | "boolean")), _) => type_.to_owned(),
+            _ => "string".to_owned(),
+        }
+    }
+
+    fn column(&self, openapi: &Value) -> Column {
+        Column {
+            name: self.name.into(),
+            type_: self.type_in(openapi).into(),
+            format: "".into(),
+            description: self.description.into(),
+            priority: self.priority,
+            json_path: self.json_path.into(),
+        }
+    }
+
+    fn definition(&self, openapi: &Value) -> Value {
+        let mut column = json!({"name": self.name, "type": self.type_in(openapi), "jsonPath": self.json_path});
+        if self.priority != 0 {
+            column["priority"] = self.priority.into();
+        }
+        if !self.description.is_empty() {
+            column["description"] = self.description.into();
+        }
+        column
+    }
+}
+
+fn name_column() -> Column {
+    Column {
+        name: "Name".into(),
+        type_: "string".into(),
+        format: "name".into(),
+        description: "Name must be unique within a namespace.".into(),
+        priority: 0,
+        json_path: ".metadata.name".into(),
+    }
+}
+
+/// The `openAPIV3Schema` of an object with this spec and, if it has one, this status.
+pub fn openapi<Spec: JsonSchema>(
+    description: &str,
+    status: Option<fn() -> Value>,
+    defaults: &[(&str, Value)],
+) -> Value {
+    let mut spec = schema::structural::<Spec>();
+    for (field, default) in defaults {
+        spec["properties"][*field]["default"] = default.clone();
+        if let Some(required) = spec["required"].as_array_mut() {
+            required.retain(|name| name != field);
+        }
+    }
+    if spec["required"].as_array().is_some_and(Vec::is_empty) {
+        spec.as_object_mut().map(|spec| spec.remove("required"));
+    }
+    let mut object = json!({
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": spec,
+        },
+    });
+    if !description.is_empty() {
+        object["description"] = description.into();
+    }
+    if let Some(status) = status {
+        object["properties"]["status"] = status();
+        // Absent until it is first written, and then null to whoever takes it away.
+        object["properties"]["status"]["nullable"] = true.into();
+    }
+    object
+}
+
+/// Reads the `openAPIV3Schema` of an object; `metadata` is that of all kinds.
+pub fn schema(openapi: &Value) -> Schema {
+    let mut schema = Schema::from_openapi(openapi);
+    schema.properties.insert("metadata".into(), schema::of::<ObjectMeta>().into());
+    schema
+}
+
+/// The status schema of a kind, for [`openapi`].
+pub fn status_of<Status: JsonSchema>() -> Value {
+    schema::structural::<Status>()
+}
+
+/// A document as YAML.
+pub fn yaml(value: &Value) -> String {
+    serde_yaml::to_string(value).expect("JSON is YAML")
+}
+
+/// Refuses an object of another kind than `K`; an absent `apiVersion` or `kind` says nothing.
+///
+/// # Errors
+/// When either is that of another kind.
+pub fn same_kind<K: Resource, E: serde::de::Error>(api_version: Option<&str>, kind: Option<&str>) -> Result<(), E> {
+    for (found, expected) in [(api_version, K::API_VERSION), (kind, K::KIND)] {
+        if let Some(found) = found.filter(|found| *found != expected) {
+            return Err(E::invalid_value(serde::de::Unexpected::Str(found), &expected));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

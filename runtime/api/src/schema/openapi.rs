@@ -1,0 +1,75 @@
+//! Reading the `openAPIV3Schema` of a CustomResourceDefinition.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{ListType, Schema, Type};
+
+impl Schema {
+    /// Reads a structural schema, as a CustomResourceDefinition holds it.
+    pub fn from_openapi(json: &Value) -> Self {
+        let mut schema = Self { type_: type_of(json), ..Self::default() };
+        let Some(map) = json.as_object() else { return schema };
+        for (keyword, value) in map {
+            schema.keyword(keyword, value);
+        }
+        schema.list_type = list_type(map);
+        schema.preserve_unknown |= schema.type_ == Type::Any;
+        schema
+    }
+
+    fn keyword(&mut self, keyword: &str, value: &Value) {
+        let text = || value.as_str().map(|text| text.to_owned().into());
+        let child = || value.is_object().then(|| Arc::new(Self::from_openapi(value)));
+        match keyword {
+            "type" => {}
+            "format" => self.format = text(),
+            "description" => self.description = text(),
+            "properties" => {
+                let properties = value.as_object().into_iter().flatten();
+                self.properties = properties
+                    .map(|(name, property)| (name.clone().into(), Arc::new(Self::from_openapi(property))))
+                    .collect();
+            }
+            "additionalProperties" => self.additional = child(),
+            "items" => self.items = child(),
+            "required" => self.required = strings(value),
+            "nullable" => self.nullable = value == true,
+            "x-kubernetes-preserve-unknown-fields" => self.preserve_unknown = value == true,
+            "default" => self.default = Some(value.clone()),
+            "enum" => self.allowed = value.as_array().cloned().unwrap_or_default(),
+            "x-kubernetes-map-type" => self.atomic_map = value == "atomic",
+            _ => {
+                self.keywords.insert(keyword.to_owned().into(), value.clone());
+            }
+        }
+    }
+}
+
+fn type_of(json: &Value) -> Type {
+    if json["x-kubernetes-int-or-string"] == true {
+        return Type::IntOrString;
+    }
+    match json["type"].as_str() {
+        Some("object") => Type::Object,
+        Some("array") => Type::Array,
+        Some("string") => Type::String,
+        Some("integer") => Type::Integer,
+        Some("number") => Type::Number,
+        Some("boolean") => Type::Boolean,
+        _ => Type::Any,
+    }
+}
+
+fn list_type(map: &Map<String, Value>) -> ListType {
+    match map.get("x-kubernetes-list-type").and_then(Value::as_str) {
+        Some("set") => ListType::Set,
+        Some("map") => ListType::Map(map.get("x-kubernetes-list-map-keys").map(strings).unwrap_or_default()),
+        _ => ListType::Atomic,
+    }
+}
+
+fn strings(list: &Value) -> Vec<super::Str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(|text| text.to_owned().into()).collect()
+}
