@@ -3,6 +3,7 @@
 
 use proc_macro::TokenStream;
 
+mod controller;
 mod errors;
 mod kinds;
 mod resource;
@@ -48,4 +49,34 @@ pub fn kinds(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Resource, attributes(resource))]
 pub fn derive_resource(input: TokenStream) -> TokenStream {
     resource::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes a controller of an impl block with `reconcile` and, if need be, `cleanup` and `absent`.
+///
+/// `impl Replication { … }` implements `Controller` for `Replication`, whose methods take the
+/// object; `impl Reconcile for Website { … }` has the object reconcile itself.
+///
+/// In `#[controller(…)]`:
+///
+/// - `for = ReplicationController`: the kind; not with `impl Reconcile for`, which says it;
+/// - `owns(Pod, Service)`: kinds of which this controller makes objects: a change of one wakes its
+///   owner;
+/// - `watches(Node => f)`: a change of a Node wakes the objects that `f(&node)` names;
+/// - `finalizer = "demo.io/dns"`: `cleanup` runs before an object goes;
+/// - `name = "replication"`: in events, logs and field managers; the type's name when absent;
+/// - `concurrency = 4`: how many objects at once;
+/// - `crate = "trimtab_reconcile"`: where the runtime is, `::trimtab::reconcile` when absent.
+#[proc_macro_attribute]
+pub fn controller(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let tokens = proc_macro2::TokenStream::from(item.clone());
+    controller::expand(arguments.into(), tokens).map_or_else(
+        |error| {
+            // The block is kept, so that what it declares is not missed as well; but not one that
+            // implements `Reconcile`, whose methods are the macro's to complete.
+            let block = syn::parse::<syn::ItemImpl>(item).ok().filter(|block| block.trait_.is_none());
+            let error = error.into_compile_error();
+            quote::quote!(#block #error).into()
+        },
+        Into::into,
+    )
 }

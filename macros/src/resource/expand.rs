@@ -66,6 +66,10 @@ fn declaration(model: &Model) -> TokenStream {
             __custom::openapi::<#spec>(#doc, #status, &[#(#defaults),*])
         }
 
+        fn definitions() -> __json::Map<::std::string::String, __json::Value> {
+            __custom::definitions(&DECLARATION)
+        }
+
         static DECLARATION: __custom::Declaration = __custom::Declaration {
             group: #group,
             version: #version,
@@ -80,6 +84,7 @@ fn declaration(model: &Model) -> TokenStream {
             columns: &[#(#columns),*],
             openapi,
             schema: #root::__private::Lazy::new(|| __custom::schema(&openapi())),
+            definitions,
         };
 
         impl #resource {

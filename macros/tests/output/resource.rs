@@ -23,6 +23,9 @@ const _: () = {
             &[("replicaCount", __json::json!(1))],
         )
     }
+    fn definitions() -> __json::Map<::std::string::String, __json::Value> {
+        __custom::definitions(&DECLARATION)
+    }
     static DECLARATION: __custom::Declaration = __custom::Declaration {
         group: "demo.io",
         version: "v1",
@@ -56,6 +59,7 @@ const _: () = {
         ],
         openapi,
         schema: ::trimtab::__private::Lazy::new(|| __custom::schema(&openapi())),
+        definitions,
     };
     impl Website {
         /// One called `name` that wants `spec`, without namespace or labels.

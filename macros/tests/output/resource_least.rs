@@ -13,6 +13,9 @@ const _: () = {
     fn openapi() -> __json::Value {
         __custom::openapi::<PolicySpec>("", ::core::option::Option::None, &[])
     }
+    fn definitions() -> __json::Map<::std::string::String, __json::Value> {
+        __custom::definitions(&DECLARATION)
+    }
     static DECLARATION: __custom::Declaration = __custom::Declaration {
         group: "demo.io",
         version: "v1",
@@ -27,6 +30,7 @@ const _: () = {
         columns: &[],
         openapi,
         schema: trimtab_api::__private::Lazy::new(|| __custom::schema(&openapi())),
+        definitions,
     };
     impl Policy {
         /// One called `name` that wants `spec`, without namespace or labels.

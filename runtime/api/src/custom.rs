@@ -48,6 +48,8 @@ pub struct Declaration {
     pub openapi: fn() -> Value,
     /// The same, read.
     pub schema: Lazy,
+    /// [`definitions`] of this declaration. A function of its own, for a [`Kind`] holds no closure.
+    pub definitions: fn() -> Map<String, Value>,
 }
 
 /// A printer column.
@@ -102,6 +104,7 @@ impl Declaration {
             columns: std::iter::once(name_column()).chain(self.columns().map(|c| c.column(&openapi))).collect(),
             selectable_fields: Vec::new(),
             schema: Lazy::ready(Schema::clone(self.schema.get())),
+            definitions: self.definitions,
             strategy: self,
             built_in: false,
         }
@@ -256,6 +259,17 @@ pub fn schema(openapi: &Value) -> Schema {
     let mut schema = Schema::from_openapi(openapi);
     schema.properties.insert("metadata".into(), schema::of::<ObjectMeta>().into());
     schema
+}
+
+/// The definitions that OpenAPI documents are made of: the kind's own, called as upstream calls it
+/// (`io.demo.v1.Website`), and those of `metadata`.
+pub fn definitions(declaration: &Declaration) -> Map<String, Value> {
+    let mut own = (declaration.openapi)();
+    own["properties"]["metadata"] = json!({"$ref": format!("#/$defs/{}", ObjectMeta::schema_name())});
+    let group: Vec<_> = declaration.group.rsplit('.').collect();
+    let mut definitions = schema::definitions::<ObjectMeta>();
+    definitions.insert(format!("{}.{}.{}", group.join("."), declaration.version, declaration.kind), own);
+    definitions
 }
 
 /// The status schema of a kind, for [`openapi`].

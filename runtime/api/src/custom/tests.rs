@@ -86,6 +86,14 @@ fn the_definition_is_one_that_kubernetes_takes() {
 }
 
 #[test]
+fn documents_find_the_kind_by_upstream_s_name() {
+    let definitions = (Website::kind().definitions)();
+    let properties = &definitions["io.demo.v1.Website"]["properties"];
+    assert_eq!(properties["metadata"], json!({"$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}));
+    assert!(definitions.contains_key("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+}
+
+#[test]
 fn a_write_is_defaulted_and_held_to_the_schema() {
     let kind = Website::kind();
     let admit = |spec: Value| {

@@ -1,0 +1,34 @@
+impl trimtab_reconcile::Controller for ReplicationManager {
+    type Kind = ReplicationController;
+    const NAME: &'static str = "replication-manager";
+    const FINALIZER: ::core::option::Option<&'static str> = ::core::option::Option::Some(
+        "demo.io/x",
+    );
+    const CONCURRENCY: usize = 4;
+    fn setup(&self, setup: &mut trimtab_reconcile::Setup<'_, Self>) {
+        setup.owns::<Pod>();
+        setup.watches::<Node>(on_node);
+        setup.watches::<Secret>(by_secret);
+    }
+    async fn reconcile(
+        &self,
+        rc: &ReplicationController,
+        cx: &Context<ReplicationController>,
+    ) -> Result<Next> {
+        go().await
+    }
+    async fn cleanup(
+        &self,
+        rc: &ReplicationController,
+        cx: &Context<ReplicationController>,
+    ) -> Result<()> {
+        Ok(())
+    }
+    async fn absent(
+        &self,
+        key: &ObjectRef,
+        cx: &Context<ReplicationController>,
+    ) -> Result<()> {
+        Ok(())
+    }
+}
