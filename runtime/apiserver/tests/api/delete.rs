@@ -1,0 +1,108 @@
+//! delete, deletecollection, and namespaces that are going.
+
+use serde_json::json;
+
+use crate::harness::{MAPS, PODS, Server, map, pod, version};
+
+#[tokio::test]
+async fn an_object_goes_at_once_and_the_answer_says_which() {
+    let server = Server::new().await;
+    let made = server.post(MAPS, map("a", json!({}))).await.ok();
+    let status = server.delete(&format!("{MAPS}/a"), json!({})).await.ok();
+    assert_eq!((&status["kind"], &status["status"]), (&json!("Status"), &json!("Success")));
+    assert_eq!(status["details"], json!({"name": "a", "kind": "configmaps", "uid": made["metadata"]["uid"]}));
+    server.delete(&format!("{MAPS}/a"), json!({})).await.refused(404, "NotFound", "configmaps \"a\" not found");
+}
+
+#[tokio::test]
+async fn preconditions_hold_or_the_object_stays() {
+    let server = Server::new().await;
+    let made = server.post(MAPS, map("a", json!({}))).await.ok();
+    let at = format!("{MAPS}/a");
+    let other = json!({"preconditions": {"uid": "other"}});
+    server.delete(&at, other).await.refused(409, "Conflict", "Precondition failed: UID in precondition: other");
+    let stale = json!({"preconditions": {"resourceVersion": "1"}});
+    server.delete(&at, stale).await.refused(409, "Conflict", "Precondition failed: ResourceVersion in precondition: 1");
+    let right = json!({"preconditions": {"uid": made["metadata"]["uid"], "resourceVersion": version(&made)}});
+    server.delete(&at, right).await.ok();
+}
+
+#[tokio::test]
+async fn finalizers_keep_an_object_until_they_are_gone() {
+    let server = Server::new().await;
+    let mut body = map("a", json!({}));
+    body["metadata"]["finalizers"] = json!(["demo.io/x"]);
+    server.post(MAPS, body).await.ok();
+    let at = format!("{MAPS}/a");
+    let marked = server.delete(&at, json!({})).await.ok();
+    assert_eq!(marked["metadata"]["deletionTimestamp"], "2026-01-01T00:00:00Z");
+    let more = json!({"metadata": {"finalizers": ["demo.io/x", "demo.io/y"]}});
+    server.patch(&at, "merge", more).await.refused(422, "Invalid", "no new finalizers can be added");
+    server.patch(&at, "merge", json!({"metadata": {"finalizers": null}})).await.ok();
+    server.get(&at).await.refused(404, "NotFound", "");
+}
+
+#[tokio::test]
+async fn the_propagation_policy_becomes_a_finalizer() {
+    let server = Server::new().await;
+    for (name, policy, finalizer) in [("f", "Foreground", "foregroundDeletion"), ("o", "Orphan", "orphan")] {
+        server.post(MAPS, map(name, json!({}))).await.ok();
+        let left = server.delete(&format!("{MAPS}/{name}?propagationPolicy={policy}"), json!({})).await.ok();
+        assert_eq!(left["metadata"]["finalizers"], json!([finalizer]));
+    }
+    let wrong = server.delete(&format!("{MAPS}/f"), json!({"propagationPolicy": "Sometimes"})).await;
+    assert!(matches!(wrong.code, 400 | 422), "{}", wrong.body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_pod_has_its_grace_period_and_an_unbound_one_has_none() {
+    let server = Server::new().await;
+    server.post(PODS, pod("unbound")).await.ok();
+    assert_eq!(server.delete(&format!("{PODS}/unbound"), json!({})).await.code, 200);
+    server.get(&format!("{PODS}/unbound")).await.refused(404, "NotFound", "");
+
+    let mut body = pod("bound");
+    body["spec"]["nodeName"] = json!("n");
+    server.post(PODS, body).await.ok();
+    let at = format!("{PODS}/bound");
+    let marked = server.delete(&at, json!({})).await.ok();
+    assert_eq!(marked["metadata"]["deletionGracePeriodSeconds"], 30);
+    assert_eq!(marked["metadata"]["deletionTimestamp"], "2026-01-01T00:00:30Z");
+    let again = server.delete(&at, json!({"gracePeriodSeconds": 60})).await.ok();
+    assert_eq!(again["metadata"]["deletionTimestamp"], "2026-01-01T00:00:30Z", "a deletion is not put off");
+    let sooner = server.delete(&at, json!({"gracePeriodSeconds": 5})).await.ok();
+    assert_eq!(sooner["metadata"]["deletionGracePeriodSeconds"], 5);
+    server.delete(&at, json!({"gracePeriodSeconds": 0})).await.ok();
+    server.get(&at).await.refused(404, "NotFound", "");
+}
+
+#[tokio::test]
+async fn a_collection_goes_as_far_as_it_is_selected() {
+    let server = Server::new().await;
+    for (name, app) in [("a", "x"), ("b", "x"), ("c", "y")] {
+        server.post(MAPS, map(name, json!({"app": app}))).await.ok();
+    }
+    let deleted = server.delete(&format!("{MAPS}?labelSelector=app%3Dx"), json!({})).await.ok();
+    assert_eq!(deleted["items"].as_array().unwrap().len(), 2);
+    let left = server.get(MAPS).await.ok();
+    assert_eq!(left["items"].as_array().unwrap().len(), 1);
+    assert_eq!(left["items"][0]["metadata"]["name"], "c");
+}
+
+#[tokio::test]
+async fn nothing_is_made_in_a_namespace_that_is_going() {
+    let server = Server::new().await;
+    let at = "/api/v1/namespaces/default";
+    let going = server.delete(at, json!({})).await.ok();
+    assert_eq!(
+        (&going["status"]["phase"], &going["spec"]["finalizers"]),
+        (&json!("Terminating"), &json!(["kubernetes"]))
+    );
+    let refused = server.post(MAPS, map("a", json!({}))).await;
+    refused.refused(403, "Forbidden", "because it is being terminated");
+    assert_eq!(refused.body["details"]["causes"][0]["reason"], "NamespaceTerminating");
+    let mut last = server.get(at).await.ok();
+    last["spec"]["finalizers"] = json!([]);
+    server.put(&format!("{at}/finalize"), &last).await.ok();
+    server.get(at).await.refused(404, "NotFound", "namespaces \"default\" not found");
+}

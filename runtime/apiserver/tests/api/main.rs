@@ -1,0 +1,10 @@
+//! The API server, asked in process over the in-memory store, and once over TLS.
+
+mod delete;
+mod harness;
+mod list;
+mod model;
+mod negotiate;
+mod subresources;
+mod watch;
+mod write;

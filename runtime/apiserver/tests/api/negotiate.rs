@@ -1,0 +1,112 @@
+//! Media types, tables, discovery, OpenAPI, health and TLS.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{MAPS, PODS, Server, map, pod};
+
+const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+
+#[tokio::test]
+async fn tables_have_upstreams_columns() {
+    let server = Server::new().await;
+    server.post(PODS, pod("p")).await.ok();
+    let table = server.get_as(PODS, TABLE).await.ok();
+    assert_eq!((&table["kind"], &table["apiVersion"]), (&json!("Table"), &json!("meta.k8s.io/v1")));
+    let heads: Vec<&str> =
+        table["columnDefinitions"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap()).collect();
+    assert_eq!(heads[..5], ["Name", "Ready", "Status", "Restarts", "Age"]);
+    assert_eq!(
+        table["rows"][0]["cells"].as_array().unwrap()[..4],
+        [json!("p"), json!("0/1"), json!("Pending"), json!("0")]
+    );
+    assert_eq!(table["rows"][0]["object"]["kind"], "PartialObjectMetadata");
+    let bare = server.get_as(&format!("{PODS}/p?includeObject=None"), TABLE).await.ok();
+    assert!(bare["rows"][0]["object"].is_null());
+    let whole = server.get_as(&format!("{PODS}?includeObject=Object"), TABLE).await.ok();
+    assert_eq!(whole["rows"][0]["object"]["kind"], "Pod");
+}
+
+#[tokio::test]
+async fn metadata_alone_is_served_and_what_is_not_is_refused() {
+    let server = Server::new().await;
+    server.post(MAPS, map("a", json!({}))).await.ok();
+    let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+    let list = server.get_as(MAPS, accept).await.ok();
+    assert_eq!(list["kind"], "PartialObjectMetadataList");
+    assert!(list["items"][0].get("data").is_none());
+    assert_eq!(list["items"][0]["metadata"]["name"], "a");
+    server.get_as(MAPS, "text/html").await.refused(406, "NotAcceptable", "application/json");
+    let json = server.get_as(MAPS, "application/vnd.kubernetes.protobuf,application/json").await;
+    assert_eq!(json.headers["content-type"], "application/json");
+}
+
+#[tokio::test]
+async fn discovery_is_plain_and_aggregated_on_both_roots() {
+    let server = Server::new().await;
+    for (root, group, resource) in [("/api", Value::Null, "pods"), ("/apis", json!("coordination.k8s.io"), "leases")] {
+        let found = server.get_as(root, AGGREGATED).await;
+        let content_type = found.headers["content-type"].to_str().unwrap().to_owned();
+        assert_eq!(content_type, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+        let items = found.ok();
+        let item = items["items"].as_array().unwrap().iter().find(|item| item["metadata"]["name"] == group).unwrap();
+        let resources = item["versions"][0]["resources"].as_array().unwrap();
+        assert!(resources.iter().any(|found| found["resource"] == resource), "{root}");
+    }
+    let plain = server.get("/api/v1").await.ok();
+    let eviction = plain["resources"].as_array().unwrap().iter().find(|r| r["name"] == "pods/eviction").unwrap();
+    assert_eq!(
+        (&eviction["group"], &eviction["version"], &eviction["kind"]),
+        (&json!("policy"), &json!("v1"), &json!("Eviction"))
+    );
+    assert_eq!(server.get("/apis").await.ok()["kind"], "APIGroupList");
+    assert_eq!(server.get("/apis/coordination.k8s.io").await.ok()["preferredVersion"]["version"], "v1");
+    server.get("/apis/none").await.refused(404, "NotFound", "");
+    assert!(server.get("/version").await.ok()["gitVersion"].as_str().unwrap().starts_with("v1.36.0+trimtab"));
+}
+
+#[tokio::test]
+async fn documents_describe_every_kind_and_refer_to_nothing_missing() {
+    let server = Server::new().await;
+    let index = server.get("/openapi/v3").await.ok();
+    for (_, place) in index["paths"].as_object().unwrap() {
+        let document = server.get(place["serverRelativeURL"].as_str().unwrap()).await.ok();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for reference in references(&document) {
+            let name = reference.strip_prefix("#/components/schemas/").unwrap();
+            assert!(schemas.contains_key(name), "{name} is missing");
+        }
+    }
+    let core = server.get("/openapi/v3/api/v1").await.ok();
+    let schema = &core["components"]["schemas"]["io.k8s.api.core.v1.Pod"];
+    assert_eq!(schema["x-kubernetes-group-version-kind"], json!([{"group": "", "version": "v1", "kind": "Pod"}]));
+    let patch = &core["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"]["patch"]["parameters"];
+    assert!(patch.as_array().unwrap().iter().any(|parameter| parameter["name"] == "fieldValidation"));
+}
+
+fn references(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .flat_map(|(name, value)| match value.as_str() {
+                Some(reference) if name == "$ref" => vec![reference],
+                _ => references(value),
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn health_is_told() {
+    let server = Server::new().await;
+    for path in ["/livez", "/readyz", "/healthz", "/livez/ping"] {
+        assert_eq!(server.get(path).await.ok(), "ok", "{path}");
+    }
+    let verbose = server.get("/readyz?verbose").await.ok();
+    assert!(verbose.as_str().unwrap().contains("[+]ping ok"), "{verbose}");
+    server.get("/livez/none").await.refused(404, "NotFound", "");
+    server.ask(Method::POST, "/livez", &[], "".into()).await.refused(405, "MethodNotAllowed", "");
+}

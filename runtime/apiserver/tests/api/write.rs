@@ -1,0 +1,202 @@
+//! create, update and patch.
+
+use http::Method;
+use serde_json::json;
+
+use crate::harness::{MAPS, PODS, RCS, Server, map, pod, version};
+
+#[tokio::test]
+async fn what_is_created_is_there_with_its_metadata() {
+    let server = Server::new().await;
+    let made = server.post(MAPS, map("a", json!({"x": "y"}))).await;
+    assert_eq!(made.code, 201);
+    let metadata = &made.body["metadata"];
+    assert_eq!(
+        (&metadata["namespace"], &metadata["creationTimestamp"]),
+        (&json!("default"), &json!("2026-01-01T00:00:00Z"))
+    );
+    assert_eq!(metadata["uid"].as_str().unwrap().len(), 36);
+    assert_eq!(metadata["managedFields"][0]["operation"], "Update");
+    assert_eq!(server.get(&format!("{MAPS}/a")).await.ok(), made.body);
+}
+
+#[tokio::test]
+async fn refusals_say_why_in_upstreams_words() {
+    let server = Server::new().await;
+    server.post(MAPS, map("a", json!({}))).await.ok();
+    let at = |name: &str| format!("{MAPS}/{name}");
+    server.post(MAPS, map("a", json!({}))).await.refused(409, "AlreadyExists", "configmaps \"a\" already exists");
+    server.get(&at("b")).await.refused(404, "NotFound", "configmaps \"b\" not found");
+    server.put(&at("b"), &map("b", json!({}))).await.refused(404, "NotFound", "configmaps \"b\" not found");
+    server.put(&at("a"), &map("b", json!({}))).await.refused(
+        400,
+        "BadRequest",
+        "does not match the name on the URL (a)",
+    );
+    server.post(MAPS, pod("a")).await.refused(400, "BadRequest", "Pod");
+    server.post(MAPS, map("A", json!({}))).await.refused(422, "Invalid", "metadata.name: Invalid value: \"A\"");
+    server.post(MAPS, map("c", json!({"x": "-"}))).await.refused(
+        422,
+        "Invalid",
+        "metadata.labels: Invalid value: \"-\"",
+    );
+    server.post(MAPS, json!({"metadata": {}})).await.refused(422, "Invalid", "name or generateName is required");
+    server.post(MAPS, json!([])).await.refused(400, "BadRequest", "");
+    let other = json!({"metadata": {"name": "c", "namespace": "other"}});
+    server.post(MAPS, other).await.refused(400, "BadRequest", "does not match the namespace sent on the request");
+    let missing = server.post("/api/v1/namespaces/gone/configmaps", map("a", json!({}))).await;
+    missing.refused(404, "NotFound", "namespaces \"gone\" not found");
+    server.get("/api/v1/nonsense").await.refused(404, "NotFound", "could not find the requested resource");
+    server.ask(Method::PUT, MAPS, &[], "{}".into()).await.refused(405, "MethodNotAllowed", "");
+    let protobuf = [("content-type", "application/vnd.kubernetes.protobuf")];
+    server.ask(Method::POST, MAPS, &protobuf, "k8s\0".into()).await.refused(415, "UnsupportedMediaType", "protobuf");
+}
+
+#[tokio::test]
+async fn generated_names_start_as_asked() {
+    let server = Server::new().await;
+    let body = json!({"metadata": {"generateName": "web-"}});
+    let (one, two) = (server.post(MAPS, body.clone()).await.ok(), server.post(MAPS, body).await.ok());
+    let name = one["metadata"]["name"].as_str().unwrap();
+    assert!(name.starts_with("web-") && name.len() == 9, "{name}");
+    assert_ne!(one["metadata"]["name"], two["metadata"]["name"]);
+}
+
+#[tokio::test]
+async fn unknown_fields_are_refused_told_or_dropped_as_asked() {
+    let server = Server::new().await;
+    let mut body = pod("p");
+    body["spec"]["contaners"] = json!([]);
+    let strict = server.post(&format!("{PODS}?fieldValidation=Strict"), body.clone()).await;
+    strict.refused(400, "BadRequest", "strict decoding error: unknown field \"spec.contaners\"");
+    let warned = server.post(&format!("{PODS}?dryRun=All"), body.clone()).await;
+    assert_eq!(warned.headers["warning"], "299 - \"unknown field \\\"spec.contaners\\\"\"");
+    let ignored = server.post(&format!("{PODS}?fieldValidation=Ignore"), body.clone()).await;
+    assert!(!ignored.headers.contains_key("warning"));
+    assert!(ignored.ok()["spec"].get("contaners").is_none());
+    body["spec"]["containers"] = json!("none");
+    server.post(PODS, body).await.refused(400, "BadRequest", "spec.containers");
+}
+
+#[tokio::test]
+async fn a_dry_run_changes_nothing() {
+    let server = Server::new().await;
+    let before = server.store.revision();
+    assert_eq!(server.post(&format!("{MAPS}?dryRun=All"), map("a", json!({}))).await.code, 201);
+    assert_eq!(server.store.revision(), before);
+    server.get(&format!("{MAPS}/a")).await.refused(404, "NotFound", "");
+    server.post(MAPS, map("a", json!({}))).await.ok();
+    let before = server.store.revision();
+    let patched = server.patch(&format!("{MAPS}/a?dryRun=All"), "merge", json!({"data": {"k": "w"}})).await.ok();
+    assert_eq!(patched["data"]["k"], "w");
+    server.delete(&format!("{MAPS}/a?dryRun=All"), json!({})).await.ok();
+    assert_eq!(server.store.revision(), before);
+}
+
+#[tokio::test]
+async fn an_update_is_for_the_version_it_was_made_from() {
+    let server = Server::new().await;
+    let first = server.post(MAPS, map("a", json!({}))).await.ok();
+    let mut second = first.clone();
+    second["data"]["k"] = json!("2");
+    let second = server.put(&format!("{MAPS}/a"), &second).await.ok();
+    assert_ne!(version(&first), version(&second));
+    let stale = server.put(&format!("{MAPS}/a"), &first).await;
+    stale.refused(409, "Conflict", "the object has been modified; please apply your changes to the latest version");
+    let revision = server.store.revision();
+    assert_eq!(server.put(&format!("{MAPS}/a"), &second).await.ok(), second, "nothing changed");
+    assert_eq!(server.store.revision(), revision, "so nothing was written");
+    let mut other = second.clone();
+    other["metadata"]["uid"] = json!("another");
+    server.put(&format!("{MAPS}/a"), &other).await.refused(409, "Conflict", "Precondition failed: UID in precondition");
+}
+
+#[tokio::test]
+async fn the_name_is_not_patched() {
+    let server = Server::new().await;
+    server.post(MAPS, map("a", json!({}))).await.ok();
+    let renamed = server.patch(&format!("{MAPS}/a"), "merge", json!({"metadata": {"name": "b"}})).await;
+    assert!(matches!(renamed.code, 400 | 422), "{}", renamed.body);
+    server.get(&format!("{MAPS}/a")).await.ok();
+}
+
+#[tokio::test]
+async fn every_patch_patches() {
+    let server = Server::new().await;
+    let mut body = pod("p");
+    body["spec"]["containers"] = json!([{"name": "a", "image": "1"}, {"name": "b", "image": "2"}]);
+    server.post(PODS, body).await.ok();
+    let at = format!("{PODS}/p");
+    let image = json!({"spec": {"containers": [{"name": "b", "image": "3"}]}});
+    let merged = server.patch(&at, "strategic", image).await.ok();
+    assert_eq!(merged["spec"]["containers"][0]["image"], "1");
+    assert_eq!(merged["spec"]["containers"][1]["image"], "3");
+    let operation = json!([{"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}]);
+    assert_eq!(server.patch(&at, "json", operation).await.ok()["metadata"]["labels"]["x"], "y");
+    let merged = server.patch(&at, "merge", json!({"metadata": {"labels": {"x": null, "z": "1"}}})).await.ok();
+    assert_eq!(merged["metadata"]["labels"], json!({"z": "1"}));
+    let test = json!([{"op": "test", "path": "/metadata/name", "value": "q"}]);
+    server.patch(&at, "json", test).await.refused(422, "Invalid", "");
+    let typed = [("content-type", "application/x-patch")];
+    server.ask(Method::PATCH, &at, &typed, "{}".into()).await.refused(415, "UnsupportedMediaType", "merge-patch+json");
+}
+
+#[tokio::test]
+async fn apply_owns_what_it_sets() {
+    let server = Server::new().await;
+    let at = |manager: &str| format!("{MAPS}/a?fieldManager={manager}");
+    let body =
+        |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": value}});
+    let made = server.patch(&at("one"), "apply", body("1")).await;
+    assert_eq!(made.code, 201);
+    let revision = server.store.revision();
+    server.patch(&at("one"), "apply", body("1")).await.ok();
+    assert_eq!(server.store.revision(), revision, "the same again writes nothing");
+    let contested = server.patch(&at("two"), "apply", body("2")).await;
+    contested.refused(409, "Conflict", "conflict with \"one\" using v1: .data.k");
+    assert_eq!(contested.body["details"]["causes"][0]["reason"], "FieldManagerConflict");
+    let forced = server.patch(&format!("{}&force=true", at("two")), "apply", body("2")).await.ok();
+    assert_eq!(forced["data"]["k"], "2");
+    server.patch(&format!("{MAPS}/a"), "apply", body("1")).await.refused(
+        422,
+        "Invalid",
+        "fieldManager: Required value",
+    );
+}
+
+#[tokio::test]
+async fn status_and_the_rest_are_written_apart() {
+    let server = Server::new().await;
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let rc =
+        json!({"metadata": {"name": "rc"}, "spec": {"replicas": 2, "template": template}, "status": {"replicas": 9}});
+    let made = server.post(RCS, rc).await.ok();
+    assert_eq!((&made["status"]["replicas"], &made["metadata"]["generation"]), (&json!(0), &json!(1)));
+    let mut both = made.clone();
+    both["spec"]["replicas"] = json!(5);
+    both["status"]["replicas"] = json!(7);
+    let status = server.put(&format!("{RCS}/rc/status"), &both).await.ok();
+    assert_eq!((&status["spec"]["replicas"], &status["status"]["replicas"]), (&json!(2), &json!(7)));
+    assert_eq!(status["metadata"]["generation"], 1);
+    both["metadata"]["resourceVersion"] = status["metadata"]["resourceVersion"].clone();
+    both["status"]["replicas"] = json!(8);
+    let spec = server.put(&format!("{RCS}/rc"), &both).await.ok();
+    assert_eq!((&spec["spec"]["replicas"], &spec["status"]["replicas"]), (&json!(5), &json!(7)));
+    assert_eq!(spec["metadata"]["generation"], 2);
+}
+
+#[tokio::test]
+async fn patches_made_at_once_all_land() {
+    let server = Server::new().await;
+    server.post(MAPS, map("a", json!({}))).await.ok();
+    let paths: Vec<String> = (0..6).map(|_| format!("{MAPS}/a")).collect();
+    let all = paths.iter().enumerate().map(|(index, path)| {
+        let patch = json!({"data": {format!("k{index}"): "v"}});
+        server.patch(path, "merge", patch)
+    });
+    for answer in futures::future::join_all(all).await {
+        answer.ok();
+    }
+    let found = server.get(&format!("{MAPS}/a")).await.ok();
+    assert_eq!(found["data"].as_object().unwrap().len(), 7);
+}
