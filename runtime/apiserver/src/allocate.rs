@@ -84,7 +84,7 @@ impl ServiceAddresses {
         (0..count).map(|offset| first + (start + offset) % count).find(|port| !taken.ports.contains(port))
     }
 
-    fn give_ip(&self, old: Option<&Object>, object: &mut Object, errors: &mut Vec<Error>) {
+    fn give_ip(&self, taken: &mut Taken, old: Option<&Object>, object: &mut Object, errors: &mut Vec<Error>) {
         let path = Path::new("spec").child("clusterIPs");
         if object.str_at(&["spec", "type"]) == "ExternalName" {
             object.remove(&["spec", "clusterIP"]);
@@ -99,10 +99,9 @@ impl ServiceAddresses {
         }
         let asked = object.str_at(&["spec", "clusterIP"]).to_owned();
         let mine = old.is_some_and(|old| old.str_at(&["spec", "clusterIP"]) == asked);
-        let mut taken = self.taken();
         let ip = match asked.as_str() {
             "None" => "None".to_owned(),
-            "" => match self.free_ip(&taken) {
+            "" => match self.free_ip(taken) {
                 Some(ip) => {
                     taken.ips.insert(ip);
                     ip.to_string()
@@ -145,7 +144,7 @@ impl ServiceAddresses {
         object.set(&["spec", "clusterIPs"], vec![Value::from(ip)]);
     }
 
-    fn give_ports(&self, old: Option<&Object>, object: &mut Object, errors: &mut Vec<Error>) {
+    fn give_ports(&self, taken: &mut Taken, old: Option<&Object>, object: &mut Object, errors: &mut Vec<Error>) {
         let exposed = matches!(object.str_at(&["spec", "type"]), "NodePort" | "LoadBalancer");
         let before = old.map(|old| ports(old).cloned().collect::<Vec<_>>()).unwrap_or_default();
         let mine: BTreeSet<u16> = before.iter().filter_map(node_port).collect();
@@ -153,7 +152,6 @@ impl ServiceAddresses {
         else {
             return;
         };
-        let mut taken = self.taken();
         for (index, port) in list.iter_mut().enumerate() {
             if !exposed {
                 port.as_object_mut().map(|port| port.remove("nodePort"));
@@ -176,7 +174,7 @@ impl ServiceAddresses {
                     errors.push(Error::invalid(&path, number, "provided port is already allocated"));
                 }
                 Some(_) => {}
-                None => match self.free_port(&taken) {
+                None => match self.free_port(taken) {
                     Some(number) => {
                         taken.ports.insert(number);
                         port["nodePort"] = number.into();
@@ -190,13 +188,13 @@ impl ServiceAddresses {
 
 impl Hook for ServiceAddresses {
     fn admit(&self, old: Option<&Object>, object: &mut Object) -> Vec<Error> {
-        // All or nothing: what was taken before the first error is put back.
-        let before = self.taken().clone();
-        let mut errors = Vec::new();
-        self.give_ip(old, object, &mut errors);
-        self.give_ports(old, object, &mut errors);
-        if !errors.is_empty() {
-            *self.taken() = before;
+        // All or nothing, and nobody in between.
+        let mut taken = self.taken();
+        let (mut wanted, mut errors) = (taken.clone(), Vec::new());
+        self.give_ip(&mut wanted, old, object, &mut errors);
+        self.give_ports(&mut wanted, old, object, &mut errors);
+        if errors.is_empty() {
+            *taken = wanted;
         }
         errors
     }

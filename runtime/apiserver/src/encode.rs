@@ -76,6 +76,11 @@ pub(crate) fn to_object_at(entry: &Entry, revision: u64) -> Object {
     object
 }
 
+/// Whether an entry's object is called `name`, as its key says.
+pub(crate) fn is_named(entry: &Entry, name: &str) -> bool {
+    entry.key.rsplit('/').next() == Some(name)
+}
+
 /// Whether an entry's object is marked for deletion.
 pub(crate) fn is_deleted(entry: &Entry) -> bool {
     to_object(entry).deletion_timestamp().is_some()

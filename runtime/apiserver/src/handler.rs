@@ -8,11 +8,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::upgrade::OnUpgrade;
 use trimtab_api::{ApiError, Kind};
 use trimtab_client::Body;
+use trimtab_env::Instant;
 
 use crate::auth::{Identity, authorize};
 use crate::path::{Query, ResourcePath};
 use crate::server::ApiServer;
-use crate::{body, delete, discovery, health, nodes, openapi, path, read, subresource, watch, write};
+use crate::{body, delete, discovery, health, metrics, nodes, openapi, path, read, subresource, watch, write};
 
 /// A request on a resource.
 pub(crate) struct Call<'a> {
@@ -100,12 +101,17 @@ impl ApiServer {
             body: bytes,
             identity: identity.unwrap_or(&nobody),
         };
-        self.verb(&call, upgrade).await
+        let started = Instant::now();
+        let answer = self.verb(&call, upgrade).await;
+        let code = answer.as_ref().map_or_else(ApiError::code, |response| response.status().as_u16());
+        self.inner.metrics.observe(&call, code, started.elapsed());
+        answer
     }
 
     /// Paths that name no resource: health, version, discovery, OpenAPI.
     fn meta(&self, path: &str, method: &Method, headers: &HeaderMap, uri: &http::Uri) -> Option<Answer> {
         let found = health::answer(self, path, uri)
+            .or_else(|| metrics::answer(self, path))
             .or_else(|| discovery::answer(&self.inner.kinds(), path, headers))
             .or_else(|| openapi::answer(&self.inner.kinds(), path, headers));
         let found = found?;

@@ -62,8 +62,8 @@ pub(crate) async fn proxy(server: &ApiServer, call: &Call<'_>, upgrade: Option<O
         verb @ ("exec" | "attach") => format!("/{verb}/{namespace}/{name}/{container}"),
         _ => return Err(ApiError::no_such_path()),
     };
-    let query: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(call.query.pairs()).finish();
-    let mut request = Request::builder().method(call.method.clone()).uri(format!("{path}?{query}"));
+    let uri = format!("{path}?{}", agents_query(call));
+    let mut request = Request::builder().method(call.method.clone()).uri(uri);
     for (header, value) in call.headers.iter().filter(|(header, _)| {
         !["host", "authorization", "accept-encoding", "content-length"].contains(&header.as_str())
     }) {
@@ -91,6 +91,19 @@ pub(crate) async fn proxy(server: &ApiServer, call: &Call<'_>, upgrade: Option<O
         debug_assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     }
     Ok(response)
+}
+
+/// The query as a kubelet reads it: it calls `input`, `output` and `error` what the API calls
+/// `stdin`, `stdout` and `stderr`, and takes only `1` for yes there.
+fn agents_query(call: &Call<'_>) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(call.query.pairs());
+    for (name, agents) in [("stdin", "input"), ("stdout", "output"), ("stderr", "error")] {
+        if call.query.flag(name) {
+            query.append_pair(agents, "1");
+        }
+    }
+    query.finish()
 }
 
 fn container(call: &Call<'_>, pod: &Object) -> Result<String, ApiError> {

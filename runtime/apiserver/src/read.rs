@@ -18,6 +18,9 @@ use crate::handler::{Answer, Call};
 use crate::negotiate::{self, Form};
 use crate::server::ApiServer;
 
+/// Upstream's words (`k8s.io/apiserver/pkg/storage/etcd3/errors.go`).
+const CONTINUE_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+
 /// A page that a selector thins out is filled from further pages of at least this size.
 const MIN_PAGE: usize = 500;
 
@@ -85,6 +88,8 @@ pub(crate) fn partial(object: &Object) -> Value {
 pub(crate) struct Filter {
     labels: Selector,
     fields: FieldSelector,
+    /// The name in the path of a watch on one object.
+    only: Option<String>,
 }
 
 impl Filter {
@@ -103,10 +108,13 @@ impl Filter {
                 call.query.get("fieldSelector"),
             )));
         }
-        Ok(Self { labels, fields })
+        Ok(Self { labels, fields, only: None })
     }
 
     pub(crate) fn matches(&self, kind: &Kind, entry: &Entry) -> bool {
+        if self.only.as_deref().is_some_and(|name| !encode::is_named(entry, name)) {
+            return false;
+        }
         if self.labels.is_empty() && self.fields.is_empty() {
             return true;
         }
@@ -114,19 +122,32 @@ impl Filter {
         self.labels.matches(|key| selectable.label(key)) && self.fields.matches(|name| selectable.field(kind, name))
     }
 
+    /// The same, for the one object called `name` alone.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        self.only = (!name.is_empty()).then(|| name.to_owned());
+        self
+    }
+
     /// The one name that can match, if the selector says so.
     pub(crate) fn name(&self) -> Option<&str> {
-        self.fields.exact("metadata.name")
+        self.only.as_deref().or_else(|| self.fields.exact("metadata.name"))
     }
 }
 
 /// Where a list goes on.
 #[derive(Deserialize, Serialize)]
 struct Continue {
-    /// The revision that the first page read.
+    /// The revision that the first page read; 0 for whatever is there when the token is used.
     rv: u64,
     /// The last key given.
     after: String,
+}
+
+impl Continue {
+    fn token(&self) -> String {
+        // Serialising a number and a string cannot fail.
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+    }
 }
 
 pub(crate) async fn list(server: &ApiServer, call: &Call<'_>) -> Answer {
@@ -138,7 +159,7 @@ pub(crate) async fn list(server: &ApiServer, call: &Call<'_>) -> Answer {
         && let Some(last) = page.entries.last()
     {
         let token = Continue { rv: page.revision, after: last.key.to_string() };
-        metadata["continue"] = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).unwrap_or_default()).into();
+        metadata["continue"] = token.token().into();
         // With a selector nobody knows how many of the rest will match.
         if filter.labels.is_empty() && filter.fields.is_empty() {
             metadata["remainingItemCount"] = page.remaining.into();
@@ -159,7 +180,8 @@ pub(crate) async fn select(server: &ApiServer, call: &Call<'_>, filter: &Filter)
     let mut entries = Vec::new();
     loop {
         page.limit = if limit == 0 { 0 } else { (limit - entries.len()).max(MIN_PAGE) };
-        let mut read = server.inner.store.list(&prefix, page.clone()).await.map_err(read_error)?;
+        let read = server.inner.store.list(&prefix, page.clone()).await;
+        let mut read = read.map_err(|error| list_error(error, page.after.as_deref()))?;
         let revision = read.revision;
         page.revision = Some(revision);
         page.after = read.entries.last().map(|entry| entry.key.to_string());
@@ -186,7 +208,7 @@ fn start(server: &ApiServer, call: &Call<'_>) -> Result<Page, ApiError> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok();
         let read: Option<Continue> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let Continue { rv, after } = read.ok_or_else(|| ApiError::bad_request("continue key is not valid"))?;
-        return Ok(Page { revision: Some(rv), after: Some(after), limit: 0 });
+        return Ok(Page { revision: Some(rv).filter(|rv| *rv > 0), after: Some(after), limit: 0 });
     }
     let asked = call.query.get("resourceVersion");
     let exact = call.query.get("resourceVersionMatch") == "Exact";
@@ -252,11 +274,21 @@ fn listed(kind: &Kind, metadata: &Value, entries: &[Arc<Entry>]) -> Response<Bod
     body::chunks(StatusCode::OK, "application/json", chunks)
 }
 
+/// Why a list failed that was to go on behind the key `after`. Whoever would rather have the rest
+/// of an inconsistent list than none of it finds the token for that in the answer, as upstream.
+fn list_error(error: ReadError, after: Option<&str>) -> ApiError {
+    let (ReadError::Compacted { .. }, Some(after)) = (&error, after) else { return read_error(error) };
+    let expired = ApiError::expired(CONTINUE_EXPIRED);
+    let mut status = expired.status().clone();
+    status.metadata.continue_ = Some(Continue { rv: 0, after: after.to_owned() }.token());
+    ApiError::from_status(status)
+}
+
 pub(crate) fn read_error(error: ReadError) -> ApiError {
     match error {
-        ReadError::Compacted { .. } => ApiError::expired(
-            "The provided continue parameter or resourceVersion is too old to display a consistent list result: list again without it.",
-        ),
+        ReadError::Compacted { asked, oldest } => {
+            ApiError::expired(format!("too old resource version: {asked} ({oldest})"))
+        }
         ReadError::Future { asked, current } => ApiError::revision_too_large(asked, current),
         error => {
             tracing::error!(?error, "the store failed");

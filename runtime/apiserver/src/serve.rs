@@ -21,6 +21,7 @@ use trimtab_env::{CancellationToken, Tasks};
 
 use crate::auth::Identity;
 use crate::body;
+use crate::gzip;
 use crate::server::ApiServer;
 
 /// The largest request, in bytes, as upstream.
@@ -103,8 +104,13 @@ impl ApiServer {
     async fn incoming(&self, mut request: Request<Incoming>, identity: Option<&Identity>) -> Response<Body> {
         let upgrade = request.headers().contains_key(http::header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (parts, incoming) = request.into_parts();
+        let compress = gzip::is_accepted(&parts.headers);
         match Limited::new(incoming, MAX_BODY).collect().await {
-            Ok(collected) => self.handle(Request::from_parts(parts, collected.to_bytes()), identity, upgrade).await,
+            Ok(collected) => {
+                let request = Request::from_parts(parts, collected.to_bytes());
+                let response = self.handle(request, identity, upgrade).await;
+                if compress { gzip::compressed(response).await } else { response }
+            }
             Err(error) if error.is::<LengthLimitError>() => body::error(&ApiError::too_large(MAX_BODY)),
             Err(error) => body::error(&ApiError::bad_request(format!("the body cannot be read: {error}"))),
         }

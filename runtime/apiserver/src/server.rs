@@ -9,6 +9,7 @@ use trimtab_env::{CancellationToken, Env, Tasks};
 use trimtab_store::Store;
 
 use crate::allocate::{Hook, ServiceAddresses};
+use crate::metrics::Metrics;
 use crate::nodes::{NodeTls, Nodes};
 
 /// How long history is kept: as long as upstream keeps it.
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     /// By group and plural.
     hooks: Vec<(&'static str, &'static str, Arc<dyn Hook>)>,
     pub nodes: Nodes,
+    pub metrics: Metrics,
     /// Cancelled when the server ends: watches end with it.
     pub ending: CancellationToken,
     tasks: Tasks,
@@ -61,6 +63,7 @@ impl ApiServer {
             env: config.env,
             hooks,
             nodes: Nodes::new(config.node_tls),
+            metrics: Metrics::default(),
             ending: tasks.token().clone(),
             tasks,
         });

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::{StreamExt, stream};
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt, StreamExt, stream};
 use http::StatusCode;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use trimtab_api::table::{self, IncludeObject};
 use trimtab_api::{ApiError, Kind};
 use trimtab_env::{CancellationToken, Env, Instant};
-use trimtab_store::{Entry, Event, Revision, Watch};
+use trimtab_store::{Entry, Event, Revision, Store, Watch};
 
 use crate::body::{self, Chunks};
 use crate::encode;
@@ -26,10 +26,12 @@ use crate::server::ApiServer;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// How long a watch runs when the client does not say: this, and up to as much again.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1_800);
+/// Pieces are joined up to so many bytes, about what a TLS record holds.
+const JOINED: usize = 16 << 10;
 
 pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
     let form = negotiate::form(call.headers)?;
-    let filter = Filter::of(call)?;
+    let filter = Filter::of(call)?.named(call.path.name);
     let include = read::include(call)?;
     let asked = call.query.get("resourceVersion");
     let streaming_list = call.query.flag("sendInitialEvents");
@@ -41,8 +43,7 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
     let revision = read::reached(server, asked)?.unwrap_or(0);
     let mut pending = VecDeque::new();
     let namespace = call.path.namespace;
-    let single = if call.path.name.is_empty() { filter.name().unwrap_or_default() } else { call.path.name };
-    let prefix = match single {
+    let prefix = match filter.name().unwrap_or_default() {
         "" => encode::prefix(&call.kind, namespace),
         _ if call.kind.namespaced() && namespace.is_empty() => encode::prefix(&call.kind, ""),
         name => encode::key(&call.kind, namespace, name),
@@ -64,6 +65,8 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
             view.bookmark(&mut pending, page.revision, true);
         }
         page.revision
+    } else if revision == 0 {
+        server.inner.store.revision()
     } else {
         revision
     };
@@ -78,6 +81,7 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
         events,
         pending,
         last: after,
+        store: Arc::clone(&server.inner.store),
         bookmarks: call.query.flag("allowWatchBookmarks"),
         next_bookmark: now + BOOKMARK_EVERY,
         deadline: now + timeout,
@@ -95,8 +99,9 @@ struct State {
     events: Watch,
     /// Pieces that are ready to go.
     pending: VecDeque<Bytes>,
-    /// The newest revision given: all that a bookmark may promise.
+    /// All events up to here have been given: what a bookmark may promise.
     last: Revision,
+    store: Arc<dyn Store>,
     bookmarks: bool,
     next_bookmark: Instant,
     deadline: Instant,
@@ -106,8 +111,8 @@ struct State {
 impl State {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(bytes) = self.pending.pop_front() {
-                return Some(bytes);
+            if !self.pending.is_empty() {
+                return Some(joined(&mut self.pending));
             }
             // Every branch may be dropped: the store's stream keeps what it has not given.
             tokio::select! {
@@ -125,10 +130,23 @@ impl State {
                 () = tokio::time::sleep_until(self.deadline) => return None,
                 () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
                     self.next_bookmark += BOOKMARK_EVERY;
-                    self.view.bookmark(&mut self.pending, self.last, false);
+                    self.bookmark();
                 }
             }
         }
+    }
+
+    // Events are with their watchers before the store's revision rises past them. So what is not
+    // there after the revision was read happened to other keys.
+    fn bookmark(&mut self) {
+        let revision = self.store.revision();
+        match self.events.next().now_or_never() {
+            Some(Some(Ok(events))) => events.iter().for_each(|event| self.push(event)),
+            None => self.last = self.last.max(revision),
+            // The stream has ended; the next look at it says so.
+            Some(_) => return,
+        }
+        self.view.bookmark(&mut self.pending, self.last, false);
     }
 
     fn push(&mut self, event: &Event) {
@@ -202,6 +220,20 @@ impl View {
         };
         line(out, "BOOKMARK", object.to_string().as_bytes());
     }
+}
+
+/// The next pieces as one, as far as it is cheaper to copy them than to send them apart.
+fn joined(pending: &mut VecDeque<Bytes>) -> Bytes {
+    let first = pending.pop_front().unwrap_or_default();
+    if first.len() >= JOINED || pending.is_empty() {
+        return first;
+    }
+    let mut all = BytesMut::from(&first[..]);
+    while let Some(next) = pending.front().filter(|next| all.len() + next.len() <= JOINED) {
+        all.extend_from_slice(next);
+        pending.pop_front();
+    }
+    all.freeze()
 }
 
 fn line(out: &mut VecDeque<Bytes>, type_: &str, object: &[u8]) {

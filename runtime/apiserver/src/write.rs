@@ -55,11 +55,9 @@ async fn insert(
         }
         let mut new = object.clone();
         begin(server, &mut new);
-        if kind.status {
-            new.remove(&["status"]);
-        }
-        admit(server, kind, Operation::Create, &mut new)?;
+        without_status(kind, &mut new);
         namespace_takes(server, kind, &new).await?;
+        admit(server, kind, Operation::Create, &mut new)?;
         let new = apply::track(
             None,
             new,
@@ -127,6 +125,13 @@ fn begin(server: &ApiServer, object: &mut Object) {
     object.set(&["metadata", "uid"], server.inner.env.uuid());
     object.set(&["metadata", "creationTimestamp"], server.inner.timestamp());
     object.set(&["metadata", "generation"], 1);
+}
+
+// Of a built-in kind the strategy decides: a Node is registered with its status.
+fn without_status(kind: &Kind, object: &mut Object) {
+    if kind.status && !kind.built_in {
+        object.remove(&["status"]);
+    }
 }
 
 /// Defaults, validation, and what the kind's hook gives out.
@@ -317,7 +322,11 @@ async fn apply_patch(server: &ApiServer, call: &Call<'_>) -> Answer {
     let there = read::find(server, call).await;
     if there.as_ref().is_err_and(ApiError::is_not_found) && call.path.subresource.is_empty() {
         let object = apply::apply(None, &applied, who, force, kind.schema.get()).map_err(conflicts)?;
-        return Ok(warn(upserted(server, call, object).await?, &warnings));
+        match upserted(server, call, object).await {
+            // Somebody else made it meanwhile: it is there to be applied to.
+            Err(error) if error.is_already_exists() => {}
+            answer => return Ok(warn(answer?, &warnings)),
+        }
     }
     let answer = update(server, call, Mode::Apply, true, |current| {
         apply::apply(Some(current), &applied, who, force, kind.schema.get()).map_err(conflicts)
@@ -332,11 +341,9 @@ async fn upserted(server: &ApiServer, call: &Call<'_>, object: Object) -> Answer
     let mut new = object;
     begin(server, &mut new);
     new.remove(&["metadata", "resourceVersion"]);
-    if kind.status {
-        new.remove(&["status"]);
-    }
-    admit(server, kind, Operation::Create, &mut new)?;
+    without_status(kind, &mut new);
     namespace_takes(server, kind, &new).await?;
+    admit(server, kind, Operation::Create, &mut new)?;
     new.set(&["metadata", "managedFields"], managers);
     let form = negotiate::form(call.headers)?;
     if call.dry_run() {

@@ -24,6 +24,9 @@ impl Strategy for Service {
                 let name = service.metadata.name.as_deref().unwrap_or_default();
                 invalid_all(errors, &Path::new("metadata").child("name"), name, names::dns1035_label(name));
             }
+            if let Operation::Update { old } = operation {
+                drop_node_ports(service, &old.to_typed().unwrap_or_default());
+            }
             if !matches!(operation, Operation::UpdateStatus { .. }) {
                 default(service);
                 validate(service, errors);
@@ -104,6 +107,26 @@ fn default(service: &mut core::Service) {
     }
     text(&mut spec.ip_family_policy, "SingleStack");
     spec.ip_families.get_or_insert_with(|| vec!["IPv4".to_owned()]);
+}
+
+// Whoever makes a NodePort Service a ClusterIP one need not name its node ports to let them go
+// (`pkg/registry/core/service/strategy.go`, dropTypeDependentFields).
+fn drop_node_ports(service: &mut core::Service, old: &core::Service) {
+    let exposed = |service: &core::Service| {
+        let type_ = service.spec.as_ref().and_then(|spec| spec.type_.as_deref());
+        matches!(type_, Some("NodePort" | "LoadBalancer"))
+    };
+    let ports = |service: &core::Service| service.spec.as_ref().and_then(|spec| spec.ports.clone()).unwrap_or_default();
+    let given: HashSet<_> = ports(old).iter().filter_map(|port| port.node_port).collect();
+    if !exposed(old)
+        || exposed(service)
+        || ports(service).iter().any(|p| p.node_port.is_some_and(|p| !given.contains(&p)))
+    {
+        return;
+    }
+    for port in service.spec.iter_mut().flat_map(|spec| spec.ports.iter_mut().flatten()) {
+        port.node_port = None;
+    }
 }
 
 fn validate(service: &core::Service, errors: &mut Vec<Error>) {

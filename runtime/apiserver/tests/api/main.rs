@@ -6,5 +6,6 @@ mod list;
 mod model;
 mod negotiate;
 mod subresources;
+mod tls;
 mod watch;
 mod write;
