@@ -15,7 +15,8 @@ use crate::backends::{Backend, Port, is_headless, publishes_not_ready};
 /// Which Service a slice belongs to.
 pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// Who keeps a slice; one with another name here is not ours to touch.
-pub(crate) const MANAGED_BY: (&str, &str) = ("endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io");
+pub(crate) const MANAGED_BY: (&str, &str) =
+    ("endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io");
 const HEADLESS: &str = "service.kubernetes.io/headless";
 /// A slice that we make lists no more endpoints than this (`--max-endpoints-per-slice`).
 const CAPACITY: usize = 100;
@@ -262,6 +263,9 @@ mod tests {
         found[0].terminating = true;
         let made = plan(&service(), &found, Vec::new(), |_| None).create.remove(0);
         let conditions = made.endpoints.unwrap().remove(0).conditions.unwrap();
-        assert_eq!((conditions.ready, conditions.serving, conditions.terminating), (Some(false), Some(true), Some(true)));
+        assert_eq!(
+            (conditions.ready, conditions.serving, conditions.terminating),
+            (Some(false), Some(true), Some(true))
+        );
     }
 }

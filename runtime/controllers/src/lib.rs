@@ -5,4 +5,7 @@ mod endpoints;
 mod endpointslice;
 pub mod garbage;
 mod heartbeat;
+mod replication;
 mod taints;
+
+pub use replication::Replication;

@@ -188,8 +188,10 @@ mod tests {
             Taint { key: UNREACHABLE.into(), effect: NO_EXECUTE.into(), time_added: Some(Time(now())), value: None };
         let cases = [
             (json!([]), Some(Timestamp::MIN)),
-            (json!([{"key": UNREACHABLE, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}]),
-             Some(now() + Duration::from_secs(300))),
+            (
+                json!([{"key": UNREACHABLE, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}]),
+                Some(now() + Duration::from_secs(300)),
+            ),
             (json!([{"operator": "Exists"}]), None),
             (json!([{"key": UNREACHABLE, "value": "other"}]), Some(Timestamp::MIN)),
             (json!([{"key": UNREACHABLE, "operator": "Exists", "effect": "NoSchedule"}]), Some(Timestamp::MIN)),

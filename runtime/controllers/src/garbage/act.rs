@@ -113,9 +113,9 @@ impl Actor {
         let served = self.client.discover().await?;
         let mut gone = Vec::new();
         for owner in owners {
-            let kind = served.iter().find(|found| {
-                found.resource.kind == owner.kind && found.resource.api_version() == owner.api_version
-            });
+            let kind = served
+                .iter()
+                .find(|found| found.resource.kind == owner.kind && found.resource.api_version() == owner.api_version);
             let Some(kind) = kind else { return Ok(Done::UnknownKind) };
             let api = Api::<Seen>::of(&self.client, kind.resource.clone(), Some(&node.meta.namespace));
             if api.get_opt(&owner.name).await?.is_none_or(|found| found.metadata.uid != owner.uid) {

@@ -144,9 +144,7 @@ impl Collector {
 
     fn perform(&self, uid: String, node: Node, task: Task) -> BoxFuture<'static, (String, Done)> {
         let targets = match &task {
-            Task::LetGo(dependents) => {
-                dependents.iter().filter_map(|(uid, _)| self.graph.get(uid)).cloned().collect()
-            }
+            Task::LetGo(dependents) => dependents.iter().filter_map(|(uid, _)| self.graph.get(uid)).cloned().collect(),
             _ => Vec::new(),
         };
         let actor = self.actor.clone();

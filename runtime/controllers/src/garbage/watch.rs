@@ -54,11 +54,7 @@ pub(super) async fn follow(client: Client, env: Env, resource: Arc<ApiResource>,
     }
 }
 
-async fn list_and_watch(
-    api: &Api<Seen>,
-    resource: &Arc<ApiResource>,
-    changes: &Sender<Change>,
-) -> Result<(), Error> {
+async fn list_and_watch(api: &Api<Seen>, resource: &Arc<ApiResource>, changes: &Sender<Change>) -> Result<(), Error> {
     let (mut version, metas) = list(api).await?;
     let mut open = changes.send(Change::Listed(Arc::clone(resource), metas)).await.is_ok();
     while open {
