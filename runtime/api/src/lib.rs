@@ -5,6 +5,7 @@
 //! command line are driven.
 
 pub mod apply;
+mod cells;
 pub mod custom;
 pub mod field;
 pub mod jsonpath;

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1 as core;
 use serde_json::Value;
 
 use super::{invalid_all, typed};
+use crate::cells;
 use crate::field::{self, Path};
 use crate::names;
 use crate::object::Object;
@@ -46,8 +47,8 @@ impl Strategy for ConfigMap {
         })
     }
 
-    fn cell(&self, _name: &str, object: &Object, _now: i64) -> Value {
-        (count(object, "data") + count(object, "binaryData")).into()
+    fn cell(&self, name: &str, object: &Object, now: i64) -> Value {
+        cells::config_map(name, object, now)
     }
 }
 
@@ -83,8 +84,8 @@ impl Strategy for Secret {
         })
     }
 
-    fn cell(&self, _name: &str, object: &Object, _now: i64) -> Value {
-        count(object, "data").into()
+    fn cell(&self, name: &str, object: &Object, now: i64) -> Value {
+        cells::secret(name, object, now)
     }
 }
 
@@ -115,8 +116,4 @@ fn check_size(size: usize, path: &Path, errors: &mut Vec<field::Error>) {
     if size > MAX_SIZE {
         errors.push(field::Error::too_long(path, MAX_SIZE));
     }
-}
-
-fn count(object: &Object, field: &str) -> usize {
-    object.at(&[field]).and_then(Value::as_object).map_or(0, serde_json::Map::len)
 }

@@ -50,8 +50,3 @@ fn typed<K: DeserializeOwned + Serialize>(
 fn invalid_all(errors: &mut Vec<field::Error>, path: &Path, value: impl Serialize + Copy, details: Vec<String>) {
     errors.extend(details.into_iter().map(|detail| field::Error::invalid(path, value, detail)));
 }
-
-fn joined_or_none(items: impl IntoIterator<Item = String>) -> Value {
-    let items: Vec<_> = items.into_iter().collect();
-    if items.is_empty() { "<none>".into() } else { items.join(",").into() }
-}

@@ -3,7 +3,8 @@
 use k8s_openapi::api::core::v1 as core;
 use serde_json::Value;
 
-use super::{joined_or_none, pod, typed};
+use super::{pod, typed};
+use crate::cells;
 use crate::field::{self, Path};
 use crate::object::Object;
 use crate::selector::Selector;
@@ -25,20 +26,8 @@ impl Strategy for ReplicationController {
         })
     }
 
-    fn cell(&self, name: &str, object: &Object, _now: i64) -> Value {
-        let containers = object.at(&["spec", "template", "spec", "containers"]).and_then(Value::as_array);
-        let each = |field: &str| {
-            joined_or_none(containers.into_iter().flatten().filter_map(|c| c[field].as_str()).map(str::to_owned))
-        };
-        match name {
-            "Containers" => each("name"),
-            "Images" => each("image"),
-            "Selector" => {
-                let pairs = object.at(&["spec", "selector"]).and_then(Value::as_object).into_iter().flatten();
-                joined_or_none(pairs.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())))
-            }
-            _ => Value::Null,
-        }
+    fn cell(&self, name: &str, object: &Object, now: i64) -> Value {
+        cells::replication_controller(name, object, now)
     }
 }
 

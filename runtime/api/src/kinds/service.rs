@@ -6,7 +6,8 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
-use super::{invalid_all, joined_or_none, typed};
+use super::{invalid_all, typed};
+use crate::cells;
 use crate::field::{Error, Path};
 use crate::names;
 use crate::object::Object;
@@ -37,47 +38,8 @@ impl Strategy for Service {
         })
     }
 
-    fn cell(&self, name: &str, object: &Object, _now: i64) -> Value {
-        let pairs = object.at(&["spec", "selector"]).and_then(Value::as_object).into_iter().flatten();
-        match name {
-            "Cluster-IP" => match object.str_at(&["spec", "clusterIP"]) {
-                "" => "<none>".into(),
-                ip => ip.into(),
-            },
-            "External-IP" => external_ip(object),
-            "Port(s)" => {
-                let ports = object.at(&["spec", "ports"]).and_then(Value::as_array);
-                joined_or_none(ports.into_iter().flatten().map(|port| {
-                    let node = port["nodePort"].as_i64().filter(|port| *port != 0).map(|port| format!(":{port}"));
-                    format!(
-                        "{}{}/{}",
-                        port["port"],
-                        node.unwrap_or_default(),
-                        port["protocol"].as_str().unwrap_or("TCP")
-                    )
-                }))
-            }
-            "Selector" => {
-                joined_or_none(pairs.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())))
-            }
-            _ => Value::Null,
-        }
-    }
-}
-
-fn external_ip(object: &Object) -> Value {
-    match object.str_at(&["spec", "type"]) {
-        "ExternalName" => object.str_at(&["spec", "externalName"]).into(),
-        "LoadBalancer" => {
-            let ingress = object.at(&["status", "loadBalancer", "ingress"]).and_then(Value::as_array);
-            let ips: Vec<_> =
-                ingress.into_iter().flatten().filter_map(|i| i["ip"].as_str()).map(str::to_owned).collect();
-            if ips.is_empty() { "<pending>".into() } else { ips.join(",").into() }
-        }
-        _ => {
-            let ips = object.at(&["spec", "externalIPs"]).and_then(Value::as_array);
-            joined_or_none(ips.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned))
-        }
+    fn cell(&self, name: &str, object: &Object, now: i64) -> Value {
+        cells::service(name, object, now)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Pods.
 
-mod cells;
 mod defaults;
 mod validate;
 
@@ -9,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::typed;
+use crate::cells;
 use crate::field::{self, Path};
 use crate::object::Object;
 use crate::strategy::{Admission, Operation, Strategy};
@@ -55,7 +55,7 @@ impl Strategy for Pod {
     }
 
     fn cell(&self, name: &str, object: &Object, now: i64) -> Value {
-        cells::cell(name, object, now)
+        cells::pod(name, object, now)
     }
 }
 
