@@ -17,16 +17,20 @@ const KIND: &str = "ManifestFile";
 const PLURAL: &str = "manifestfiles";
 
 /// A file of a watched directory.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ManifestFile {
+    /// `trimtab.dev/v1`.
+    pub api_version: String,
+    /// `ManifestFile`.
+    pub kind: String,
     /// Standard object metadata.
-    #[serde(default)]
     pub metadata: ObjectMeta,
     /// Which file it is.
-    #[serde(default)]
     pub spec: ManifestFileSpec,
     /// What became of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ManifestFileStatus")]
     pub status: Option<ManifestFileStatus>,
 }
 
@@ -50,6 +54,7 @@ pub struct ManifestFileStatus {
     pub conditions: Vec<Condition>,
     /// What is wrong now; absent when nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub last_error: Option<String>,
 }
 
@@ -71,6 +76,13 @@ pub struct AppliedObject {
     pub created: bool,
 }
 
+impl Default for ManifestFile {
+    fn default() -> Self {
+        let (api_version, kind) = (format!("{GROUP}/{VERSION}"), KIND.to_owned());
+        Self { api_version, kind, metadata: ObjectMeta::default(), spec: ManifestFileSpec::default(), status: None }
+    }
+}
+
 impl ManifestFile {
     /// The object of the file at `path`, named after the file and, so that no two files share a
     /// name, a hash of the whole path.
@@ -81,7 +93,7 @@ impl ManifestFile {
         let stem: String = letters.take(200).collect();
         let name = format!("{}-{:08x}", stem.trim_matches('-'), hash(text.as_bytes()));
         let metadata = ObjectMeta { name: Some(name.trim_start_matches('-').to_owned()), ..ObjectMeta::default() };
-        Self { metadata, spec: ManifestFileSpec { path: text.into_owned() }, status: None }
+        Self { metadata, spec: ManifestFileSpec { path: text.into_owned() }, ..Self::default() }
     }
 
     /// How the API server serves the kind.
@@ -170,6 +182,7 @@ impl k8s_openapi::Metadata for ManifestFile {
 
 #[cfg(test)]
 mod tests {
+    use trimtab_api::Object;
     use trimtab_api::names::dns1123_subdomain;
 
     use super::*;
@@ -192,6 +205,12 @@ mod tests {
     #[test]
     fn the_schema_describes_the_type() {
         let schema = schema::of::<ManifestFile>();
-        assert!(schema.properties["status"].properties.contains_key("objects"), "{schema:?}");
+        let mut file = ManifestFile::new(Path::new("/m/a.yaml"));
+        let objects = vec![AppliedObject { name: "a".to_owned(), ..AppliedObject::default() }];
+        file.status = Some(ManifestFileStatus { objects, last_error: Some("x".to_owned()), ..Default::default() });
+        let mut object = Object::from_typed(&file).unwrap();
+        let checked = schema.check(&mut object.0).unwrap();
+        assert!(checked.unknown.is_empty(), "{:?}", checked.unknown);
+        assert!(schema.properties["status"].properties.contains_key("objects"));
     }
 }
