@@ -3,7 +3,8 @@
 
 use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use trimtab_api::Selector;
+use trimtab_api::{ObjectRef, Selector};
+use trimtab_reconcile::Cache;
 
 /// One port of a Service, as one pod serves it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +51,21 @@ pub(crate) fn selector(service: &Service) -> Option<Selector> {
 pub(crate) fn selects(service: &Service, pod: &Pod) -> bool {
     service.metadata.namespace == pod.metadata.namespace
         && selector(service).is_some_and(|selector| selector.matches_map(pod.metadata.labels.as_ref()))
+}
+
+/// The Services that select `pod`.
+pub(crate) fn services_of(pod: &Pod, services: &Cache<Service>) -> Vec<ObjectRef> {
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let services = services.in_namespace(namespace);
+    services.iter().filter(|service| selects(service, pod)).map(|service| ObjectRef::of(&**service)).collect()
+}
+
+/// What `service` finds behind itself in the cache of pods; `None` when its endpoints are not ours
+/// to keep.
+pub(crate) fn found(service: &Service, pods: &Cache<Pod>) -> Option<Vec<Backend>> {
+    selector(service)?;
+    let pods = pods.in_namespace(service.metadata.namespace.as_deref().unwrap_or_default());
+    Some(backends(service, pods.iter().map(|pod| &**pod).filter(|pod| selects(service, pod))))
 }
 
 /// Whether `service` has no address of its own, so that its name stands for its pods.

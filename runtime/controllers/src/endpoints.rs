@@ -4,10 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Service};
+use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::backends::{Backend, Port, is_headless, publishes_not_ready};
+use trimtab_api::ObjectRef;
+use trimtab_client::DeleteParams;
+use trimtab_reconcile::{Context, Controller, Next, Result, Setup};
+
+use crate::backends::{Backend, Port, found, is_headless, publishes_not_ready, services_of};
 
 /// An Endpoints object lists no more addresses than this (`maxCapacity` upstream).
 const CAPACITY: usize = 1000;
@@ -15,6 +19,47 @@ const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
 const MANAGED_BY: (&str, &str) = ("endpoints.kubernetes.io/managed-by", "endpoint-controller");
 /// Marks the endpoints of a Service without an address, which proxies leave alone.
 const HEADLESS: &str = "service.kubernetes.io/headless";
+
+/// Keeps the Endpoints of every Service that selects pods.
+#[derive(Debug, Default)]
+pub struct EndpointsController;
+
+impl Controller for EndpointsController {
+    type Kind = Service;
+    const NAME: &'static str = "endpoint-controller";
+
+    fn setup(&self, setup: &mut Setup<'_, Self>) {
+        let services = setup.manager().cache::<Service>();
+        setup.watches::<Pod>(move |pod| services_of(pod, &services));
+        setup.watches::<Endpoints>(|endpoints| vec![ObjectRef::of(endpoints)]);
+    }
+
+    async fn reconcile(&self, service: &Service, cx: &Context<Service>) -> Result<Next> {
+        let Some(backends) = found(service, &cx.cache()) else { return Ok(Next::on_change()) };
+        let current = cx.cache::<Endpoints>().get(&ObjectRef::of(service));
+        let wanted = endpoints(service, &backends, current.as_deref());
+        match current {
+            None if service.metadata.deletion_timestamp.is_some() => {}
+            None => drop(cx.create(&wanted).await?),
+            Some(current) if *current == wanted => {}
+            Some(_) => drop(cx.replace(&wanted).await?),
+        }
+        Ok(Next::on_change())
+    }
+
+    async fn absent(&self, key: &ObjectRef, cx: &Context<Service>) -> Result<Next> {
+        // Endpoints that somebody else wrote may well have no Service.
+        if let Some(left) = cx.cache::<Endpoints>().get(key).filter(|left| is_ours(left)) {
+            cx.delete(&*left, DeleteParams::default()).await?;
+        }
+        Ok(Next::on_change())
+    }
+}
+
+fn is_ours(endpoints: &Endpoints) -> bool {
+    let labels = endpoints.metadata.labels.as_ref();
+    labels.and_then(|labels| labels.get(MANAGED_BY.0)).is_some_and(|manager| manager == MANAGED_BY.1)
+}
 
 /// The Endpoints of `service`, made from `current` so that foreign annotations stay.
 pub(crate) fn endpoints(service: &Service, backends: &[Backend], current: Option<&Endpoints>) -> Endpoints {

@@ -1,36 +1,92 @@
 //! EndpointSlices: what is behind a Service, in pieces small enough to be written often.
 //!
-//! [`plan`] says which slices to write so that they list what [`backends`](crate::backends) found,
+//! `plan` says which slices to write so that they list what `backends` found,
 //! touching as few of them as it can: a slice that is right stays, one with room is filled before
 //! a new one is made.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::backends::{Backend, Port, is_headless, publishes_not_ready};
+use trimtab_api::ObjectRef;
+use trimtab_client::DeleteParams;
+use trimtab_reconcile::{Cache, Context, Controller, Next, Result, Setup, owner_reference};
+
+use crate::backends::{Backend, Port, found, is_headless, publishes_not_ready, services_of};
 
 /// Which Service a slice belongs to.
-pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// Who keeps a slice; one with another name here is not ours to touch.
-pub(crate) const MANAGED_BY: (&str, &str) =
+const MANAGED_BY: (&str, &str) =
     ("endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io");
 const HEADLESS: &str = "service.kubernetes.io/headless";
 /// A slice that we make lists no more endpoints than this (`--max-endpoints-per-slice`).
 const CAPACITY: usize = 100;
 
+/// The zone of a node, for traffic that is to stay near.
+const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// Keeps the EndpointSlices of every Service that selects pods. Those of a Service that is gone go
+/// with it, for it owns them.
+#[derive(Debug, Default)]
+pub struct EndpointSliceController;
+
+impl Controller for EndpointSliceController {
+    type Kind = Service;
+    const NAME: &'static str = "endpoint-slice-controller";
+
+    fn setup(&self, setup: &mut Setup<'_, Self>) {
+        let services = setup.manager().cache::<Service>();
+        setup.watches::<Pod>(move |pod| services_of(pod, &services));
+        setup.watches::<EndpointSlice>(|slice| {
+            let service = slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME));
+            let namespace = slice.metadata.namespace.as_deref().unwrap_or_default();
+            service.map(|service| ObjectRef::new(namespace, service.as_str())).into_iter().collect()
+        });
+        setup.watches::<Node>(|_| Vec::new());
+    }
+
+    async fn reconcile(&self, service: &Service, cx: &Context<Service>) -> Result<Next> {
+        let Some(backends) = found(service, &cx.cache()) else { return Ok(Next::on_change()) };
+        if service.metadata.deletion_timestamp.is_some() {
+            return Ok(Next::on_change());
+        }
+        let (name, namespace) = (service.metadata.name.as_deref(), service.metadata.namespace.as_deref());
+        let slices = cx.cache::<EndpointSlice>().in_namespace(namespace.unwrap_or_default());
+        let ours = slices.iter().filter(|slice| is_of(slice, name.unwrap_or_default()));
+        let current = ours.map(|slice| EndpointSlice::clone(slice)).collect();
+        let nodes: Cache<Node> = cx.cache();
+        let plan = plan(service, &backends, current, |node| zone(&nodes, node));
+        // New ones first, so that no endpoint is missing in between.
+        for slice in &plan.create {
+            cx.create(slice).await?;
+        }
+        for slice in &plan.update {
+            cx.replace(slice).await?;
+        }
+        for slice in &plan.delete {
+            cx.delete(slice, DeleteParams::default()).await?;
+        }
+        Ok(Next::on_change())
+    }
+}
+
+fn zone(nodes: &Cache<Node>, name: &str) -> Option<String> {
+    nodes.get(&ObjectRef::new("", name))?.metadata.labels.as_ref()?.get(ZONE).cloned()
+}
+
 /// The writes that make the slices right.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Plan {
-    pub(crate) create: Vec<EndpointSlice>,
-    pub(crate) update: Vec<EndpointSlice>,
-    pub(crate) delete: Vec<EndpointSlice>,
+struct Plan {
+    create: Vec<EndpointSlice>,
+    update: Vec<EndpointSlice>,
+    delete: Vec<EndpointSlice>,
 }
 
 /// Whether `slice` is one of those that we keep for `service`.
-pub(crate) fn is_of(slice: &EndpointSlice, service: &str) -> bool {
+fn is_of(slice: &EndpointSlice, service: &str) -> bool {
     let labels = slice.metadata.labels.as_ref();
     let label = |name: &str| labels.and_then(|labels| labels.get(name)).map(String::as_str);
     label(SERVICE_NAME) == Some(service) && label(MANAGED_BY.0) == Some(MANAGED_BY.1)
@@ -41,7 +97,7 @@ type Key = (&'static str, Vec<Port>);
 
 /// The writes that turn the slices `current` of `service` into slices of `backends`. `zone` knows
 /// the zone of a node.
-pub(crate) fn plan(
+fn plan(
     service: &Service,
     backends: &[Backend],
     current: Vec<EndpointSlice>,
@@ -120,7 +176,7 @@ fn with(service: &Service, key: &Key, current: Option<&EndpointSlice>, endpoints
         ..ObjectMeta::default()
     });
     metadata.labels = Some(labels(service, name));
-    metadata.owner_references = Some(vec![owner(service)]);
+    metadata.owner_references = Some(vec![owner_reference(service)]);
     EndpointSlice {
         address_type: key.0.to_owned(),
         endpoints: (!endpoints.is_empty()).then_some(endpoints),
@@ -138,17 +194,6 @@ fn labels(service: &Service, name: String) -> BTreeMap<String, String> {
     labels.insert(SERVICE_NAME.to_owned(), name);
     labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
     labels
-}
-
-fn owner(service: &Service) -> OwnerReference {
-    OwnerReference {
-        api_version: "v1".to_owned(),
-        kind: "Service".to_owned(),
-        name: service.metadata.name.clone().unwrap_or_default(),
-        uid: service.metadata.uid.clone().unwrap_or_default(),
-        controller: Some(true),
-        block_owner_deletion: Some(true),
-    }
 }
 
 fn endpoint(service: &Service, backend: &Backend, zone: impl Fn(&str) -> Option<String>) -> Endpoint {
@@ -263,9 +308,6 @@ mod tests {
         found[0].terminating = true;
         let made = plan(&service(), &found, Vec::new(), |_| None).create.remove(0);
         let conditions = made.endpoints.unwrap().remove(0).conditions.unwrap();
-        assert_eq!(
-            (conditions.ready, conditions.serving, conditions.terminating),
-            (Some(false), Some(true), Some(true))
-        );
+        assert_eq!((conditions.ready, conditions.serving, conditions.terminating), (Some(false), Some(true), Some(true)));
     }
 }

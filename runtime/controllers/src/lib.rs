@@ -1,11 +1,59 @@
 //! The built-in reconcilers, one file per kind. They meet the API server through the client alone.
+//!
+//! Start at [`run`], or at [`install`] to run them beside others over the same caches.
 
 mod backends;
 mod endpoints;
 mod endpointslice;
 pub mod garbage;
 mod heartbeat;
+mod metadata;
+mod namespace;
+mod node_lifecycle;
 mod replication;
+mod service_account;
 mod taints;
 
+use std::time::Duration;
+
+use trimtab_client::Client;
+use trimtab_env::{CancellationToken, Env};
+use trimtab_reconcile::Manager;
+
+pub use endpoints::EndpointsController;
+pub use endpointslice::EndpointSliceController;
+pub use namespace::NamespaceLifecycle;
+pub use node_lifecycle::NodeLifecycle;
 pub use replication::Replication;
+pub use service_account::DefaultServiceAccount;
+
+/// What may be set.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How long a node may be silent before it counts as dead (`--node-monitor-grace-period`).
+    pub node_grace: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { node_grace: Duration::from_secs(50) }
+    }
+}
+
+/// Adds every built-in controller to `manager`. [`garbage::run`] is not among them: it follows all
+/// kinds at once, and runs by itself.
+pub fn install(manager: &Manager, config: &Config) {
+    manager.add(DefaultServiceAccount);
+    manager.add(EndpointsController);
+    manager.add(EndpointSliceController);
+    manager.add(NamespaceLifecycle);
+    manager.add(NodeLifecycle::new(config.node_grace));
+    manager.add(Replication);
+}
+
+/// Runs everything in this crate, until `shutdown`.
+pub async fn run(client: Client, env: Env, config: Config, shutdown: CancellationToken) {
+    let manager = Manager::new(client.clone(), env.clone());
+    install(&manager, &config);
+    tokio::join!(manager.run(shutdown.clone()), garbage::run(client, env, shutdown));
+}

@@ -9,7 +9,7 @@ use trimtab_client::{Api, ApiResource, Client, DeleteParams, Error, Patch, Propa
 use trimtab_env::Env;
 
 use super::graph::{Node, Task};
-use super::watch::Seen;
+use crate::metadata::Seen;
 
 /// What came of a task.
 #[derive(Debug, PartialEq)]

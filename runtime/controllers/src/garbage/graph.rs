@@ -9,32 +9,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use serde::Deserialize;
 use trimtab_client::{ApiResource, Propagation};
+
+use crate::metadata::Meta;
 
 /// The finalizer of an object that waits for its dependents to go first.
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
 /// The finalizer of an object whose dependents are to be let go.
 pub(super) const ORPHAN: &str = "orphan";
-
-/// All that is read of an object.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Meta {
-    pub(super) name: String,
-    pub(super) namespace: String,
-    pub(super) uid: String,
-    pub(super) resource_version: String,
-    pub(super) deletion_timestamp: Option<String>,
-    pub(super) finalizers: Vec<String>,
-    pub(super) owner_references: Vec<OwnerReference>,
-}
-
-impl Meta {
-    fn is_deleting_with(&self, finalizer: &str) -> bool {
-        self.deletion_timestamp.is_some() && self.finalizers.iter().any(|f| f == finalizer)
-    }
-}
 
 /// An object and where it is served.
 #[derive(Clone, Debug, PartialEq)]

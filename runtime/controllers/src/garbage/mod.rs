@@ -25,6 +25,8 @@ use act::{Actor, Done};
 use graph::{Graph, Node, Task};
 use watch::Change;
 
+use crate::metadata::Meta;
+
 /// So many requests are under way at once.
 const CONCURRENCY: usize = 20;
 const BACKLOG: usize = 1024;
@@ -168,7 +170,7 @@ impl Collector {
         self.look(look);
     }
 
-    fn note_list(&mut self, resource: &Arc<ApiResource>, metas: Vec<graph::Meta>) -> Vec<String> {
+    fn note_list(&mut self, resource: &Arc<ApiResource>, metas: Vec<Meta>) -> Vec<String> {
         let listed: HashSet<_> = metas.iter().map(|meta| meta.uid.clone()).collect();
         let mut look = Vec::new();
         for uid in self.graph.of_resource(resource) {

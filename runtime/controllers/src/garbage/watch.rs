@@ -5,23 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use serde::Deserialize;
 use tokio::sync::mpsc::Sender;
 use trimtab_client::{Api, ApiResource, Client, Error, ListParams, WatchEvent};
 use trimtab_env::Env;
 
-use super::graph::Meta;
+use crate::metadata::{Meta, Seen, list};
 
-const PAGE: usize = 500;
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_UNSERVED: Duration = Duration::from_secs(30);
-
-/// Any object, but only its metadata.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Seen {
-    #[serde(default)]
-    pub(super) metadata: Meta,
-}
 
 /// What became of the objects of a resource.
 #[derive(Debug)]
@@ -90,16 +81,4 @@ async fn list_and_watch(api: &Api<Seen>, resource: &Arc<ApiResource>, changes: &
         }
     }
     Ok(())
-}
-
-async fn list(api: &Api<Seen>) -> Result<(String, Vec<Meta>), Error> {
-    let (mut params, mut metas) = (ListParams::default().limit(PAGE), Vec::new());
-    loop {
-        let page = api.list(&params).await?;
-        metas.extend(page.items.into_iter().map(|seen| seen.metadata));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params.continue_token = Some(token),
-            None => return Ok((page.metadata.resource_version.unwrap_or_default(), metas)),
-        }
-    }
 }
