@@ -19,8 +19,7 @@ use crate::backends::{Backend, Port, found, is_headless, publishes_not_ready, se
 /// Which Service a slice belongs to.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// Who keeps a slice; one with another name here is not ours to touch.
-const MANAGED_BY: (&str, &str) =
-    ("endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io");
+const MANAGED_BY: (&str, &str) = ("endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io");
 const HEADLESS: &str = "service.kubernetes.io/headless";
 /// A slice that we make lists no more endpoints than this (`--max-endpoints-per-slice`).
 const CAPACITY: usize = 100;
@@ -308,6 +307,9 @@ mod tests {
         found[0].terminating = true;
         let made = plan(&service(), &found, Vec::new(), |_| None).create.remove(0);
         let conditions = made.endpoints.unwrap().remove(0).conditions.unwrap();
-        assert_eq!((conditions.ready, conditions.serving, conditions.terminating), (Some(false), Some(true), Some(true)));
+        assert_eq!(
+            (conditions.ready, conditions.serving, conditions.terminating),
+            (Some(false), Some(true), Some(true))
+        );
     }
 }

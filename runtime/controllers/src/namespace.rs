@@ -82,19 +82,44 @@ impl Content {
         let finalizers = (!self.finalizers.is_empty()).then(|| {
             format!("Some content in the namespace has finalizers remaining: {}", counted(&self.finalizers, "in"))
         });
-        let failures = (!self.failures.is_empty())
-            .then(|| format!("Failed to delete all resource types, {} remaining: {}", self.failures.len(), self.failures.join(", ")));
+        let failures = (!self.failures.is_empty()).then(|| {
+            format!(
+                "Failed to delete all resource types, {} remaining: {}",
+                self.failures.len(),
+                self.failures.join(", ")
+            )
+        });
         [
-            Verdict::new("NamespaceDeletionDiscoveryFailure", self.discovery.clone(), "DiscoveryFailed",
-                ("ResourcesDiscovered", "All resources successfully discovered")),
-            Verdict::new("NamespaceDeletionGroupVersionParsingFailure", None, "GroupVersionParsingFailed",
-                ("ParsedGroupVersions", "All legacy kube types successfully parsed")),
-            Verdict::new("NamespaceDeletionContentFailure", failures, "ContentDeletionFailed",
-                ("ContentDeleted", "All content successfully deleted, may be waiting on finalization")),
-            Verdict::new("NamespaceContentRemaining", remaining, "SomeResourcesRemain",
-                ("ContentRemoved", "All content successfully removed")),
-            Verdict::new("NamespaceFinalizersRemaining", finalizers, "SomeFinalizersRemain",
-                ("ContentHasNoFinalizers", "All content-preserving finalizers finished")),
+            Verdict::new(
+                "NamespaceDeletionDiscoveryFailure",
+                self.discovery.clone(),
+                "DiscoveryFailed",
+                ("ResourcesDiscovered", "All resources successfully discovered"),
+            ),
+            Verdict::new(
+                "NamespaceDeletionGroupVersionParsingFailure",
+                None,
+                "GroupVersionParsingFailed",
+                ("ParsedGroupVersions", "All legacy kube types successfully parsed"),
+            ),
+            Verdict::new(
+                "NamespaceDeletionContentFailure",
+                failures,
+                "ContentDeletionFailed",
+                ("ContentDeleted", "All content successfully deleted, may be waiting on finalization"),
+            ),
+            Verdict::new(
+                "NamespaceContentRemaining",
+                remaining,
+                "SomeResourcesRemain",
+                ("ContentRemoved", "All content successfully removed"),
+            ),
+            Verdict::new(
+                "NamespaceFinalizersRemaining",
+                finalizers,
+                "SomeFinalizersRemain",
+                ("ContentHasNoFinalizers", "All content-preserving finalizers finished"),
+            ),
         ]
     }
 }
@@ -148,7 +173,9 @@ async fn empty(client: &Client, namespace: &str) -> Content {
         if !deletable {
             continue;
         }
-        if let Err(error) = empty_of(client, namespace, &found.resource, found.can("deletecollection"), &mut content).await {
+        if let Err(error) =
+            empty_of(client, namespace, &found.resource, found.can("deletecollection"), &mut content).await
+        {
             content.failures.push(format!("{}: {error}", found.resource.resource()));
         }
     }

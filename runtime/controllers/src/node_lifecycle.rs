@@ -56,7 +56,10 @@ impl Controller for NodeLifecycle {
             let name = lease.metadata.name.clone().filter(|_| of_node);
             name.map(|name| ObjectRef::new("", name)).into_iter().collect()
         });
-        setup.manager().cache::<Pod>().add_index(BY_NODE, |pod| node_name(pod).map(str::to_owned).into_iter().collect());
+        setup
+            .manager()
+            .cache::<Pod>()
+            .add_index(BY_NODE, |pod| node_name(pod).map(str::to_owned).into_iter().collect());
         let nodes = setup.manager().cache::<Node>();
         setup.watches::<Pod>(move |pod| {
             let key = node_name(pod).map(|name| ObjectRef::new("", name));
@@ -165,7 +168,8 @@ async fn taint(node: Node, cx: &Context<Node>, now: Timestamp) -> Result<Node> {
 /// Takes the pods of a silent node out of their Services.
 async fn mark_not_ready(pods: &[Arc<Pod>], cx: &Context<Node>, now: Timestamp) -> Result<()> {
     for pod in pods.iter().filter(|pod| is_ready(pod)) {
-        let condition = json!({"type": "Ready", "status": "False", "reason": "NodeNotReady", "lastTransitionTime": now});
+        let condition =
+            json!({"type": "Ready", "status": "False", "reason": "NodeNotReady", "lastTransitionTime": now});
         patch_status(pod, json!({"conditions": [condition]}), cx).await?;
         cx.event(&**pod, EventType::Warning, "NodeNotReady", "Node is not ready");
     }
