@@ -4,16 +4,20 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use http::{Method, Request, Uri};
 use trimtab_api::{Kind, Kinds};
 use trimtab_env::{CancellationToken, Env, Tasks};
 use trimtab_store::Store;
 
 use crate::allocate::{Hook, ServiceAddresses};
+use crate::auth::Identity;
 use crate::metrics::Metrics;
 use crate::nodes::{NodeTls, Nodes};
 
 /// How long history is kept: as long as upstream keeps it.
 const COMPACT_EVERY: Duration = Duration::from_secs(300);
+/// What is there before anybody makes anything.
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /// What a server is made from.
 pub struct Config {
@@ -49,7 +53,8 @@ pub(crate) struct Inner {
 }
 
 impl ApiServer {
-    /// A server over `config.store`. Reads what is stored to know which addresses are taken.
+    /// A server over `config.store`. Reads what is stored to know which addresses are taken, and
+    /// makes the namespaces that every cluster has.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -68,8 +73,25 @@ impl ApiServer {
             tasks,
         });
         let server = Self { inner };
+        server.make_namespaces().await;
         server.keep_compact();
         Ok(server)
+    }
+
+    // As upstream's server, so that a client finds `default` from the first moment on.
+    async fn make_namespaces(&self) {
+        let identity = Identity::new("system:apiserver", &["system:masters"]);
+        for name in NAMESPACES {
+            let body = serde_json::json!({"metadata": {"name": name}}).to_string();
+            let mut request = Request::new(body.into());
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = Uri::from_static("/api/v1/namespaces");
+            let code = self.handle(request, Some(&identity), None).await.status();
+            // A registry without namespaces needs none.
+            if !matches!(code.as_u16(), 201 | 404 | 409) {
+                tracing::warn!(%name, %code, "a namespace could not be made");
+            }
+        }
     }
 
     /// Ends all watches and background work, and waits for them.

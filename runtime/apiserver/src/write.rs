@@ -54,7 +54,7 @@ async fn insert(
             object.set(&["metadata", "name"], format!("{generate}{}", server.inner.env.name_suffix(SUFFIX)));
         }
         let mut new = object.clone();
-        begin(server, &mut new);
+        begin(server, kind, &mut new);
         without_status(kind, &mut new);
         namespace_takes(server, kind, &new).await?;
         admit(server, kind, Operation::Create, &mut new)?;
@@ -118,13 +118,20 @@ fn place(kind: &Kind, call: &Call<'_>, object: &mut Object) -> Result<(), ApiErr
     Ok(())
 }
 
-fn begin(server: &ApiServer, object: &mut Object) {
+fn begin(server: &ApiServer, kind: &Kind, object: &mut Object) {
     for field in SYSTEM_FIELDS {
         object.remove(&["metadata", field]);
     }
     object.set(&["metadata", "uid"], server.inner.env.uuid());
     object.set(&["metadata", "creationTimestamp"], server.inner.timestamp());
-    object.set(&["metadata", "generation"], 1);
+    if counts_generations(kind) {
+        object.set(&["metadata", "generation"], 1);
+    }
+}
+
+// What has no status has nobody who would report the generation it has seen.
+fn counts_generations(kind: &Kind) -> bool {
+    kind.status || !kind.built_in
 }
 
 // Of a built-in kind the strategy decides: a Node is registered with its status.
@@ -339,7 +346,7 @@ async fn upserted(server: &ApiServer, call: &Call<'_>, object: Object) -> Answer
     let kind = &call.kind;
     let managers = object.at(&["metadata", "managedFields"]).cloned().unwrap_or_default();
     let mut new = object;
-    begin(server, &mut new);
+    begin(server, kind, &mut new);
     new.remove(&["metadata", "resourceVersion"]);
     without_status(kind, &mut new);
     namespace_takes(server, kind, &new).await?;
@@ -439,7 +446,7 @@ async fn write(
     let operation = if status { Operation::UpdateStatus { old } } else { Operation::Update { old } };
     let managers = new.at(&["metadata", "managedFields"]).cloned();
     admit(server, kind, operation, &mut new).map_err(other)?;
-    if kind.strategy.generation_changes(old, &new) && !status {
+    if counts_generations(kind) && !status && kind.strategy.generation_changes(old, &new) {
         let generation = old.at(&["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0) + 1;
         new.set(&["metadata", "generation"], generation);
     }

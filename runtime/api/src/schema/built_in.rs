@@ -84,6 +84,10 @@ impl Reader {
         schema.additional =
             json.get("additionalProperties").filter(|v| v.is_object()).map(|values| self.resolve(values));
         schema.items = json.get("items").map(|items| self.resolve(items));
+        // An object of nothing in particular, such as FieldsV1, keeps what it holds.
+        if schema.type_ == Type::Object && schema.properties.is_empty() && schema.additional.is_none() {
+            schema.preserve_unknown = true;
+        }
         schema
     }
 
@@ -158,7 +162,10 @@ mod tests {
         let container = containers.items.as_ref().unwrap();
         assert_eq!(container.definition.as_deref(), Some("io.k8s.api.core.v1.Container"));
         assert_eq!(container.properties["ports"].patch.merge_key.as_deref(), Some("containerPort"));
-        assert_eq!(pod.properties["metadata"].properties["labels"].type_, Type::Object);
+        let metadata = &pod.properties["metadata"];
+        assert_eq!(metadata.properties["labels"].type_, Type::Object);
+        let entry = metadata.properties["managedFields"].items.as_ref().unwrap();
+        assert!(entry.properties["fieldsV1"].preserve_unknown);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Answer {
 }
 
 impl Server {
-    /// A server with the namespace `default`.
+    /// A server with nothing in it but the namespaces that are always there.
     pub(crate) async fn new() -> Self {
         Self::over(Arc::new(Memory::new())).await
     }
@@ -64,9 +64,7 @@ impl Server {
         };
         let api = ApiServer::new(config).await.unwrap();
         let transport = api.transport(Identity::new("tester", &["system:masters"]));
-        let server = Self { api, store, transport };
-        server.post("/api/v1/namespaces", json!({"metadata": {"name": "default"}})).await;
-        server
+        Self { api, store, transport }
     }
 
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Response<Body> {
