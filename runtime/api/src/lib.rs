@@ -6,6 +6,7 @@
 
 pub mod apply;
 mod cells;
+mod check;
 pub mod custom;
 pub mod field;
 pub mod jsonpath;

@@ -27,14 +27,14 @@ const IMMUTABLE: [&str; 6] =
     ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"];
 
 /// What is wrong with the metadata of `object`, which is of `kind`. A generated name has been made
-/// already. A kind with a narrower rule of names judges by it in its strategy.
+/// already.
 pub fn validate(kind: &Kind, object: &Object) -> Vec<Error> {
-    let name_rule = names::dns1123_subdomain;
+    let name_rule = |name: &str| kind.strategy.check_name(name);
     let (metadata, mut errors) = (Path::new("metadata"), Vec::new());
     let generate_name = object.str_at(&["metadata", "generateName"]);
     if !generate_name.is_empty() {
         let path = metadata.child("generateName");
-        invalid_all(&mut errors, &path, generate_name, name_rule(&masked(generate_name)));
+        invalid_all(&mut errors, &path, generate_name, name_rule(&names::masked_prefix(generate_name)));
     }
     match object.name() {
         "" => errors.push(Error::required(&metadata.child("name"), "name or generateName is required")),
@@ -181,17 +181,6 @@ fn managed_fields(object: &Object, path: &Path, errors: &mut Vec<Error>) {
 
 fn list<'a>(object: &'a Object, name: &str) -> &'a [Value] {
     object.at(&["metadata", name]).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-// A generated name goes on after the prefix, so the prefix may end in a dash.
-fn masked(prefix: &str) -> String {
-    match prefix.strip_suffix('-') {
-        Some(rest) if !rest.is_empty() => {
-            let kept = rest.char_indices().next_back().map_or(0, |(at, _)| at);
-            format!("{}a", &rest[..kept])
-        }
-        _ => prefix.to_owned(),
-    }
 }
 
 // A field that is gone reads as the zero value of its type.

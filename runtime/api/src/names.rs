@@ -7,17 +7,19 @@ const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumer
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+const HTTP_HEADER: &str = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')";
 const ENV_NAME: &str =
     "a valid environment variable name must consist only of printable ASCII characters other than '='";
 
 /// A DNS label (RFC 1123): at most 63 lower-case letters, digits and dashes.
 pub fn dns1123_label(text: &str) -> Vec<String> {
-    check(text, 63, is_label(text), LABEL)
+    let message = if is_subdomain(text) { "must not contain dots" } else { LABEL };
+    check(text, 63, is_label(text), message)
 }
 
 /// A DNS subdomain (RFC 1123): labels joined by dots, at most 253 characters.
 pub fn dns1123_subdomain(text: &str) -> Vec<String> {
-    check(text, 253, text.split('.').all(is_label), SUBDOMAIN)
+    check(text, 253, is_subdomain(text), SUBDOMAIN)
 }
 
 /// A DNS label that starts with a letter (RFC 1035), as a Service's name.
@@ -29,16 +31,13 @@ pub fn dns1035_label(text: &str) -> Vec<String> {
 pub fn qualified_name(text: &str) -> Vec<String> {
     let mut errors = Vec::new();
     let name = match text.split_once('/') {
+        Some((_, rest)) if rest.contains('/') => return vec![too_many_parts()],
         Some((prefix, name)) => {
             if prefix.is_empty() {
                 errors.push("prefix part must be non-empty".to_owned());
             }
-            errors.extend(
-                dns1123_subdomain(prefix)
-                    .into_iter()
-                    .filter(|_| !prefix.is_empty())
-                    .map(|e| format!("prefix part {e}")),
-            );
+            let problems = if prefix.is_empty() { Vec::new() } else { dns1123_subdomain(prefix) };
+            errors.extend(problems.iter().map(|problem| format!("prefix part {problem}")));
             name
         }
         None => text,
@@ -65,13 +64,18 @@ pub fn config_map_key(text: &str) -> Vec<String> {
     let mut errors = check(text, 253, fits, CONFIG_KEY);
     if text == "." || text == ".." {
         errors.push(format!("must not be '{text}'"));
+    } else if text.starts_with("..") {
+        errors.push("must not start with '..'".to_owned());
     }
     errors
 }
 
-/// An environment variable's name.
+/// An environment variable's name: anything printable but `=` (upstream's relaxed rule).
 pub fn env_name(text: &str) -> Vec<String> {
-    let fits = !text.is_empty() && text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'=');
+    if text.is_empty() {
+        return vec!["environment variable name must be non-empty".to_owned()];
+    }
+    let fits = text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'=');
     check(text, usize::MAX, fits, ENV_NAME)
 }
 
@@ -79,7 +83,7 @@ pub fn env_name(text: &str) -> Vec<String> {
 pub fn port_name(text: &str) -> Vec<String> {
     let mut errors = Vec::new();
     if text.len() > 15 {
-        errors.push("must be no more than 15 characters".to_owned());
+        errors.push("must be no more than 15 bytes".to_owned());
     }
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
         errors.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".to_owned());
@@ -122,6 +126,39 @@ fn check(text: &str, max: usize, fits: bool, message: &str) -> Vec<String> {
     errors
 }
 
+/// `prefix`, which a generated suffix will follow, as a rule for whole names can judge it: a dash
+/// at its end will not be the name's last character.
+pub fn masked_prefix(prefix: &str) -> std::borrow::Cow<'_, str> {
+    match prefix.strip_suffix('-') {
+        Some(rest) if !rest.is_empty() => {
+            let end = rest.char_indices().next_back().map_or(0, |(at, _)| at);
+            format!("{}a", &rest[..end]).into()
+        }
+        _ => prefix.into(),
+    }
+}
+
+/// The name of an HTTP header.
+pub fn http_header(text: &str) -> Vec<String> {
+    let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    check(text, usize::MAX, fits, HTTP_HEADER)
+}
+
+/// An IPv4 or IPv6 address.
+pub fn ip_address(text: &str) -> Vec<String> {
+    let message = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+    check(text, usize::MAX, text.parse::<std::net::IpAddr>().is_ok(), message)
+}
+
+fn too_many_parts() -> String {
+    let rule = QUALIFIED.trim_start_matches("name part ");
+    format!("a qualified name {rule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')")
+}
+
+fn is_subdomain(text: &str) -> bool {
+    text.split('.').all(is_label)
+}
+
 fn is_label(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = text.as_bytes();
@@ -158,5 +195,16 @@ mod tests {
             assert!(!rule(bad).is_empty(), "{bad}");
         }
         assert_eq!(dns1123_subdomain(&"n".repeat(300)), ["must be no more than 253 bytes"]);
+        assert_eq!(dns1123_label("a.b"), ["must not contain dots"]);
+        assert_eq!(config_map_key("..data"), ["must not start with '..'"]);
+        assert_eq!(port_name("web--1"), ["must not contain consecutive hyphens"]);
+        assert!(qualified_name("a/b/c")[0].starts_with("a qualified name must consist of"));
+    }
+
+    #[test]
+    fn a_prefix_may_end_with_a_dash() {
+        for (prefix, expected) in [("web-", "wea"), ("web", "web"), ("-", "-"), ("a-", "a")] {
+            assert_eq!(masked_prefix(prefix), expected);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::field;
+use crate::names;
 use crate::object::Object;
 
 /// The write that is being admitted. `old` is what is stored.
@@ -33,6 +34,12 @@ pub struct Admission {
 
 /// The behaviour of one kind, beside its YAML file. All of it is optional: a custom kind has none.
 pub trait Strategy: Send + Sync + 'static {
+    /// What is wrong with an object's name; nothing when it fits. By default a name is a DNS
+    /// subdomain.
+    fn check_name(&self, name: &str) -> Vec<String> {
+        names::dns1123_subdomain(name)
+    }
+
     /// Fills defaults, resets what this operation may not set, and validates, in this order.
     ///
     /// The machinery has already checked `object` against the kind's schema, its `metadata`, and

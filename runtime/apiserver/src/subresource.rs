@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 use serde_json::{Value, json};
-use trimtab_api::{ApiError, Kind, Object, patch};
+use trimtab_api::{ApiError, Kind, Object, Operation, patch};
 
 use crate::handler::{Answer, Call};
 use crate::server::ApiServer;
@@ -90,24 +90,25 @@ pub(crate) async fn bind(server: &ApiServer, call: &Call<'_>) -> Answer {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
-    let binding = decode::value(call)?;
-    let name = if call.path.name.is_empty() {
-        binding["metadata"]["name"].as_str().unwrap_or_default()
-    } else {
-        call.path.name
-    };
-    let node = binding["target"]["name"].as_str().unwrap_or_default();
-    if node.is_empty() {
-        return Err(ApiError::bad_request("target.name: Required value: the node to bind to"));
-    }
     let kinds = server.inner.kinds();
-    let pods = kinds.by_resource("", "v1", "pods").ok_or_else(ApiError::no_such_path)?;
+    let served = |plural| kinds.by_resource("", "v1", plural).ok_or_else(ApiError::no_such_path);
+    let (pods, bindings) = (served("pods")?, served("bindings")?);
+    let binding = serde_json::from_value(decode::value(call)?);
+    let mut binding: Object = binding.map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let admission = bindings.strategy.admit(Operation::Create, &mut binding);
+    let name = if call.path.name.is_empty() { binding.name().to_owned() } else { call.path.name.to_owned() };
+    let name = name.as_str();
+    if !admission.errors.is_empty() {
+        return Err(ApiError::invalid(bindings, name, &admission.errors));
+    }
     let key = encode::key(pods, call.path.namespace, name);
     let mut entry =
         server.inner.store.get(&key).await.map_err(read::read_error)?.ok_or_else(|| ApiError::not_found(pods, name))?;
     loop {
-        let bound = bound(server, pods, &entry, node)?;
-        match commit(server, pods, &bound, trimtab_store::Precondition::At(entry.mod_revision)).await {
+        let mut pod = encode::to_object(&entry);
+        trimtab_api::kinds::pod::bind(&mut pod, &binding, &server.inner.timestamp())
+            .map_err(|error| ApiError::conflict(pods, name, error))?;
+        match commit(server, pods, &pod, trimtab_store::Precondition::At(entry.mod_revision)).await {
             Ok(_) => break,
             Err(Committed::Conflict(Some(newer))) => entry = newer,
             Err(Committed::Conflict(None)) => return Err(ApiError::not_found(pods, name)),
@@ -118,31 +119,6 @@ pub(crate) async fn bind(server: &ApiServer, call: &Call<'_>) -> Answer {
         StatusCode::CREATED,
         &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
     ))
-}
-
-fn bound(server: &ApiServer, pods: &Kind, entry: &trimtab_store::Entry, node: &str) -> Result<Object, ApiError> {
-    let mut pod = encode::to_object(entry);
-    if pod.deletion_timestamp().is_some() {
-        return Err(ApiError::conflict(
-            pods,
-            pod.name(),
-            format!("pod {} is being deleted, cannot be assigned to a host", pod.name()),
-        ));
-    }
-    let there = pod.str_at(&["spec", "nodeName"]);
-    if !there.is_empty() {
-        return Err(ApiError::conflict(
-            pods,
-            pod.name(),
-            format!("pod {} is already assigned to node {there:?}", pod.name()),
-        ));
-    }
-    pod.set(&["spec", "nodeName"], node);
-    let mut conditions = pod.at(&["status", "conditions"]).and_then(Value::as_array).cloned().unwrap_or_default();
-    conditions.retain(|condition| condition["type"] != "PodScheduled");
-    conditions.push(json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": server.inner.timestamp()}));
-    pod.set(&["status", "conditions"], conditions);
-    Ok(pod)
 }
 
 /// Deletes a pod on behalf of somebody who drains its node. There are no disruption budgets yet.

@@ -1,52 +1,65 @@
-//! What the built-in kinds do of their own accord: one file a kind.
-
-mod config;
-mod endpoints;
-mod event;
-mod namespace;
-mod node;
-mod pod;
-mod replication_controller;
-mod service;
+//! The built-in kinds' own behaviour, one file per kind: defaults, validation, what a write may
+//! touch. Everything else about a kind stands in its YAML file (`manifests/kinds/`).
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-pub use config::{ConfigMap, Secret};
-pub use endpoints::{EndpointSlice, Endpoints};
+use crate::check::Checks;
+use crate::field::{Error, Path};
+use crate::object::Object;
+use crate::strategy::Admission;
+
+mod binding;
+mod config_map;
+mod endpoint_slice;
+mod endpoints;
+mod event;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod lease;
+mod namespace;
+mod node;
+pub mod pod;
+mod replication_controller;
+mod secret;
+mod service;
+mod service_account;
+
+pub use binding::Binding;
+pub use config_map::ConfigMap;
+pub use endpoint_slice::EndpointSlice;
+pub use endpoints::Endpoints;
 pub use event::Event;
+pub use lease::Lease;
 pub use namespace::Namespace;
 pub use node::Node;
 pub use pod::{Pod, is_ready as pod_is_ready, ready_since as pod_ready_since};
 pub use replication_controller::ReplicationController;
+pub use secret::Secret;
 pub use service::Service;
+pub use service_account::ServiceAccount;
 
-use crate::field::{self, Path};
-use crate::object::Object;
-use crate::strategy::Admission;
-
-/// Runs `admit` on the typed form of `object`, and puts the result back.
-fn typed<K: DeserializeOwned + Serialize>(
-    object: &mut Object,
-    admit: impl FnOnce(&mut K, &mut Vec<field::Error>),
-) -> Admission {
-    let mut admission = Admission::default();
-    let mut decoded: K = match object.to_typed() {
-        Ok(decoded) => decoded,
-        Err(error) => {
-            admission.errors.push(field::Error::type_invalid(&Path::default(), Value::Null, error));
-            return admission;
+/// Reads `object` as a `K`, lets `admit` fill and check it, and writes it back.
+fn typed<K: DeserializeOwned + Serialize>(object: &mut Object, admit: impl FnOnce(&mut K, &mut Checks)) -> Admission {
+    let mut checks = Checks::default();
+    match object.to_typed::<K>() {
+        Ok(mut value) => {
+            admit(&mut value, &mut checks);
+            match Object::from_typed(&value) {
+                Ok(written) => *object = written,
+                Err(error) => checks.push(unreadable(&error)),
+            }
         }
-    };
-    admit(&mut decoded, &mut admission.errors);
-    match Object::from_typed(&decoded) {
-        Ok(encoded) => *object = encoded,
-        Err(error) => admission.errors.push(field::Error::type_invalid(&Path::default(), Value::Null, error)),
+        Err(error) => checks.push(unreadable(&error)),
     }
-    admission
+    Admission { errors: checks.errors, warnings: checks.warnings }
 }
 
-fn invalid_all(errors: &mut Vec<field::Error>, path: &Path, value: impl Serialize + Copy, details: Vec<String>) {
-    errors.extend(details.into_iter().map(|detail| field::Error::invalid(path, value, detail)));
+/// What is stored, as a `K`: it was one when it was stored.
+fn stored<K: DeserializeOwned>(old: &Object, checks: &mut Checks) -> Option<K> {
+    old.to_typed().map_err(|error| checks.push(unreadable(&error))).ok()
+}
+
+fn unreadable(error: &serde_json::Error) -> Error {
+    Error::type_invalid(&Path::default(), "", error)
 }

@@ -1,27 +1,38 @@
-//! ReplicationControllers.
+//! Replication controllers: a count of pods made from a template (`pkg/registry/core/replicationcontroller`).
 
-use k8s_openapi::api::core::v1 as core;
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    ReplicationController as Typed, ReplicationControllerSpec as Spec, ReplicationControllerStatus as Status,
+};
 use serde_json::Value;
 
-use super::{pod, typed};
 use crate::cells;
-use crate::field::{self, Path};
+use crate::check::{Checks, text};
+use crate::field::{Error, Path};
+use crate::kinds::pod::{check_template, default_template};
+use crate::kinds::typed;
 use crate::object::Object;
-use crate::selector::Selector;
 use crate::strategy::{Admission, Operation, Strategy};
 
-/// Behaviour of ReplicationControllers.
+/// Replication controllers.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ReplicationController;
 
 impl Strategy for ReplicationController {
     fn admit(&self, operation: Operation<'_>, object: &mut Object) -> Admission {
-        if matches!(operation, Operation::Create) {
-            object.set(&["status"], serde_json::json!({"replicas": 0}));
-        }
-        typed(object, |rc: &mut core::ReplicationController, errors| {
-            if !matches!(operation, Operation::UpdateStatus { .. }) {
-                default(rc);
-                validate(rc, errors);
+        typed(object, |controller: &mut Typed, checks| match operation {
+            Operation::Create => {
+                fill(controller);
+                controller.status = Some(Status::default());
+                check(controller, checks);
+            }
+            Operation::Update { .. } => {
+                fill(controller);
+                check(controller, checks);
+            }
+            Operation::UpdateStatus { .. } => {
+                check_status(controller.status.as_ref().unwrap_or(&Status::default()), checks);
             }
         })
     }
@@ -31,47 +42,134 @@ impl Strategy for ReplicationController {
     }
 }
 
-fn default(rc: &mut core::ReplicationController) {
-    let spec = rc.spec.get_or_insert_default();
+/// The selector, and the controller's own labels, default to the template's labels.
+fn fill(controller: &mut Typed) {
+    let spec = controller.spec.get_or_insert_default();
     spec.replicas.get_or_insert(1);
-    let template_labels = spec.template.as_ref().and_then(|t| t.metadata.as_ref()?.labels.clone());
-    if spec.selector.as_ref().is_none_or(|selector| selector.is_empty()) {
-        spec.selector = template_labels.clone();
+    let Some(template) = &mut spec.template else { return };
+    default_template(template);
+    let labels = template.metadata.as_ref().and_then(|meta| meta.labels.clone()).filter(|labels| !labels.is_empty());
+    let Some(labels) = labels else { return };
+    if is_empty(spec.selector.as_ref()) {
+        spec.selector = Some(labels.clone());
     }
-    if rc.metadata.labels.as_ref().is_none_or(|labels| labels.is_empty()) {
-        rc.metadata.labels = template_labels;
-    }
-    if let Some(template) = &mut spec.template {
-        pod::default_spec(template.spec.get_or_insert_default());
+    if is_empty(controller.metadata.labels.as_ref()) {
+        controller.metadata.labels = Some(labels);
     }
 }
 
-fn validate(rc: &core::ReplicationController, errors: &mut Vec<field::Error>) {
+fn is_empty(map: Option<&BTreeMap<String, String>>) -> bool {
+    map.is_none_or(BTreeMap::is_empty)
+}
+
+fn check(controller: &Typed, checks: &mut Checks) {
     let path = Path::new("spec");
-    let Some(spec) = &rc.spec else { return };
-    for (name, value) in [("replicas", spec.replicas), ("minReadySeconds", spec.min_ready_seconds)] {
-        if let Some(value) = value.filter(|value| *value < 0) {
-            errors.push(field::Error::invalid(&path.child(name), value, "must be greater than or equal to 0"));
+    let Some(spec) = &controller.spec else { return };
+    checks.non_negative(&path.child("minReadySeconds"), spec.min_ready_seconds);
+    if is_empty(spec.selector.as_ref()) {
+        checks.required(&path.child("selector"));
+    }
+    checks.non_negative(&path.child("replicas"), spec.replicas);
+    check_pods(&path.child("template"), spec, checks);
+}
+
+fn check_pods(path: &Path, spec: &Spec, checks: &mut Checks) {
+    let Some(template) = &spec.template else { return checks.required(path) };
+    let labels = template.metadata.as_ref().and_then(|meta| meta.labels.clone()).unwrap_or_default();
+    let has = |(key, value): (&String, &String)| labels.get(key) == Some(value);
+    if !spec.selector.iter().flatten().all(has) {
+        let path = path.child("metadata").child("labels");
+        checks.invalid(&path, &labels, "`selector` does not match template `labels`");
+    }
+    check_template(path, template, checks);
+    let Some(pod) = &template.spec else { return };
+    let path = path.child("spec");
+    if text(&pod.restart_policy) != "Always" {
+        let path = path.child("restartPolicy");
+        checks.push(Error::not_supported(&path, text(&pod.restart_policy), &["Always"]));
+    }
+    if pod.active_deadline_seconds.is_some() {
+        let detail = "activeDeadlineSeconds in ReplicationController is not Supported";
+        checks.forbidden(&path.child("activeDeadlineSeconds"), detail);
+    }
+}
+
+fn check_status(status: &Status, checks: &mut Checks) {
+    let path = Path::new("status");
+    let counts = [
+        ("fullyLabeledReplicas", status.fully_labeled_replicas),
+        ("readyReplicas", status.ready_replicas),
+        ("availableReplicas", status.available_replicas),
+    ];
+    checks.non_negative(&path.child("replicas"), Some(status.replicas));
+    checks.non_negative(&path.child("observedGeneration"), status.observed_generation);
+    for (field, count) in counts {
+        checks.non_negative(&path.child(field), count);
+        if let Some(count) = count.filter(|count| *count > status.replicas) {
+            checks.invalid(&path.child(field), count, "cannot be greater than status.replicas");
         }
     }
-    if spec.selector.as_ref().is_none_or(|selector| selector.is_empty()) {
-        errors.push(field::Error::required(&path.child("selector"), ""));
+    if status.available_replicas > status.ready_replicas {
+        let available = status.available_replicas.unwrap_or_default();
+        checks.invalid(&path.child("availableReplicas"), available, "cannot be greater than readyReplicas");
     }
-    let template_path = path.child("template");
-    let Some(template) = &spec.template else {
-        errors.push(field::Error::required(&template_path, ""));
-        return;
-    };
-    let labels = template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
-    if !Selector::from_map(spec.selector.iter().flatten()).matches_map(labels) {
-        let labels_path = template_path.child("metadata").child("labels");
-        errors.push(field::Error::invalid(&labels_path, labels, "`selector` does not match template `labels`"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::fixture::{create_errors, created, object};
+
+    const SMALL: &str = "{metadata: {name: r, namespace: d}, spec: {template: {metadata: {labels: {app: a}}, spec: {containers: [{name: c, image: i}]}}}}";
+
+    #[test]
+    fn one_replica_of_the_template_is_wanted_by_default() {
+        let controller = created(&ReplicationController, SMALL);
+        assert_eq!(controller.at(&["spec", "replicas"]), Some(&1.into()));
+        assert_eq!(controller.str_at(&["spec", "selector", "app"]), "a");
+        assert_eq!(controller.labels().collect::<Vec<_>>(), [("app", "a")]);
+        assert_eq!(controller.str_at(&["spec", "template", "spec", "restartPolicy"]), "Always");
+        assert_eq!(controller.at(&["spec", "template", "spec", "enableServiceLinks"]), None);
+        assert_eq!(controller.at(&["status", "replicas"]), Some(&0.into()));
     }
-    if let Some(spec) = &template.spec {
-        pod::validate_spec(spec, &template_path.child("spec"), errors);
-        if let Some(policy) = spec.restart_policy.as_deref().filter(|policy| *policy != "Always") {
-            let path = template_path.child("spec").child("restartPolicy");
-            errors.push(field::Error::not_supported(&path, policy, &["Always"]));
+
+    #[test]
+    fn what_is_wrong_with_a_controller() {
+        for (spec, expected) in [
+            ("{selector: {a: b}}", "spec.template: Required value"),
+            (
+                "{replicas: -1, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}",
+                "spec.replicas: Invalid value: -1: must be greater than or equal to 0",
+            ),
+            ("{template: {spec: {containers: [{name: c, image: i}]}}}", "spec.selector: Required value"),
+            (
+                "{selector: {a: x}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}",
+                "spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`",
+            ),
+            (
+                "{template: {metadata: {labels: {a: b}}, spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}",
+                "spec.template.spec.restartPolicy: Unsupported value: \"Never\": supported values: \"Always\"",
+            ),
+            (
+                "{template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c}]}}}",
+                "spec.template.spec.containers[0].image: Required value",
+            ),
+        ] {
+            let yaml = format!("{{metadata: {{name: r, namespace: d}}, spec: {spec}}}");
+            assert_eq!(create_errors(&ReplicationController, &yaml), [expected], "{spec}");
         }
+    }
+
+    #[test]
+    fn a_status_adds_up() {
+        let old = created(&ReplicationController, SMALL);
+        let mut new = old.clone();
+        new.set(&["status"], serde_json::json!({"replicas": 1, "readyReplicas": 2}));
+        let admission = ReplicationController.admit(Operation::UpdateStatus { old: &old }, &mut new);
+        assert_eq!(
+            admission.errors[0].to_string(),
+            "status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas"
+        );
+        assert_eq!(object(SMALL).name(), "r");
     }
 }

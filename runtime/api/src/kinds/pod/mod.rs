@@ -1,57 +1,70 @@
-//! Pods.
+//! Pods: what one is filled with, what is wrong with one, and what may change once it exists
+//! (`pkg/registry/core/pod`, `pkg/apis/core/validation`).
 
-mod defaults;
-mod validate;
-
-use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::core::v1::{Pod as Typed, PodCondition, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
-use super::typed;
 use crate::cells;
-use crate::field::{self, Path};
+use crate::check::{Checks, text};
+use crate::field::Path;
+use crate::kinds::{stored, typed};
 use crate::object::Object;
 use crate::strategy::{Admission, Operation, Strategy};
 
-pub(super) use defaults::default_spec;
-pub(super) use validate::validate_spec;
+mod admission;
+mod bind;
+mod container;
+mod defaults;
+mod env;
+mod placement;
+mod probe;
+mod qos;
+mod resources;
+mod security;
+mod spec;
+mod template;
+mod update;
+mod volume;
 
-/// Behaviour of Pods.
+pub use bind::{BindError, bind};
+pub(crate) use placement::check_taint_effect;
+pub use qos::qos_class;
+pub(crate) use resources::{canonical_quantities, check_quantity};
+pub(crate) use template::{check_template, default_template};
+
+/// Pods.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Pod;
 
 impl Strategy for Pod {
     fn admit(&self, operation: Operation<'_>, object: &mut Object) -> Admission {
-        typed(object, |pod: &mut core::Pod, errors| match operation {
-            Operation::Create => {
-                defaults::default_pod(pod);
-                pod.status = Some(core::PodStatus {
-                    phase: Some("Pending".to_owned()),
-                    qos_class: Some(defaults::qos_class(pod.spec.as_ref()).to_owned()),
-                    ..core::PodStatus::default()
-                });
-                match &pod.spec {
-                    Some(spec) => validate_spec(spec, &Path::new("spec"), errors),
-                    None => errors.push(field::Error::required(&Path::new("spec"), "")),
-                }
-            }
+        typed(object, |pod: &mut Typed, checks| match operation {
+            Operation::Create => create(pod, checks),
             Operation::Update { old } => {
-                if let Some(spec) = &mut pod.spec {
-                    default_spec(spec);
-                    validate_spec(spec, &Path::new("spec"), errors);
+                if let Some(old) = stored::<Typed>(old, checks) {
+                    fill(pod);
+                    check(pod, checks);
+                    update::check_spec(&spec_path(), spec_of(pod), spec_of(&old), checks);
                 }
-                validate::validate_update(pod, &old.to_typed().unwrap_or_default(), errors);
             }
-            Operation::UpdateStatus { .. } => {}
+            Operation::UpdateStatus { old } => {
+                if let Some(old) = stored::<Typed>(old, checks) {
+                    update::check_status(pod, &old, checks);
+                }
+            }
         })
     }
 
+    /// A pod that runs nowhere, or no more, needs no time to end.
     fn grace_period(&self, object: &Object) -> Option<i64> {
-        // Nobody runs what was never bound, or has ended.
         let ended = matches!(object.str_at(&["status", "phase"]), "Succeeded" | "Failed");
-        if object.str_at(&["spec", "nodeName"]).is_empty() || ended {
+        if ended || object.str_at(&["spec", "nodeName"]).is_empty() {
             return Some(0);
         }
-        Some(object.at(&["spec", "terminationGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(30))
+        let seconds = object.at(&["spec", "terminationGracePeriodSeconds"]).and_then(Value::as_i64);
+        // A negative period means at once, which upstream reads as one second.
+        Some(seconds.unwrap_or(defaults::GRACE_PERIOD)).map(|seconds| if seconds < 0 { 1 } else { seconds })
     }
 
     fn cell(&self, name: &str, object: &Object, now: i64) -> Value {
@@ -59,14 +72,73 @@ impl Strategy for Pod {
     }
 }
 
+fn create(pod: &mut Typed, checks: &mut Checks) {
+    fill(pod);
+    let spec = pod.spec.get_or_insert_default();
+    admission::admit(spec, &spec_path(), checks);
+    pod.status = Some(fresh_status(spec));
+    check(pod, checks);
+    let spec = spec_of(pod);
+    if spec.ephemeral_containers.as_ref().is_some_and(|containers| !containers.is_empty()) {
+        checks.forbidden(&spec_path().child("ephemeralContainers"), "cannot be set on create");
+    }
+    if !text(&spec.node_name).is_empty() && is_gated(spec) {
+        let detail = "cannot be set until all schedulingGates have been cleared";
+        checks.forbidden(&spec_path().child("nodeName"), detail);
+    }
+}
+
+fn fill(pod: &mut Typed) {
+    let spec = pod.spec.get_or_insert_default();
+    defaults::default_pod(spec);
+    canonical_quantities(spec);
+}
+
+fn check(pod: &Typed, checks: &mut Checks) {
+    let path = spec_path();
+    spec::check(&path, spec_of(pod), spec::Of::Pod, checks);
+}
+
+fn spec_path() -> Path {
+    Path::new("spec")
+}
+
+fn spec_of(pod: &Typed) -> &PodSpec {
+    pod.spec.as_ref().expect("filled before it is checked, and stored with a spec")
+}
+
+fn is_gated(spec: &PodSpec) -> bool {
+    spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty())
+}
+
+/// The status of a pod that has just been made.
+fn fresh_status(spec: &PodSpec) -> PodStatus {
+    let gated = PodCondition {
+        type_: "PodScheduled".to_owned(),
+        status: "False".to_owned(),
+        reason: Some("SchedulingGated".to_owned()),
+        message: Some("Scheduling is blocked due to non-empty scheduling gates".to_owned()),
+        ..PodCondition::default()
+    };
+    PodStatus {
+        phase: Some("Pending".to_owned()),
+        qos_class: Some(qos_class(spec).to_owned()),
+        conditions: is_gated(spec).then(|| vec![gated]),
+        ..PodStatus::default()
+    }
+}
+
 /// Whether a pod's `Ready` condition is true.
-pub fn is_ready(pod: &core::Pod) -> bool {
+pub fn is_ready(pod: &Typed) -> bool {
     ready_since(pod).is_some()
 }
 
 /// Since when a pod's `Ready` condition is true.
-pub fn ready_since(pod: &core::Pod) -> Option<Option<&Time>> {
+pub fn ready_since(pod: &Typed) -> Option<Option<&Time>> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status == "True")?;
     Some(ready.last_transition_time.as_ref())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! What may change in a pod that exists: little of its specification, and no end of a container.
+
+use std::fmt::Write as _;
+
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodSpec, PodStatus, Toleration};
+use serde_json::{Map, Value};
+
+use crate::check::{Checks, text};
+use crate::field::{Error, Path};
+use crate::names;
+
+use super::placement;
+
+const UPDATABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+
+/// What is wrong with changing `old` into `new`, both filled.
+pub(super) fn check_spec(path: &Path, new: &PodSpec, old: &PodSpec, checks: &mut Checks) {
+    if new == old {
+        return;
+    }
+    let (new_init, old_init) = (containers(&new.init_containers), containers(&old.init_containers));
+    for (field, new, old) in
+        [("containers", new.containers.as_slice(), old.containers.as_slice()), ("initContainers", new_init, old_init)]
+    {
+        if new.len() != old.len() {
+            return checks.forbidden(&path.child(field), "pod updates may not add or remove containers");
+        }
+    }
+    if !check_deadline(&path.child("activeDeadlineSeconds"), new, old, checks) {
+        return;
+    }
+    check_tolerations(&path.child("tolerations"), new, old, checks);
+    check_gates(&path.child("schedulingGates"), new, old, checks);
+    let (munged, old_value) = (normal(&with_updatable_of(new, old)), normal(old));
+    if munged != old_value {
+        let mut diff = String::new();
+        differences("", &old_value, &munged, &mut diff);
+        let detail = format!("pod updates may not change fields other than {UPDATABLE}\n{diff}");
+        checks.forbidden(path, &detail);
+    }
+}
+
+fn containers(containers: &Option<Vec<Container>>) -> &[Container] {
+    containers.as_deref().unwrap_or_default()
+}
+
+fn check_deadline(path: &Path, new: &PodSpec, old: &PodSpec, checks: &mut Checks) -> bool {
+    match (new.active_deadline_seconds, old.active_deadline_seconds) {
+        (Some(new), _) if !(0..=i64::from(i32::MAX)).contains(&new) => {
+            checks.within(path, new, 0, i32::MAX.into());
+            false
+        }
+        (Some(new), Some(old)) if old < new => {
+            checks.invalid(path, new, "must be less than or equal to previous value");
+            false
+        }
+        (None, Some(_)) => {
+            checks.invalid(path, (), "must not update from a positive integer to nil value");
+            true
+        }
+        _ => true,
+    }
+}
+
+/// Tolerations may be added, and how long one lasts may change.
+fn check_tolerations(path: &Path, new: &PodSpec, old: &PodSpec, checks: &mut Checks) {
+    let new = new.tolerations.as_deref().unwrap_or_default();
+    let same = |a: &Toleration, b: &Toleration| {
+        let parts = |t: &Toleration| [&t.key, &t.operator, &t.value, &t.effect].map(|part| text(part).to_owned());
+        parts(a) == parts(b)
+    };
+    let kept = |old: &Toleration| new.iter().any(|new| same(new, old));
+    if !old.tolerations.iter().flatten().all(kept) {
+        let detail = "existing toleration can not be modified except its tolerationSeconds";
+        return checks.forbidden(path, detail);
+    }
+    placement::check_tolerations(path, new, checks);
+}
+
+fn check_gates(path: &Path, new: &PodSpec, old: &PodSpec, checks: &mut Checks) {
+    for (index, gate) in new.scheduling_gates.iter().flatten().enumerate() {
+        if !old.scheduling_gates.iter().flatten().any(|old| old == gate) {
+            let detail = format!("only deletion is allowed, but found new scheduling gate '{}'", gate.name);
+            checks.forbidden(&path.index(index).child("name"), &detail);
+        }
+    }
+}
+
+/// `new` with what may change put back to what it was.
+fn with_updatable_of(new: &PodSpec, old: &PodSpec) -> PodSpec {
+    let mut munged = new.clone();
+    let init = munged.init_containers.iter_mut().flatten().zip(containers(&old.init_containers));
+    for (new, old) in init.chain(munged.containers.iter_mut().zip(&old.containers)) {
+        new.image.clone_from(&old.image);
+    }
+    munged.active_deadline_seconds = old.active_deadline_seconds;
+    munged.scheduling_gates.clone_from(&old.scheduling_gates);
+    munged.tolerations.clone_from(&old.tolerations);
+    let was_negative = old.termination_grace_period_seconds.is_some_and(|seconds| seconds < 0);
+    if was_negative && new.termination_grace_period_seconds == Some(1) {
+        munged.termination_grace_period_seconds = old.termination_grace_period_seconds;
+    }
+    munged
+}
+
+/// As JSON, without what is empty: upstream does not tell it from what is absent.
+fn normal(spec: &PodSpec) -> Value {
+    let mut value = serde_json::to_value(spec).unwrap_or_default();
+    drop_empty(&mut value);
+    value
+}
+
+fn drop_empty(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.values_mut().for_each(drop_empty);
+            map.retain(|_, value| !is_empty(value));
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_empty),
+        _ => {}
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// The fields that differ, a line for each side.
+fn differences(path: &str, old: &Value, new: &Value, out: &mut String) {
+    static NONE: Value = Value::Null;
+    match (old, new) {
+        _ if old == new => {}
+        (Value::Object(old), Value::Object(new)) => {
+            for name in union(old, new) {
+                let at = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                differences(&at, old.get(name).unwrap_or(&NONE), new.get(name).unwrap_or(&NONE), out);
+            }
+        }
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                differences(&format!("{path}[{index}]"), old, new, out);
+            }
+        }
+        _ => {
+            for (sign, value) in [('-', old), ('+', new)].into_iter().filter(|(_, value)| !value.is_null()) {
+                // Writing to a string cannot fail.
+                let _ = writeln!(out, "{sign} {path}: {value}");
+            }
+        }
+    }
+}
+
+fn union<'a>(old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> impl Iterator<Item = &'a String> {
+    old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)))
+}
+
+/// What is wrong with a new status of `old`. The class stays when it is left out.
+pub(super) fn check_status(new: &mut Pod, old: &Pod, checks: &mut Checks) {
+    let path = Path::new("status");
+    let old_status = old.status.clone().unwrap_or_default();
+    let status = new.status.get_or_insert_default();
+    if text(&status.qos_class).is_empty() {
+        status.qos_class.clone_from(&old_status.qos_class);
+    }
+    checks.immutable(&path.child("qosClass"), &status.qos_class, &old_status.qos_class);
+    for (index, condition) in status.conditions.iter().flatten().enumerate() {
+        let path = Path::new("metadata").child("conditions").index(index).child("Type");
+        checks.follows(&path, &condition.type_, names::qualified_name);
+    }
+    check_ips(&path, status, checks);
+    let policy = old.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always");
+    check_ended(
+        &path.child("containerStatuses"),
+        (status.container_statuses.as_deref(), old_status.container_statuses.as_deref()),
+        policy,
+        checks,
+    );
+    check_ended(
+        &path.child("ephemeralContainerStatuses"),
+        (status.ephemeral_container_statuses.as_deref(), old_status.ephemeral_container_statuses.as_deref()),
+        "Never",
+        checks,
+    );
+}
+
+fn check_ips(path: &Path, status: &PodStatus, checks: &mut Checks) {
+    let path_of = path.child("podIPs");
+    for (index, ip) in status.pod_ips.iter().flatten().enumerate() {
+        checks.follows(&path_of.index(index), &ip.ip, names::ip_address);
+    }
+    let Some(first) = status.host_ips.iter().flatten().next() else { return };
+    if text(&status.host_ip) != first.ip {
+        let path = path.child("hostIPs").index(0).child("ip");
+        checks.push(Error::invalid(&path, &first.ip, "must be equal to `hostIP`"));
+    }
+}
+
+/// A container that has ended, and is not to be restarted, does not run again.
+fn check_ended(
+    path: &Path,
+    (new, old): (Option<&[ContainerStatus]>, Option<&[ContainerStatus]>),
+    restart_policy: &str,
+    checks: &mut Checks,
+) {
+    if restart_policy == "Always" {
+        return;
+    }
+    let ended = |status: &ContainerStatus| status.state.as_ref().and_then(|state| state.terminated.clone());
+    for (index, was) in old.into_iter().flatten().enumerate() {
+        let Some(end) = ended(was) else { continue };
+        if end.exit_code != 0 && restart_policy == "OnFailure" {
+            continue;
+        }
+        if new.into_iter().flatten().any(|status| status.name == was.name && ended(status).is_none()) {
+            let path = path.index(index).child("state");
+            checks.forbidden(&path, "may not be transitioned to non-terminated state");
+        }
+    }
+}
