@@ -217,15 +217,22 @@ impl Kubeconfig {
     /// # Errors
     /// When it cannot be read or is no kubeconfig.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let mut config = Self::read_unresolved(path)?;
+        config.resolve_paths(path.parent().unwrap_or(Path::new(".")));
+        Ok(config)
+    }
+
+    /// Reads one file to write it again: relative paths in it stay as they are.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no kubeconfig.
+    pub fn read_unresolved(path: &Path) -> Result<Self, ConfigError> {
         let read = |source| ConfigError::Read { path: path.to_owned(), source };
         let text = std::fs::read_to_string(path).map_err(read)?;
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let mut config: Self =
-            serde_yaml::from_str(&text).map_err(|source| ConfigError::Parse { path: path.to_owned(), source })?;
-        config.resolve_paths(path.parent().unwrap_or(Path::new(".")));
-        Ok(config)
+        serde_yaml::from_str(&text).map_err(|source| ConfigError::Parse { path: path.to_owned(), source })
     }
 
     /// Reads what kubectl would: the files of `KUBECONFIG`, or `~/.kube/config`. The first to name
