@@ -8,6 +8,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 use trimtab_api::{ApiError, Object};
 use trimtab_client::{HttpTransport, Transport};
 
@@ -83,10 +84,12 @@ pub(crate) async fn proxy(server: &ApiServer, call: &Call<'_>, upgrade: Option<O
     let (response, stream) = transport.upgrade(request).await.map_err(away)?;
     if let Some(mut stream) = stream {
         server.tunnel(async move {
-            // Either side hanging up ends the tunnel; there is nobody left to tell.
-            if let Ok(client) = upgrade.await {
-                let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut stream).await;
-            }
+            let Ok(client) = upgrade.await else { return };
+            let mut client = TokioIo::new(client);
+            // Either side hanging up ends the tunnel. The client is told in the way of its protocol,
+            // however the agent went.
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut stream).await;
+            let _ = client.shutdown().await;
         });
         debug_assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     }

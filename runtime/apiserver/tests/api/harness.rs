@@ -7,7 +7,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use trimtab_apiserver::{ApiServer, Config, Identity};
+use trimtab_apiserver::{ApiServer, Config, Identity, NodeTls};
 use trimtab_client::{Body, Transport};
 use trimtab_env::Env;
 use trimtab_store::{Memory, Store};
@@ -54,13 +54,17 @@ impl Server {
     }
 
     pub(crate) async fn over(store: Arc<dyn Store>) -> Self {
+        Self::with(store, None).await
+    }
+
+    pub(crate) async fn with(store: Arc<dyn Store>, node_tls: Option<NodeTls>) -> Self {
         let epoch = "2026-01-01T00:00:00Z".parse().unwrap();
         let config = Config {
             kinds: trimtab_api::builtin(),
             store: Arc::clone(&store),
             env: Env::seeded(7, epoch),
             service_cidr: ("10.96.0.0".parse().unwrap(), 24),
-            node_tls: None,
+            node_tls,
         };
         let api = ApiServer::new(config).await.unwrap();
         let transport = api.transport(Identity::new("tester", &["system:masters"]));

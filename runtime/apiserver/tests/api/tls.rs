@@ -1,72 +1,20 @@
 //! Over TLS: who is let in, what is compressed, and how a server ends.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use tokio::net::TcpListener;
-use trimtab_client::{Body, HttpTransport, Transport, provider};
+use trimtab_client::{Body, HttpTransport, Transport};
 use trimtab_env::{CancellationToken, Tasks};
 
+use crate::authority::Authority;
 use crate::harness::{MAPS, Server, map};
 
-type Leaf = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
-
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    roots: Arc<RootCertStore>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.der().clone()).unwrap();
-        Self { issuer: Issuer::new(params, key), roots: Arc::new(roots) }
-    }
-
-    fn leaf(&self, name: &str, organisation: &str) -> Leaf {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.distinguished_name.push(DnType::OrganizationName, organisation);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        (vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
-    }
-
-    fn server(&self) -> ServerConfig {
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), provider());
-        let verifier = verifier.allow_unauthenticated().build().unwrap();
-        let (chain, key) = self.leaf("apiserver", "test");
-        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
-        let mut config = builder.with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        config
-    }
-
-    fn client(&self, address: SocketAddr, leaf: Option<Leaf>) -> HttpTransport {
-        let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
-        let builder = builder.with_root_certificates(Arc::clone(&self.roots));
-        let config = match leaf {
-            Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
-            None => builder.with_no_client_auth(),
-        };
-        HttpTransport::new(&format!("https://localhost:{}", address.port()), &config, None).unwrap()
-    }
-}
-
-struct Served {
-    server: Server,
+pub(crate) struct Served {
+    pub server: Server,
     authority: Authority,
     address: SocketAddr,
     shutdown: CancellationToken,
@@ -75,7 +23,10 @@ struct Served {
 
 impl Served {
     async fn new() -> Self {
-        let (server, authority) = (Server::new().await, Authority::new());
+        Self::of(Server::new().await, Authority::new()).await
+    }
+
+    pub(crate) async fn of(server: Server, authority: Authority) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (shutdown, tasks) = (CancellationToken::new(), Tasks::new());
@@ -84,7 +35,7 @@ impl Served {
         Self { server, authority, address, shutdown, tasks }
     }
 
-    fn admin(&self) -> HttpTransport {
+    pub(crate) fn admin(&self) -> HttpTransport {
         self.authority.client(self.address, Some(self.authority.leaf("admin", "system:masters")))
     }
 }
