@@ -51,7 +51,8 @@ pub fn derive_resource(input: TokenStream) -> TokenStream {
     resource::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Makes a controller of an impl block with `reconcile` and, if need be, `cleanup` and `absent`.
+/// Makes a controller of an impl block with `reconcile` and, if need be, `setup`, `cleanup` and
+/// `absent`.
 ///
 /// `impl Replication { … }` implements `Controller` for `Replication`, whose methods take the
 /// object; `impl Reconcile for Website { … }` has the object reconcile itself.

@@ -1,10 +1,10 @@
 //! The implementation of `Controller`, or of `Reconcile` where the object reconciles itself.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use super::model::Model;
+use super::model::{Model, parameter};
 
 pub(crate) fn controller(model: &Model) -> TokenStream {
     let Model { attributes, target, root, name, kind, reconcile, cleanup, absent, .. } = model;
@@ -36,19 +36,24 @@ pub(crate) fn controller(model: &Model) -> TokenStream {
     }
 }
 
+// What the attribute names comes first, then what the user's own `setup` does.
 fn setup(model: &Model, receiver: &TokenStream) -> Option<TokenStream> {
     let root = &model.root;
-    let owns = model.owns.iter().map(|kind| quote_spanned!(kind.span()=> setup.owns::<#kind>();));
+    let own = model.setup.as_ref();
+    let setup = own.and_then(parameter).cloned().unwrap_or_else(|| Ident::new("setup", Span::mixed_site()));
+    let owns = model.owns.iter().map(|kind| quote_spanned!(kind.span()=> #setup.owns::<#kind>();));
     let watches = model.watches.iter().map(|watch| {
         let (kind, map) = (&watch.kind, &watch.map);
-        quote_spanned!(kind.span()=> setup.watches::<#kind>(#map);)
+        quote_spanned!(kind.span()=> #setup.watches::<#kind>(#map);)
     });
     let calls: Vec<_> = owns.chain(watches).collect();
     let taken = if model.of_object { quote!(#root::Of<Self>) } else { quote!(Self) };
-    (!calls.is_empty()).then(|| {
+    let statements = own.map(|own| own.block.stmts.as_slice()).unwrap_or_default();
+    (!calls.is_empty() || own.is_some()).then(|| {
         quote! {
-            fn setup(#receiver setup: &mut #root::Setup<'_, #taken>) {
+            fn setup(#receiver #setup: &mut #root::Setup<'_, #taken>) {
                 #(#calls)*
+                #(#statements)*
             }
         }
     })

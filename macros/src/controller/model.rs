@@ -21,6 +21,8 @@ pub(crate) struct Model {
     pub root: Path,
     /// Whether the methods take the object as `&self`: `impl Reconcile for Website`.
     pub of_object: bool,
+    /// What the user adds to the setup.
+    pub setup: Option<ImplItemFn>,
     pub reconcile: ImplItemFn,
     pub cleanup: Option<ImplItemFn>,
     pub absent: Option<ImplItemFn>,
@@ -45,6 +47,11 @@ impl Model {
         }
         if methods.reconcile.is_none() {
             errors.at(&block.self_ty, format!("`reconcile` is missing: write `{RECONCILE}`"));
+        }
+        if let Some(setup) =
+            methods.setup.as_ref().filter(|setup| parameter(setup).is_none() || setup.sig.asyncness.is_some())
+        {
+            errors.at(&setup.sig, "expected `fn setup(&self, setup: &mut Setup<'_, Self>)`");
         }
         for method in [&methods.reconcile, &methods.cleanup, &methods.absent].into_iter().flatten() {
             signature(method, of_object, &mut errors);
@@ -96,6 +103,7 @@ impl Model {
             concurrency: arguments.concurrency,
             root: arguments.root.unwrap_or_else(|| parse_quote!(::trimtab::reconcile)),
             of_object,
+            setup: methods.setup,
             reconcile: methods.reconcile.unwrap_or_else(missing),
             cleanup: methods.cleanup,
             absent: methods.absent,
@@ -105,6 +113,7 @@ impl Model {
 
 #[derive(Default)]
 struct Methods {
+    setup: Option<ImplItemFn>,
     reconcile: Option<ImplItemFn>,
     cleanup: Option<ImplItemFn>,
     absent: Option<ImplItemFn>,
@@ -113,18 +122,33 @@ struct Methods {
 impl Methods {
     fn take(&mut self, item: &ImplItem, errors: &mut Errors) {
         let ImplItem::Fn(method) = item else {
-            errors.at(item, "expected reconcile, cleanup or absent; put everything else into an impl block of its own");
+            errors.at(
+                item,
+                "expected setup, reconcile, cleanup or absent; put everything else into an impl block of its own",
+            );
             return;
         };
         match method.sig.ident.to_string().as_str() {
+            "setup" => self.setup = Some(method.clone()),
             "reconcile" => self.reconcile = Some(method.clone()),
             "cleanup" => self.cleanup = Some(method.clone()),
             "absent" => self.absent = Some(method.clone()),
             _ => errors.at(
                 &method.sig.ident,
-                "expected reconcile, cleanup or absent; put other methods into an impl block of their own",
+                "expected setup, reconcile, cleanup or absent; put other methods into an impl block of their own",
             ),
         }
+    }
+}
+
+/// What the last parameter of a method is called.
+pub(crate) fn parameter(method: &ImplItemFn) -> Option<&syn::Ident> {
+    match method.sig.inputs.last() {
+        Some(FnArg::Typed(typed)) => match &*typed.pat {
+            syn::Pat::Ident(pattern) => Some(&pattern.ident),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

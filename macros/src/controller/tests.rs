@@ -60,10 +60,17 @@ fn methods_are_refused_with_what_to_write() {
     check(
         "fn reconcile(&self, cx: &Context<Website>) {} fn other() {}",
         &[
-            ("other", "expected reconcile, cleanup or absent; put other methods into an impl block of their own"),
+            (
+                "other",
+                "expected setup, reconcile, cleanup or absent; put other methods into an impl block of their own",
+            ),
             ("fn", "`reconcile` is asynchronous: write `async fn reconcile`"),
             ("&self, cx: &Context<Website>", "expected `reconcile(&self, object: &Website, cx: &Context<Website>)`"),
         ],
+    );
+    check(
+        "fn setup(&self) {} async fn reconcile(&self, w: &W, cx: &C) {}",
+        &[("fn setup(&self)", "expected `fn setup(&self, setup: &mut Setup<'_, Self>)`")],
     );
     check(
         "async fn reconcile(&self, w: &W, cx: &C) {} async fn cleanup(&self, w: &W, cx: &C) {}",
@@ -93,6 +100,7 @@ fn whole_controllers() {
     let source = "for = ReplicationController, owns(Pod), watches(Node => on_node, Secret => by_secret), concurrency = 4, \
                   finalizer = \"demo.io/x\", crate = \"trimtab_reconcile\" \
                   impl ReplicationManager { \
+                  fn setup(&self, s: &mut Setup<'_, Self>) { s.manager().cache::<Pod>(); } \
                   async fn reconcile(&self, rc: &ReplicationController, cx: &Context<ReplicationController>) -> Result<Next> { go().await } \
                   async fn cleanup(&self, rc: &ReplicationController, cx: &Context<ReplicationController>) -> Result<()> { Ok(()) } \
                   async fn absent(&self, key: &ObjectRef, cx: &Context<ReplicationController>) -> Result<()> { Ok(()) } }";

@@ -5,10 +5,11 @@ impl trimtab_reconcile::Controller for ReplicationManager {
         "demo.io/x",
     );
     const CONCURRENCY: usize = 4;
-    fn setup(&self, setup: &mut trimtab_reconcile::Setup<'_, Self>) {
-        setup.owns::<Pod>();
-        setup.watches::<Node>(on_node);
-        setup.watches::<Secret>(by_secret);
+    fn setup(&self, s: &mut trimtab_reconcile::Setup<'_, Self>) {
+        s.owns::<Pod>();
+        s.watches::<Node>(on_node);
+        s.watches::<Secret>(by_secret);
+        s.manager().cache::<Pod>();
     }
     async fn reconcile(
         &self,

@@ -12,16 +12,25 @@ use trimtab_env::{Env, Tasks};
 use crate::cache::Change;
 use crate::context::Context;
 use crate::error::{Error, Next, Result};
+use crate::finalizer;
 use crate::manager::Manager;
 use crate::queue::Queue;
 use crate::resource::{Resource, controller_of};
 
-/// Makes the world right for one kind's objects, one object at a time.
+/// Makes the world right for one kind's objects, one object at a time. `#[controller]` implements
+/// it for an impl block.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no controller",
+    note = "write `#[controller(for = Website)] impl {Self} {{ async fn reconcile(…) }}`, or give the manager `Of::<Website>::new()`"
+)]
 pub trait Controller: Send + Sync + Sized + 'static {
     /// The kind it looks after.
     type Kind: Resource;
     /// Its name, in events, logs and field managers.
     const NAME: &'static str;
+    /// The finalizer that holds an object until [`Controller::cleanup`] is done. With one,
+    /// `reconcile` does not see objects that are going.
+    const FINALIZER: Option<&'static str> = None;
     /// How many objects it may work on at once. Never two reconciles of one object.
     const CONCURRENCY: usize = 4;
 
@@ -30,6 +39,12 @@ pub trait Controller: Send + Sync + Sized + 'static {
 
     /// Makes the world right for an object that is there.
     fn reconcile(&self, object: &Self::Kind, cx: &Context<Self::Kind>) -> impl Future<Output = Result<Next>> + Send;
+
+    /// Undoes what outlives the object, which is held by [`Controller::FINALIZER`] until this
+    /// succeeds. May run more than once.
+    fn cleanup(&self, _object: &Self::Kind, _cx: &Context<Self::Kind>) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
 
     /// The object of this name is gone.
     fn absent(&self, _key: &ObjectRef, _cx: &Context<Self::Kind>) -> impl Future<Output = Result<Next>> + Send {
@@ -121,7 +136,7 @@ async fn run<C: Controller>(controller: C, context: Context<C::Kind>, sources: V
 
 async fn one<C: Controller>(controller: &C, context: &Context<C::Kind>, key: &ObjectRef) -> Result<Next> {
     match context.cache::<C::Kind>().get(key) {
-        Some(object) => controller.reconcile(&object, context).await,
+        Some(object) => finalizer::present(controller, object, context).await,
         None => controller.absent(key, context).await,
     }
 }

@@ -9,9 +9,11 @@ mod cache;
 mod context;
 mod controller;
 mod error;
+mod finalizer;
 mod informer;
 mod manager;
 mod queue;
+mod reconcile;
 mod recorder;
 mod resource;
 
@@ -21,5 +23,8 @@ pub use controller::{Controller, Setup};
 pub use error::{Error, Next, Result};
 pub use manager::Manager;
 pub use queue::Queue;
+pub use reconcile::{Of, Reconcile};
 pub use recorder::{EventType, Recorder};
 pub use resource::{Resource, controller_of, object_reference, owner_reference, revision};
+
+pub use trimtab_macros::controller;

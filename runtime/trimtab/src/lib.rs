@@ -1,7 +1,7 @@
 //! Trimtab for programs of your own: one crate to name in `Cargo.toml`.
 //!
 //! It re-exports and holds nothing of its own. Declare a kind with [`macro@Resource`], write its
-//! reconciler with `#[controller]`, and run both against Trimtab or any Kubernetes through a
+//! reconciler with [`macro@controller`], and run both against Trimtab or any Kubernetes through a
 //! [`Client`].
 //!
 //! ```
@@ -24,6 +24,9 @@
 
 pub use trimtab_api::{self as api, Kind, Kinds, Object, ObjectRef, Resource};
 pub use trimtab_client::{self as client, Api, Client};
+pub use trimtab_reconcile::{
+    self as reconcile, Cache, Context, Controller, Error, Manager, Next, Of, Reconcile, Result, Setup, controller,
+};
 
 #[doc(hidden)]
 pub use trimtab_api::__private;
