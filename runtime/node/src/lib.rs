@@ -13,6 +13,7 @@
 mod agent;
 pub mod docker;
 pub mod images;
+pub(crate) mod pod;
 pub mod runtime;
 
 pub use agent::{Config, Error, KubeletServer, NodeConfig, run};

@@ -1,0 +1,73 @@
+//! What can be computed of a pod, without touching anything: what to do, what to tell, what to make.
+
+pub(crate) mod actions;
+pub(crate) mod backoff;
+pub(crate) mod conditions;
+pub(crate) mod env;
+pub(crate) mod resources;
+pub(crate) mod spec;
+pub(crate) mod status;
+pub(crate) mod support;
+
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+
+use crate::runtime::PodId;
+
+/// The pod as the runtime names it.
+pub(crate) fn id(pod: &Pod) -> PodId {
+    let meta = &pod.metadata;
+    PodId {
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+    }
+}
+
+/// The pod's spec; an empty one when it has none, which the API refuses.
+pub(crate) fn spec(pod: &Pod) -> &PodSpec {
+    static EMPTY: std::sync::LazyLock<PodSpec> = std::sync::LazyLock::new(PodSpec::default);
+    pod.spec.as_ref().unwrap_or(&EMPTY)
+}
+
+/// The init containers, in their order.
+pub(crate) fn init_containers(pod: &Pod) -> &[Container] {
+    spec(pod).init_containers.as_deref().unwrap_or_default()
+}
+
+/// When ended containers are started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RestartPolicy {
+    Always,
+    OnFailure,
+    Never,
+}
+
+/// The pod's restart policy.
+pub(crate) fn restart_policy(pod: &Pod) -> RestartPolicy {
+    match spec(pod).restart_policy.as_deref() {
+        Some("Never") => RestartPolicy::Never,
+        Some("OnFailure") => RestartPolicy::OnFailure,
+        _ => RestartPolicy::Always,
+    }
+}
+
+/// Whether the API knows that all is over: nothing of the pod is ever started again.
+pub(crate) fn is_terminal(pod: &Pod) -> bool {
+    matches!(pod.status.as_ref().and_then(|status| status.phase.as_deref()), Some("Failed" | "Succeeded"))
+}
+
+/// Seconds that the pod has to end.
+pub(crate) fn grace_seconds(pod: &Pod) -> u32 {
+    let seconds = pod.metadata.deletion_grace_period_seconds.or(spec(pod).termination_grace_period_seconds);
+    seconds.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(30)
+}
+
+/// The hash of what a container is made from: of what may change in a pod, its image. FNV-1a.
+pub(crate) fn hash(container: &Container) -> String {
+    let text = [container.name.as_str(), "\0", container.image.as_deref().unwrap_or_default()];
+    let hash = text
+        .iter()
+        .flat_map(|part| part.bytes())
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{hash:08x}")
+}
