@@ -13,8 +13,12 @@
 mod agent;
 pub mod docker;
 pub mod images;
+mod mailbox;
 pub(crate) mod pod;
+mod probe;
+mod recorder;
 pub mod runtime;
+mod volume;
 
 pub use agent::{Config, Error, KubeletServer, NodeConfig, run};
 pub use runtime::Runtime;

@@ -56,11 +56,8 @@ fn container(container: &Container, init: bool) -> Option<String> {
     if security.and_then(|s| s.seccomp_profile.as_ref()).is_some_and(|profile| profile.type_ == "Localhost") {
         return Some("securityContext.seccompProfile.localhostProfile".to_owned());
     }
-    let mounts = container.volume_mounts.iter().flatten().enumerate();
-    if let Some((index, _)) =
-        mounts.filter(|(_, m)| m.sub_path_expr.as_deref().is_some_and(|s| s.contains("$("))).next()
-        && init
-    {
+    let mut mounts = container.volume_mounts.iter().flatten();
+    if let Some(index) = mounts.position(|mount| mount.sub_path_expr.as_deref().is_some_and(|expr| !expr.is_empty())) {
         return Some(format!("volumeMounts[{index}].subPathExpr"));
     }
     let probes = [
@@ -74,6 +71,9 @@ fn container(container: &Container, init: bool) -> Option<String> {
 }
 
 fn unsupported_probe(probe: &Probe) -> Option<&'static str> {
+    if probe.http_get.as_ref().is_some_and(|get| get.scheme.as_deref() == Some("HTTPS")) {
+        return Some("httpGet.scheme: HTTPS");
+    }
     probe.grpc.is_some().then_some("grpc")
 }
 
