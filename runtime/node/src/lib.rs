@@ -12,13 +12,18 @@
 
 mod agent;
 pub mod docker;
+mod feed;
+mod heartbeat;
 pub mod images;
 mod mailbox;
+mod node;
 pub(crate) mod pod;
 mod probe;
 mod recorder;
 pub mod runtime;
+mod server;
 mod volume;
+mod worker;
 
 pub use agent::{Config, Error, KubeletServer, NodeConfig, run};
 pub use runtime::Runtime;

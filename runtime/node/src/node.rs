@@ -1,0 +1,230 @@
+//! One node of the agent: what its pods' workers share.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use trimtab_client::Client;
+use trimtab_env::{Env, Tasks};
+
+use crate::agent::NodeConfig;
+use crate::mailbox::Mailbox;
+use crate::pod;
+use crate::recorder::{Note, Recorder};
+use crate::runtime::{Host, Image, Observed, Runtime, Version};
+use crate::volume::Files;
+use crate::worker::Worker;
+
+/// What all nodes of a process share.
+pub(crate) struct Shared {
+    pub(crate) client: Client,
+    pub(crate) env: Env,
+    pub(crate) files: Files,
+    pub(crate) dns: Option<IpAddr>,
+    pub(crate) domain: String,
+    pub(crate) recorder: Recorder,
+}
+
+/// One node.
+pub(crate) struct Node {
+    pub(crate) config: NodeConfig,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) host: Host,
+    pub(crate) version: Version,
+    pub(crate) workers: Tasks,
+    /// Whether the runtime answered last, and else why not.
+    pub(crate) trouble: Mutex<Option<String>>,
+    /// Images that are present, by the name pods give them.
+    images: Mutex<HashMap<String, Image>>,
+    pods: Mutex<HashMap<String, Entry>>,
+    /// Pods that had containers when the process started: their workers look before they act.
+    adopted: Mutex<HashSet<String>>,
+    orphans_removed: AtomicBool,
+}
+
+struct Entry {
+    mailbox: Arc<Mailbox>,
+    pod: Arc<Pod>,
+}
+
+impl Node {
+    pub(crate) fn new(config: NodeConfig, shared: Arc<Shared>, host: Host, version: Version, workers: Tasks) -> Self {
+        Self {
+            config,
+            shared,
+            host,
+            version,
+            workers,
+            trouble: Mutex::default(),
+            images: Mutex::default(),
+            pods: Mutex::default(),
+            adopted: Mutex::default(),
+            orphans_removed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.config.runtime
+    }
+
+    /// What was there when the process started.
+    pub(crate) fn adopt(&self, observed: &Observed) {
+        *lock(&self.adopted) = uids(observed);
+    }
+
+    /// A new version of a pod of this node: told to its worker, which is made for a new pod.
+    pub(crate) fn pod_changed(self: &Arc<Self>, pod: Pod) {
+        let (uid, pod) = (pod.metadata.uid.clone().unwrap_or_default(), Arc::new(pod));
+        let mut pods = lock(&self.pods);
+        if let Some(entry) = pods.get_mut(&uid) {
+            entry.pod = Arc::clone(&pod);
+            entry.mailbox.tell(|news| news.pod = Some(pod));
+            return;
+        }
+        let mailbox = Arc::new(Mailbox::default());
+        let entry = Entry { mailbox: Arc::clone(&mailbox), pod: Arc::clone(&pod) };
+        pods.insert(uid.clone(), entry);
+        drop(pods);
+        let adopted = lock(&self.adopted).remove(&uid);
+        let worker = Worker::new(Arc::clone(self), mailbox, pod, adopted);
+        let node = Arc::clone(self);
+        let token = self.workers.token().clone();
+        self.workers.spawn("pod", async move {
+            worker.run(token).await;
+            lock(&node.pods).remove(&uid);
+        });
+    }
+
+    /// A pod is no longer in the API.
+    pub(crate) fn pod_gone(&self, uid: &str) {
+        self.tell(uid, |news| news.gone = true);
+    }
+
+    /// Only these pods are still in the API.
+    pub(crate) fn only(&self, known: &HashSet<String>) {
+        for uid in self.uids().difference(known) {
+            self.pod_gone(uid);
+        }
+    }
+
+    pub(crate) fn tell(&self, uid: &str, change: impl FnOnce(&mut crate::mailbox::News)) {
+        let mailbox = lock(&self.pods).get(uid).map(|entry| Arc::clone(&entry.mailbox));
+        if let Some(mailbox) = mailbox {
+            mailbox.tell(change);
+        }
+    }
+
+    /// Everything may have changed.
+    pub(crate) fn tell_all_dirty(&self) {
+        for uid in self.uids() {
+            self.tell(&uid, |news| news.dirty = true);
+        }
+    }
+
+    fn uids(&self) -> HashSet<String> {
+        lock(&self.pods).keys().cloned().collect()
+    }
+
+    /// All pods of this node.
+    pub(crate) fn pods(&self) -> Vec<Arc<Pod>> {
+        lock(&self.pods).values().map(|entry| Arc::clone(&entry.pod)).collect()
+    }
+
+    /// The pod called so, if it is one of this node's.
+    pub(crate) fn find(&self, namespace: &str, name: &str) -> Option<Arc<Pod>> {
+        self.pods().into_iter().find(|pod| {
+            pod.metadata.namespace.as_deref() == Some(namespace) && pod.metadata.name.as_deref() == Some(name)
+        })
+    }
+
+    /// Ends and removes what belongs to no pod of the API: once, after all pods were listed.
+    pub(crate) async fn remove_orphans(&self) {
+        if self.orphans_removed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let Ok(observed) = self.runtime().observe(None).await else {
+            self.orphans_removed.store(false, Ordering::SeqCst);
+            return;
+        };
+        let known = self.uids();
+        for uid in uids(&observed).difference(&known) {
+            tracing::info!(node = %self.config.name, pod = %uid, "removing containers of a pod that is gone");
+            self.remove_all(&observed, uid).await;
+        }
+        for uid in self.shared.files.uids().iter().filter(|uid| !known.contains(*uid) && !self.runtime().is_simulated())
+        {
+            self.remove_files(uid);
+        }
+    }
+
+    /// Removes all containers of a pod, then its sandboxes. What fails is tried again after the next start.
+    async fn remove_all(&self, observed: &Observed, uid: &str) {
+        let containers = observed.containers.iter().filter(|c| c.uid == uid).map(|c| &c.id);
+        for id in containers.chain(observed.sandboxes.iter().filter(|s| s.uid == uid).map(|s| &s.id)) {
+            if let Err(error) = self.runtime().remove(id).await {
+                tracing::warn!(%id, %error, "could not remove an orphan");
+            }
+        }
+    }
+
+    pub(crate) fn remove_files(&self, uid: &str) {
+        if let Err(error) = self.shared.files.remove(uid) {
+            tracing::warn!(pod = %uid, %error, "could not remove a pod's files");
+        }
+    }
+
+    /// The image, if it is known to be present, or is found to be.
+    pub(crate) async fn image(&self, name: &str) -> crate::runtime::Result<Option<Image>> {
+        if let Some(image) = lock(&self.images).get(name) {
+            return Ok(Some(image.clone()));
+        }
+        let found = self.runtime().image(name).await?;
+        if let Some(image) = &found {
+            lock(&self.images).insert(name.to_owned(), image.clone());
+        }
+        Ok(found)
+    }
+
+    /// The image turned out to be gone, or is to be looked at anew.
+    pub(crate) fn forget_image(&self, name: &str) {
+        lock(&self.images).remove(name);
+    }
+
+    /// An event about a pod; of a simulated node only warnings, for nobody reads thousands.
+    pub(crate) fn event(
+        &self,
+        pod: &Pod,
+        container: Option<&str>,
+        warning: bool,
+        reason: &'static str,
+        message: String,
+    ) {
+        if self.runtime().is_simulated() && !warning {
+            return;
+        }
+        let init = pod::init_containers(pod).iter().any(|c| Some(c.name.as_str()) == container);
+        let list = if init { "initContainers" } else { "containers" };
+        let about = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            namespace: pod.metadata.namespace.clone(),
+            name: pod.metadata.name.clone(),
+            uid: pod.metadata.uid.clone(),
+            field_path: container.map(|name| format!("spec.{list}{{{name}}}")),
+            ..ObjectReference::default()
+        };
+        let node = self.config.name.clone();
+        self.shared.recorder.note(Note { about, warning, reason, message, node });
+    }
+}
+
+fn uids(observed: &Observed) -> HashSet<String> {
+    let containers = observed.containers.iter().map(|c| c.uid.clone());
+    containers.chain(observed.sandboxes.iter().map(|s| s.uid.clone())).collect()
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
