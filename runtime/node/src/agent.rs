@@ -96,7 +96,8 @@ pub async fn run(client: Client, env: Env, config: Config, shutdown: Cancellatio
     let mut nodes = Nodes::new();
     for node in config.nodes {
         let name = node.name.clone();
-        let node = prepare(node, &shared, &tasks).await.map_err(|source| Error::Runtime { node: name.clone(), source })?;
+        let node =
+            prepare(node, &shared, &tasks).await.map_err(|source| Error::Runtime { node: name.clone(), source })?;
         nodes.insert(name, Arc::new(node));
     }
     let nodes = Arc::new(nodes);

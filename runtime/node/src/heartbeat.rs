@@ -143,9 +143,8 @@ fn status(
         allocatable: Some(amounts.clone()),
         capacity: Some(amounts),
         conditions: Some(conditions(lock(&node.trouble).as_deref(), old, now)),
-        daemon_endpoints: port.map(|port| NodeDaemonEndpoints {
-            kubelet_endpoint: Some(DaemonEndpoint { port: port.into() }),
-        }),
+        daemon_endpoints: port
+            .map(|port| NodeDaemonEndpoints { kubelet_endpoint: Some(DaemonEndpoint { port: port.into() }) }),
         images: Some(images.collect()),
         node_info: Some(NodeSystemInfo {
             architecture: host.arch.clone(),
@@ -228,6 +227,9 @@ mod tests {
         assert_eq!((ready.status.as_str(), ready.reason.as_deref()), ("False", Some("KubeletNotReady")));
         assert_eq!(ready.last_transition_time, Some(Time(at(9))));
         let memory = after.iter().find(|condition| condition.type_ == "MemoryPressure").unwrap();
-        assert_eq!((memory.last_transition_time.clone(), memory.last_heartbeat_time.clone()), (Some(Time(at(1))), Some(Time(at(9)))));
+        assert_eq!(
+            (memory.last_transition_time.clone(), memory.last_heartbeat_time.clone()),
+            (Some(Time(at(1))), Some(Time(at(9))))
+        );
     }
 }

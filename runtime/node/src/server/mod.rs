@@ -1,0 +1,176 @@
+//! The HTTPS server that the API server calls for logs, exec, attach and port-forward.
+//!
+//! Upstream kubelet's paths. One server serves all nodes of the process: a request names its pod,
+//! and the pod tells the node. Whoever holds a client certificate of the cluster may ask.
+
+mod forward;
+mod logs;
+mod query;
+mod session;
+mod websocket;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use trimtab_api::ApiError;
+use trimtab_env::Tasks;
+
+use crate::agent::KubeletServer;
+use crate::feed::Nodes;
+use crate::node::Node;
+use crate::runtime::Container;
+use query::Query;
+
+pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+type Answer = Result<Response<Body>, ApiError>;
+
+/// Serves until `tasks` are cancelled; returns the port.
+pub(crate) fn start(server: KubeletServer, nodes: Arc<Nodes>, tasks: &Tasks) -> u16 {
+    let port = server.listener.local_addr().map_or(0, |address| address.port());
+    let connections = tasks.clone();
+    tasks.spawn_cancellable("node server", async move {
+        let acceptor = TlsAcceptor::from(server.tls);
+        loop {
+            match server.listener.accept().await {
+                Ok((stream, _)) => {
+                    let (acceptor, nodes, tasks) = (acceptor.clone(), Arc::clone(&nodes), connections.clone());
+                    connections.spawn_cancellable("node connection", connection(stream, acceptor, nodes, tasks));
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: others may be closed soon.
+                    tracing::warn!(%error, "the node server could not accept a connection");
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+            }
+        }
+    });
+    port
+}
+
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, nodes: Arc<Nodes>, tasks: Tasks) {
+    let stream = match acceptor.accept(stream).await {
+        Ok(stream) => stream,
+        Err(error) => return tracing::debug!(%error, "a TLS handshake with the node server failed"),
+    };
+    let service = service_fn(move |request| {
+        let (nodes, tasks) = (Arc::clone(&nodes), tasks.clone());
+        async move { Ok::<_, Infallible>(answer(&nodes, &tasks, request).await.unwrap_or_else(|error| refusal(&error))) }
+    });
+    let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = served.with_upgrades().await {
+        tracing::debug!(%error, "a connection to the node server broke");
+    }
+}
+
+async fn answer(nodes: &Nodes, tasks: &Tasks, request: Request<Incoming>) -> Answer {
+    let path = request.uri().path().to_owned();
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    match parts.as_slice() {
+        ["healthz"] => Ok(text("ok")),
+        ["pods"] => Ok(json_answer(&pods(nodes))),
+        ["stats", "summary"] => Ok(json_answer(&summary(nodes).await)),
+        ["containerLogs", namespace, pod, container] if request.method() == Method::GET => {
+            let (node, pod) = find(nodes, namespace, pod)?;
+            logs::logs(&node, &pod, container, &query).await
+        }
+        ["exec", namespace, pod, .., container] => {
+            let (node, pod) = find(nodes, namespace, pod)?;
+            session::exec(&node, &pod, container, &query, tasks, request).await
+        }
+        ["attach", namespace, pod, .., container] => {
+            let (node, pod) = find(nodes, namespace, pod)?;
+            session::attach(&node, &pod, container, &query, tasks, request).await
+        }
+        ["portForward", namespace, pod, ..] => {
+            let (node, pod) = find(nodes, namespace, pod)?;
+            forward::forward(&node, &pod, &query, tasks, request).await
+        }
+        _ => Err(ApiError::no_such_path()),
+    }
+}
+
+fn find(nodes: &Nodes, namespace: &str, name: &str) -> Result<(Arc<Node>, Arc<Pod>), ApiError> {
+    let found = nodes.values().find_map(|node| Some((Arc::clone(node), node.find(namespace, name)?)));
+    found.ok_or_else(|| ApiError::new(404, "NotFound", format!("pod \"{name}\" does not exist on this node")))
+}
+
+/// The running instance of a container.
+async fn running(node: &Node, pod: &Pod, container: &str) -> Result<Container, ApiError> {
+    let instances = instances(node, pod, container).await?;
+    let running = instances.into_iter().find(|instance| instance.state.is_running());
+    running.ok_or_else(|| ApiError::bad_request(format!("container not found (\"{container}\")")))
+}
+
+/// All instances of a container, the newest first.
+async fn instances(node: &Node, pod: &Pod, container: &str) -> Result<Vec<Container>, ApiError> {
+    let observed = node.runtime().observe(pod.metadata.uid.as_deref()).await.map_err(ApiError::internal)?;
+    let mut instances: Vec<_> = observed.containers.into_iter().filter(|c| c.name == container).collect();
+    instances.sort_by_key(|instance| std::cmp::Reverse((instance.attempt, instance.created_at)));
+    Ok(instances)
+}
+
+fn pods(nodes: &Nodes) -> serde_json::Value {
+    let items: Vec<_> = nodes.values().flat_map(|node| node.pods()).collect();
+    json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items})
+}
+
+/// What the containers use: the part of upstream's summary that the runtime tells.
+async fn summary(nodes: &Nodes) -> serde_json::Value {
+    let mut pods = Vec::new();
+    for node in nodes.values().filter(|node| !node.runtime().is_simulated()) {
+        let Ok(observed) = node.runtime().observe(None).await else { continue };
+        for pod in node.pods() {
+            let uid = pod.metadata.uid.clone().unwrap_or_default();
+            let mut containers = Vec::new();
+            for container in observed.containers.iter().filter(|c| c.uid == uid && c.state.is_running()) {
+                let Ok(stats) = node.runtime().stats(&container.id).await else { continue };
+                containers.push(json!({
+                    "name": container.name,
+                    "cpu": {"usageCoreNanoSeconds": stats.cpu_nanoseconds},
+                    "memory": {"workingSetBytes": stats.memory_working_set},
+                }));
+            }
+            let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
+            pods.push(json!({"podRef": {"name": name, "namespace": namespace, "uid": uid}, "containers": containers}));
+        }
+    }
+    let name = nodes.keys().next();
+    json!({"node": {"nodeName": name}, "pods": pods})
+}
+
+fn json_answer(value: &serde_json::Value) -> Response<Body> {
+    with_type("application/json", value.to_string())
+}
+
+fn text(text: &str) -> Response<Body> {
+    with_type("text/plain", text.to_owned())
+}
+
+fn with_type(type_: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(full(body));
+    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(type_));
+    response
+}
+
+fn full(body: impl Into<Bytes>) -> Body {
+    Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn refusal(error: &ApiError) -> Response<Body> {
+    let body = serde_json::to_string(error.status()).unwrap_or_default();
+    let mut response = with_type("application/json", body);
+    *response.status_mut() = StatusCode::from_u16(error.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}
