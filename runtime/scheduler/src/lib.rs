@@ -1,14 +1,22 @@
-//! The scheduler: which node runs a pod. Filter, score, bind.
+//! The scheduler: filters the nodes that can take a pod, scores them, binds the pod to the best.
 //!
-//! [`filter`](Filtered) and score are plain functions of a pod and what is known of a node; the
-//! loop around them is driven by two caches and polls nothing.
+//! ```text
+//! watch of pods, nodes -> Core { World, Queue } -> Verdict -> binding, condition, event
+//! ```
+//!
+//! [`run`] is the loop. What it decides is in [`core`], which knows neither time nor the API;
+//! start there. There is no preemption; a pod that asks for what is not known here (inter-pod
+//! affinity, hard topology spread) is told so rather than placed anyhow.
 
+pub mod core;
 mod filter;
 mod node_info;
+mod pod_info;
 mod queue;
-mod scheduler;
+mod report;
+mod run;
 mod score;
+mod selector;
+mod world;
 
-pub use filter::{Reason, refusal};
-pub use node_info::{NodeInfo, Request};
-pub use scheduler::run;
+pub use run::run;

@@ -1,26 +1,52 @@
-//! Which of the nodes that can run a pod is best.
+//! How well each node that can take a pod suits it.
+//!
+//! As upstream, each view scores from 0 to 100 and has a weight: room left over (1), distance from
+//! the pod's kin (2), preferred node affinity (2), taints that would rather not (3).
 
-use crate::node_info::{NodeInfo, Request};
+use crate::filter::tolerated;
+use crate::node_info::{Facts, NodeInfo};
+use crate::pod_info::PodInfo;
+use crate::selector;
 
-/// What a node gets at most in each respect.
-const FULL: i64 = 100;
+const MOST: i64 = 100;
 
-/// How well a node suits; more is better. Half of it is how free the node would be afterwards, half
-/// how few of the pods that should spread are on it.
-pub(crate) fn score(request: &Request, spread: &str, most_spread: usize, info: &NodeInfo) -> i64 {
-    least_allocated(request, info) + spread_out(spread, most_spread, info)
+/// The score of each of `nodes`, in their order.
+pub(crate) fn scores(pod: &PodInfo, nodes: &[(&NodeInfo, &Facts)]) -> Vec<i64> {
+    let each = |of: &dyn Fn(&NodeInfo, &Facts) -> i64| nodes.iter().map(|(node, facts)| of(node, facts)).collect();
+    let kin: Vec<i64> = each(&|node, _| node.groups.get(&pod.group).copied().unwrap_or_default());
+    let preferred: Vec<i64> = each(&|node, facts| preference(pod, node, facts));
+    let reluctant: Vec<i64> = each(&|_, facts| reluctance(pod, facts));
+    let most = |values: &[i64]| values.iter().copied().max().unwrap_or_default();
+    let (most_kin, most_preferred, most_reluctant) = (most(&kin), most(&preferred), most(&reluctant));
+    let rising = |value: i64, most: i64| if most == 0 { 0 } else { value * MOST / most };
+    let falling = |value: i64, most: i64| MOST - rising(value, most);
+    let total = |(index, (node, facts)): (usize, &(&NodeInfo, &Facts))| {
+        room(pod, node, facts)
+            + 2 * falling(kin[index], most_kin)
+            + 2 * rising(preferred[index], most_preferred)
+            + 3 * falling(reluctant[index], most_reluctant)
+    };
+    nodes.iter().enumerate().map(total).collect()
 }
 
-fn least_allocated(request: &Request, info: &NodeInfo) -> i64 {
-    let free = |wanted: i64, used: i64, all: i64| if all <= 0 { 0 } else { (all - used - wanted).max(0) * FULL / all };
-    let cpu = free(request.milli_cpu, info.requested.milli_cpu, info.allocatable.milli_cpu);
-    let memory = free(request.memory, info.requested.memory, info.allocatable.memory);
-    // Pods that ask for nothing still take a place.
-    let places = free(1, info.pods() as i64, info.max_pods);
-    (cpu + memory + places) / 3
+/// What would be left over of CPU and memory, of all that the node has (`LeastAllocated`).
+fn room(pod: &PodInfo, node: &NodeInfo, facts: &Facts) -> i64 {
+    let (cpu, memory) = pod.weight();
+    let left = |has: i64, held: i64| if has <= 0 || held > has { 0 } else { (has - held) * MOST / has };
+    let of_cpu = left(facts.allocatable.cpu, node.weight.0 + cpu);
+    let of_memory = left(facts.allocatable.memory, node.weight.1 + memory);
+    i64::midpoint(of_cpu, of_memory)
 }
 
-fn spread_out(spread: &str, most: usize, info: &NodeInfo) -> i64 {
-    let here = info.spread.get(spread).copied().unwrap_or(0);
-    if most == 0 { FULL } else { (most - here.min(most)) as i64 * FULL / most as i64 }
+fn preference(pod: &PodInfo, node: &NodeInfo, facts: &Facts) -> i64 {
+    let chosen = pod.needs.preferred.iter();
+    let chosen = chosen.filter(|term| selector::term_selects(&term.preference, &node.name, facts));
+    chosen.map(|term| i64::from(term.weight)).sum()
+}
+
+/// How many taints would rather not have the pod.
+fn reluctance(pod: &PodInfo, facts: &Facts) -> i64 {
+    let taints = facts.taints.iter().filter(|taint| taint.effect == "PreferNoSchedule");
+    let count = taints.filter(|taint| !tolerated(taint, &pod.needs.tolerations)).count();
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

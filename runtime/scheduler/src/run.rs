@@ -1,0 +1,241 @@
+//! The loop: changes in, bindings, conditions and events out. At rest it does nothing; its one
+//! timer is set only while a pod backs off.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Binding, Node, ObjectReference, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use serde_json::json;
+use tokio::sync::{Semaphore, mpsc};
+use trimtab_api::ObjectRef;
+use trimtab_client::{Api, Client, Patch};
+use trimtab_env::{CancellationToken, Env, Instant, Tasks};
+use trimtab_reconcile::{Change, EventType, Manager, Recorder};
+
+use crate::core::{Core, Verdict};
+
+/// How many changes are taken in at once.
+const BATCH: usize = 512;
+
+/// How many pods are placed before changes are looked at again.
+const PLACED_AT_ONCE: usize = 64;
+
+/// Pods with this `schedulerName` are placed.
+const NAME: &str = "default-scheduler";
+
+/// How many requests are under way at once at most: enough for the store to commit in groups.
+const REQUESTS: usize = 64;
+
+/// How a binding ended.
+struct Bound {
+    key: ObjectRef,
+    ok: bool,
+}
+
+/// Places pods until `shutdown`, through the caches of `manager`, then waits for the bindings that
+/// are under way.
+pub async fn run(manager: Manager, shutdown: CancellationToken) {
+    let (nodes, pods) = (manager.cache::<Node>(), manager.cache::<Pod>());
+    // A pod is judged only once all is known.
+    let synced = async { tokio::join!(nodes.synced(), pods.synced()) };
+    if shutdown.run_until_cancelled(synced).await.is_none() {
+        return;
+    }
+    let (mut node_changes, mut pod_changes) = (nodes.subscribe(), pods.subscribe());
+    // At most one message for each request under way.
+    let (results, mut bound) = mpsc::channel(REQUESTS);
+    let tasks = Tasks::new();
+    let mut core = Core::new(NAME);
+    let writer = Writer::new(&manager, &tasks, results);
+    let (mut node_batch, mut pod_batch) = (Vec::new(), Vec::new());
+    let mut told = Told::default();
+    loop {
+        // Each losing branch leaves its channel as it was.
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            _ = node_changes.recv_many(&mut node_batch, BATCH) => {}
+            _ = pod_changes.recv_many(&mut pod_batch, BATCH) => {}
+            Some(end) = bound.recv() => settle(&mut core, &end),
+            () = until(core.next_due()) => {}
+        }
+        loop {
+            let now = Instant::now();
+            node_batch.drain(..).for_each(|change| core.node_changed(&change, now));
+            for change in pod_batch.drain(..) {
+                told.forget_if_settled(&change);
+                core.pod_changed(&change, now);
+            }
+            while let Ok(end) = bound.try_recv() {
+                settle(&mut core, &end);
+            }
+            let pick = |count: usize| pick(manager.env(), count);
+            let placed = place(&mut core, now, &pick, &writer, &mut told);
+            // Nodes first: a pod is judged by the newest world.
+            while let Ok(change) = node_changes.try_recv() {
+                node_batch.push(change);
+            }
+            while pod_batch.len() < BATCH
+                && let Ok(change) = pod_changes.try_recv()
+            {
+                pod_batch.push(change);
+            }
+            if placed < PLACED_AT_ONCE && node_batch.is_empty() && pod_batch.is_empty() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    // The results of the last bindings are of no use, but must have room.
+    bound.close();
+    tasks.join().await;
+}
+
+/// Waits until `due`; for ever when there is no such time.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn settle(core: &mut Core, end: &Bound) {
+    if end.ok { core.bound(&end.key) } else { core.not_bound(&end.key, Instant::now()) }
+}
+
+fn pick(env: &Env, count: usize) -> usize {
+    if count < 2 {
+        return 0;
+    }
+    let drawn = env.below(u64::try_from(count).unwrap_or(u64::MAX));
+    usize::try_from(drawn).unwrap_or_default()
+}
+
+/// Places up to [`PLACED_AT_ONCE`] pods; answers how many.
+fn place(core: &mut Core, now: Instant, pick: &dyn Fn(usize) -> usize, writer: &Writer, told: &mut Told) -> usize {
+    for placed in 0..PLACED_AT_ONCE {
+        match core.next(now, pick) {
+            None => return placed,
+            Some(Verdict::Bind { pod, node }) => writer.bind(pod, node),
+            Some(Verdict::Unschedulable { pod, message }) => {
+                if told.is_news(&pod, &message) {
+                    writer.refuse(pod, message);
+                }
+            }
+        }
+    }
+    PLACED_AT_ONCE
+}
+
+/// What pods were told last, by uid: the same is not told twice.
+#[derive(Default)]
+struct Told(HashMap<String, String>);
+
+impl Told {
+    fn is_news(&mut self, pod: &Pod, message: &str) -> bool {
+        let uid = pod.metadata.uid.clone().unwrap_or_default();
+        self.0.insert(uid, message.to_owned()).as_deref() != Some(message)
+    }
+
+    fn forget_if_settled(&mut self, change: &Change<Pod>) {
+        let pod = change.object();
+        let placed = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+        let gone = matches!(change, Change::Deleted(_)) || pod.metadata.deletion_timestamp.is_some();
+        if let (true, Some(uid)) = (placed || gone, &pod.metadata.uid) {
+            self.0.remove(uid);
+        }
+    }
+}
+
+/// Writes what was decided, a task for each pod.
+struct Writer {
+    client: Client,
+    env: Env,
+    recorder: Recorder,
+    tasks: Tasks,
+    permits: Arc<Semaphore>,
+    results: mpsc::Sender<Bound>,
+}
+
+impl Writer {
+    fn new(manager: &Manager, tasks: &Tasks, results: mpsc::Sender<Bound>) -> Self {
+        Self {
+            client: manager.client().clone(),
+            env: manager.env().clone(),
+            recorder: manager.recorder(NAME),
+            tasks: tasks.clone(),
+            permits: Arc::new(Semaphore::new(REQUESTS)),
+            results,
+        }
+    }
+
+    fn bind(&self, pod: Arc<Pod>, node: String) {
+        let (client, recorder) = (self.client.clone(), self.recorder.clone());
+        let (permits, results) = (Arc::clone(&self.permits), self.results.clone());
+        self.tasks.spawn("bind", async move {
+            let _permit = permits.acquire().await;
+            let key = ObjectRef::of(&*pod);
+            let bound = send_binding(&client, &pod, &key, &node).await;
+            match &bound {
+                Ok(()) => {
+                    let message = format!("Successfully assigned {key} to {node}");
+                    recorder.event(&*pod, EventType::Normal, "Scheduled", message);
+                }
+                Err(error) => tracing::warn!(pod = %key, node, %error, "a pod could not be bound"),
+            }
+            // Nobody listens any more once the scheduler ends.
+            let _ = results.send(Bound { key, ok: bound.is_ok() }).await;
+        });
+    }
+
+    fn refuse(&self, pod: Arc<Pod>, message: String) {
+        self.recorder.event(&*pod, EventType::Warning, "FailedScheduling", message.clone());
+        let (client, now) = (self.client.clone(), Time(self.env.now()));
+        let permits = Arc::clone(&self.permits);
+        self.tasks.spawn("condition", async move {
+            let _permit = permits.acquire().await;
+            let key = ObjectRef::of(&*pod);
+            let api: Api<Pod> = Api::namespaced(&client, &key.namespace);
+            if let Err(error) = api.patch_status(&key.name, &unschedulable(&pod, &message, now)).await
+                && !error.is_not_found()
+            {
+                tracing::warn!(pod = %key, %error, "a pod could not be told why it waits");
+            }
+        });
+    }
+}
+
+async fn send_binding(client: &Client, pod: &Pod, key: &ObjectRef, node: &str) -> Result<(), trimtab_client::Error> {
+    let api: Api<Pod> = Api::namespaced(client, &key.namespace);
+    let binding = Binding {
+        metadata: ObjectMeta {
+            name: Some(key.name.clone()),
+            namespace: Some(key.namespace.clone()),
+            // Another pod of this name is not the one that was judged.
+            uid: pod.metadata.uid.clone(),
+            ..ObjectMeta::default()
+        },
+        target: ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Node".to_owned()),
+            name: Some(node.to_owned()),
+            ..ObjectReference::default()
+        },
+    };
+    api.create_subresource(&key.name, "binding", &binding).await.map(drop)
+}
+
+/// The condition that says why a pod has no node. Since when it says so is kept while it does.
+fn unschedulable(pod: &Pod, message: &str, now: Time) -> Patch {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let before = conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+    let since = before.and_then(|condition| condition.last_transition_time.clone()).unwrap_or(now);
+    Patch::Strategic(json!({"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [{
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": message,
+        "lastProbeTime": null,
+        "lastTransitionTime": since,
+    }]}}))
+}
