@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::ImplItemFn;
 use syn::spanned::Spanned;
 
 use super::model::{Model, parameter};
@@ -47,14 +48,10 @@ fn setup(model: &Model, receiver: &TokenStream) -> Option<TokenStream> {
         quote_spanned!(kind.span()=> #setup.watches::<#kind>(#map);)
     });
     let calls: Vec<_> = owns.chain(watches).collect();
+    if let Some(ImplItemFn { attrs, sig, block, .. }) = own {
+        let statements = &block.stmts;
+        return Some(quote!(#(#attrs)* #sig { #(#calls)* #(#statements)* }));
+    }
     let taken = if model.of_object { quote!(#root::Of<Self>) } else { quote!(Self) };
-    let statements = own.map(|own| own.block.stmts.as_slice()).unwrap_or_default();
-    (!calls.is_empty() || own.is_some()).then(|| {
-        quote! {
-            fn setup(#receiver #setup: &mut #root::Setup<'_, #taken>) {
-                #(#calls)*
-                #(#statements)*
-            }
-        }
-    })
+    (!calls.is_empty()).then(|| quote!(fn setup(#receiver #setup: &mut #root::Setup<'_, #taken>) { #(#calls)* }))
 }

@@ -5,7 +5,7 @@ impl trimtab_reconcile::Controller for ReplicationManager {
         "demo.io/x",
     );
     const CONCURRENCY: usize = 4;
-    fn setup(&self, s: &mut trimtab_reconcile::Setup<'_, Self>) {
+    fn setup(&self, s: &mut Setup<'_, Self>) {
         s.owns::<Pod>();
         s.watches::<Node>(on_node);
         s.watches::<Secret>(by_secret);

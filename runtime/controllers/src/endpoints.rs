@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use trimtab_api::ObjectRef;
 use trimtab_client::DeleteParams;
-use trimtab_reconcile::{Context, Controller, Next, Result, Setup};
+use trimtab_reconcile::{Context, Next, Result, Setup, controller};
 
 use crate::backends::{Backend, Port, found, is_headless, publishes_not_ready, services_of};
 
@@ -24,14 +24,16 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 #[derive(Debug, Default)]
 pub struct EndpointsController;
 
-impl Controller for EndpointsController {
-    type Kind = Service;
-    const NAME: &'static str = "endpoint-controller";
-
+#[controller(
+    for = Service,
+    watches(Endpoints => |endpoints| vec![ObjectRef::of(endpoints)]),
+    name = "endpoint-controller",
+    crate = "trimtab_reconcile"
+)]
+impl EndpointsController {
     fn setup(&self, setup: &mut Setup<'_, Self>) {
         let services = setup.manager().cache::<Service>();
         setup.watches::<Pod>(move |pod| services_of(pod, &services));
-        setup.watches::<Endpoints>(|endpoints| vec![ObjectRef::of(endpoints)]);
     }
 
     async fn reconcile(&self, service: &Service, cx: &Context<Service>) -> Result<Next> {

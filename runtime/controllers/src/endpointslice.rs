@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use trimtab_api::ObjectRef;
 use trimtab_client::DeleteParams;
-use trimtab_reconcile::{Cache, Context, Controller, Next, Result, Setup, owner_reference};
+use trimtab_reconcile::{Cache, Context, Next, Result, Setup, controller, owner_reference};
 
 use crate::backends::{Backend, Port, found, is_headless, publishes_not_ready, services_of};
 
@@ -32,19 +32,16 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 #[derive(Debug, Default)]
 pub struct EndpointSliceController;
 
-impl Controller for EndpointSliceController {
-    type Kind = Service;
-    const NAME: &'static str = "endpoint-slice-controller";
-
+#[controller(
+    for = Service,
+    watches(EndpointSlice => service_of, Node => |_| Vec::new()),
+    name = "endpoint-slice-controller",
+    crate = "trimtab_reconcile"
+)]
+impl EndpointSliceController {
     fn setup(&self, setup: &mut Setup<'_, Self>) {
         let services = setup.manager().cache::<Service>();
         setup.watches::<Pod>(move |pod| services_of(pod, &services));
-        setup.watches::<EndpointSlice>(|slice| {
-            let service = slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME));
-            let namespace = slice.metadata.namespace.as_deref().unwrap_or_default();
-            service.map(|service| ObjectRef::new(namespace, service.as_str())).into_iter().collect()
-        });
-        setup.watches::<Node>(|_| Vec::new());
     }
 
     async fn reconcile(&self, service: &Service, cx: &Context<Service>) -> Result<Next> {
@@ -70,6 +67,12 @@ impl Controller for EndpointSliceController {
         }
         Ok(Next::on_change())
     }
+}
+
+fn service_of(slice: &EndpointSlice) -> Vec<ObjectRef> {
+    let service = slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME));
+    let namespace = slice.metadata.namespace.as_deref().unwrap_or_default();
+    service.map(|service| ObjectRef::new(namespace, service.as_str())).into_iter().collect()
 }
 
 fn zone(nodes: &Cache<Node>, name: &str) -> Option<String> {

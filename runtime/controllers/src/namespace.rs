@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, NamespaceCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use trimtab_client::{Api, ApiResource, Client, DeleteParams, Error, ListParams, Propagation, request};
-use trimtab_reconcile::{Context, Controller, Next, Result};
+use trimtab_reconcile::{Context, Next, Result, controller};
 
 use crate::metadata::{Seen, list};
 
@@ -22,10 +22,12 @@ const LAST_RECHECK: Duration = Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub struct NamespaceLifecycle;
 
-impl Controller for NamespaceLifecycle {
-    type Kind = Namespace;
-    const NAME: &'static str = "namespace";
-
+#[controller(
+    for = Namespace,
+    name = "namespace",
+    crate = "trimtab_reconcile"
+)]
+impl NamespaceLifecycle {
     async fn reconcile(&self, namespace: &Namespace, cx: &Context<Namespace>) -> Result<Next> {
         let Some(deleted) = &namespace.metadata.deletion_timestamp else { return Ok(Next::on_change()) };
         if !finalizers(namespace).any(|finalizer| finalizer == FINALIZER) {

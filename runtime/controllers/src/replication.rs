@@ -17,7 +17,7 @@ use serde_json::json;
 use trimtab_api::kinds::{pod_is_ready, pod_ready_since};
 use trimtab_api::{ObjectRef, Selector};
 use trimtab_client::{Api, DeleteParams, Patch};
-use trimtab_reconcile::{Context, Controller, EventType, Next, Result, Setup, controller_of, owner_reference};
+use trimtab_reconcile::{Context, EventType, Next, Result, Setup, controller, controller_of, owner_reference};
 
 /// At most so many pods are made or deleted in one look (upstream's `BurstReplicas`).
 const BURST: usize = 500;
@@ -30,12 +30,14 @@ type Cx = Context<ReplicationController>;
 /// The replication controller.
 pub struct Replication;
 
-impl Controller for Replication {
-    type Kind = ReplicationController;
-    const NAME: &'static str = "replication-controller";
-
+#[controller(
+    for = ReplicationController,
+    owns(Pod),
+    name = "replication-controller",
+    crate = "trimtab_reconcile"
+)]
+impl Replication {
     fn setup(&self, setup: &mut Setup<'_, Self>) {
-        setup.owns::<Pod>();
         let controllers = setup.manager().cache::<ReplicationController>();
         let pods = setup.manager().cache::<Pod>();
         pods.add_index(BY_NAMESPACE, |pod| pod.metadata.namespace.iter().cloned().collect());

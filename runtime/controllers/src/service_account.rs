@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use trimtab_api::ObjectRef;
-use trimtab_reconcile::{Context, Controller, Error, Next, Result, Setup};
+use trimtab_reconcile::{Context, Error, Next, Result, controller};
 
 const DEFAULT: &str = "default";
 
@@ -11,17 +11,13 @@ const DEFAULT: &str = "default";
 #[derive(Debug, Default)]
 pub struct DefaultServiceAccount;
 
-impl Controller for DefaultServiceAccount {
-    type Kind = Namespace;
-    const NAME: &'static str = "service-account";
-
-    fn setup(&self, setup: &mut Setup<'_, Self>) {
-        setup.watches::<ServiceAccount>(|account| {
-            let namespace = account.metadata.namespace.clone().unwrap_or_default();
-            vec![ObjectRef::new("", namespace)]
-        });
-    }
-
+#[controller(
+    for = Namespace,
+    watches(ServiceAccount => namespace_of),
+    name = "service-account",
+    crate = "trimtab_reconcile"
+)]
+impl DefaultServiceAccount {
     async fn reconcile(&self, namespace: &Namespace, cx: &Context<Namespace>) -> Result<Next> {
         let name = namespace.metadata.name.clone().unwrap_or_default();
         let there = cx.cache::<ServiceAccount>().get(&ObjectRef::new(name.as_str(), DEFAULT)).is_some();
@@ -34,4 +30,8 @@ impl Controller for DefaultServiceAccount {
             made => made.map(|_| Next::on_change()),
         }
     }
+}
+
+fn namespace_of(account: &ServiceAccount) -> Vec<ObjectRef> {
+    vec![ObjectRef::new("", account.metadata.namespace.clone().unwrap_or_default())]
 }

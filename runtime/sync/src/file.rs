@@ -47,7 +47,7 @@ pub(crate) struct Known {
 impl Known {
     /// A file that has just been found.
     pub(crate) fn new(path: &Path) -> Self {
-        Self::remembered(ManifestFile::new(path))
+        Self::remembered(ManifestFile::of(path))
     }
 
     /// A file as its object tells.

@@ -2,40 +2,29 @@
 //! the directory's memory: what a file has applied is pruned when the file is gone, even if it went
 //! while nobody was looking.
 
-use std::borrow::Cow;
 use std::path::Path;
 
-use k8s_openapi::ClusterResourceScope;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use trimtab_api::{Column, Kind, Plain, Scope, schema};
-
-const GROUP: &str = "trimtab.dev";
-const VERSION: &str = "v1";
-const KIND: &str = "ManifestFile";
-const PLURAL: &str = "manifestfiles";
+use trimtab_api::Resource;
 
 /// A file of a watched directory.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ManifestFile {
-    /// `trimtab.dev/v1`.
-    pub api_version: String,
-    /// `ManifestFile`.
-    pub kind: String,
-    /// Standard object metadata.
-    pub metadata: ObjectMeta,
-    /// Which file it is.
-    pub spec: ManifestFileSpec,
-    /// What became of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "ManifestFileStatus")]
-    pub status: Option<ManifestFileStatus>,
-}
-
-/// Which file it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Resource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[resource(
+    group = "trimtab.dev",
+    version = "v1",
+    kind = "ManifestFile",
+    short = "mf",
+    cluster,
+    status = ManifestFileStatus,
+    column("Ready", ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether all of it is applied."),
+    column("Objects", ".status.objectCount", description = "How many objects the file has applied."),
+    column("Error", ".status.lastError", description = "What is wrong."),
+    column("Age", ".metadata.creationTimestamp", type = "date", description = "Since when the file is known."),
+    column("Path", ".spec.path", priority = 1, description = "Where the file is."),
+    crate = "trimtab_api"
+)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ManifestFileSpec {
     /// The file's absolute path: its identity.
@@ -76,79 +65,17 @@ pub struct AppliedObject {
     pub created: bool,
 }
 
-impl Default for ManifestFile {
-    fn default() -> Self {
-        let (api_version, kind) = (format!("{GROUP}/{VERSION}"), KIND.to_owned());
-        Self { api_version, kind, metadata: ObjectMeta::default(), spec: ManifestFileSpec::default(), status: None }
-    }
-}
-
 impl ManifestFile {
     /// The object of the file at `path`, named after the file and, so that no two files share a
     /// name, a hash of the whole path.
-    pub fn new(path: &Path) -> Self {
+    pub fn of(path: &Path) -> Self {
         let text = path.to_string_lossy();
         let file = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let letters = file.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
         let stem: String = letters.take(200).collect();
         let name = format!("{}-{:08x}", stem.trim_matches('-'), hash(text.as_bytes()));
-        let metadata = ObjectMeta { name: Some(name.trim_start_matches('-').to_owned()), ..ObjectMeta::default() };
-        Self { metadata, spec: ManifestFileSpec { path: text.into_owned() }, ..Self::default() }
+        Self::new(name.trim_start_matches('-'), ManifestFileSpec { path: text.into_owned() })
     }
-
-    /// How the API server serves the kind.
-    pub fn kind() -> Kind {
-        let names = |names: &[&'static str]| names.iter().map(|name| Cow::Borrowed(*name)).collect();
-        Kind {
-            group: GROUP.into(),
-            version: VERSION.into(),
-            kind: KIND.into(),
-            list_kind: "ManifestFileList".into(),
-            plural: PLURAL.into(),
-            singular: "manifestfile".into(),
-            short_names: names(&["mf"]),
-            categories: Vec::new(),
-            scope: Scope::Cluster,
-            verbs: names(&["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]),
-            status: true,
-            scale: None,
-            subresources: Vec::new(),
-            columns: columns(),
-            selectable_fields: Vec::new(),
-            schema: schema::Lazy::new(schema::of::<Self>),
-            definitions: schema::definitions::<Self>,
-            strategy: &Plain,
-            built_in: false,
-        }
-    }
-}
-
-fn columns() -> Vec<Column> {
-    let column =
-        |name: &'static str, type_: &'static str, priority, json_path: &'static str, description: &'static str| {
-            Column {
-                name: name.into(),
-                type_: type_.into(),
-                format: if name == "Name" { "name".into() } else { "".into() },
-                description: description.into(),
-                priority,
-                json_path: json_path.into(),
-            }
-        };
-    vec![
-        column("Name", "string", 0, ".metadata.name", "The name of this object."),
-        column(
-            "Ready",
-            "string",
-            0,
-            ".status.conditions[?(@.type==\"Ready\")].status",
-            "Whether all of it is applied.",
-        ),
-        column("Objects", "integer", 0, ".status.objectCount", "How many objects the file has applied."),
-        column("Error", "string", 0, ".status.lastError", "What is wrong."),
-        column("Age", "date", 0, ".metadata.creationTimestamp", "Since when the file is known."),
-        column("Path", "string", 1, ".spec.path", "Where the file is."),
-    ]
 }
 
 /// 32 bits of FNV-1a (<http://www.isthe.com/chongo/tech/comp/fnv/>), folded from 64.
@@ -157,27 +84,6 @@ fn hash(bytes: &[u8]) -> u32 {
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     u32::try_from((hash >> 32) ^ (hash & 0xffff_ffff)).expect("32 bits")
-}
-
-impl k8s_openapi::Resource for ManifestFile {
-    const API_VERSION: &'static str = "trimtab.dev/v1";
-    const GROUP: &'static str = GROUP;
-    const KIND: &'static str = KIND;
-    const VERSION: &'static str = VERSION;
-    const URL_PATH_SEGMENT: &'static str = PLURAL;
-    type Scope = ClusterResourceScope;
-}
-
-impl k8s_openapi::Metadata for ManifestFile {
-    type Ty = ObjectMeta;
-
-    fn metadata(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn metadata_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
 }
 
 #[cfg(test)]
@@ -192,7 +98,7 @@ mod tests {
         let long = format!("/m/{}.yaml", "x".repeat(250));
         let paths = ["/m/web.yaml", "/m/a/web.yaml", "/m/Größe (1).YML", "/m/日本.json", "/m/---.yaml", &long];
         let mut names: Vec<_> =
-            paths.iter().map(|path| ManifestFile::new(Path::new(path)).metadata.name.unwrap()).collect();
+            paths.iter().map(|path| ManifestFile::of(Path::new(path)).metadata.name.unwrap()).collect();
         assert!(names[0].starts_with("web-yaml-"), "{names:?}");
         for name in &names {
             assert!(dns1123_subdomain(name).is_empty(), "{name}");
@@ -204,8 +110,9 @@ mod tests {
 
     #[test]
     fn the_schema_describes_the_type() {
-        let schema = schema::of::<ManifestFile>();
-        let mut file = ManifestFile::new(Path::new("/m/a.yaml"));
+        let kind = ManifestFile::kind();
+        let schema = kind.schema.get();
+        let mut file = ManifestFile::of(Path::new("/m/a.yaml"));
         let objects = vec![AppliedObject { name: "a".to_owned(), ..AppliedObject::default() }];
         file.status = Some(ManifestFileStatus { objects, last_error: Some("x".to_owned()), ..Default::default() });
         let mut object = Object::from_typed(&file).unwrap();
