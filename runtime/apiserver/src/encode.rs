@@ -5,7 +5,6 @@
 //! out the head with the resourceVersion is written anew, and what follows is the stored bytes.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -98,53 +97,6 @@ pub(crate) fn is_named(entry: &Entry, name: &str) -> bool {
 /// Whether an entry's object is marked for deletion.
 pub(crate) fn is_deleted(entry: &Entry) -> bool {
     to_object(entry).deletion_timestamp().is_some()
-}
-
-/// What selectors look at: computed once for each version of an object.
-pub(crate) struct Selectable {
-    labels: Vec<(String, String)>,
-    /// In the order of the kind's selectable fields, behind name and namespace.
-    fields: Vec<String>,
-}
-
-impl Selectable {
-    pub(crate) fn of(kind: &Kind, entry: &Entry) -> Arc<Self> {
-        let memo = entry.memo.get_or_init(|| Arc::new(Self::compute(kind, entry)));
-        // Entries of a kind hold nothing but this; were it otherwise, it is computed again.
-        Arc::clone(memo).downcast().unwrap_or_else(|_| Arc::new(Self::compute(kind, entry)))
-    }
-
-    fn compute(kind: &Kind, entry: &Entry) -> Self {
-        let object: Object = serde_json::from_slice(&entry.value).unwrap_or_default();
-        let labels = object.labels().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        let mut fields = vec![object.name().to_owned(), object.namespace().to_owned()];
-        for path in &kind.selectable_fields {
-            let path: Vec<&str> = path.trim_start_matches('.').split('.').collect();
-            fields.push(match object.at(&path) {
-                Some(Value::String(text)) => text.clone(),
-                Some(Value::Null) | None => String::new(),
-                Some(other) => other.to_string(),
-            });
-        }
-        Self { labels, fields }
-    }
-
-    pub(crate) fn label(&self, key: &str) -> Option<&str> {
-        self.labels.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
-    }
-
-    pub(crate) fn field(&self, kind: &Kind, name: &str) -> &str {
-        field_index(kind, name).and_then(|index| self.fields.get(index)).map_or("", String::as_str)
-    }
-}
-
-/// Where a field stands in [`Selectable::fields`]; `None` when it cannot be selected by.
-pub(crate) fn field_index(kind: &Kind, name: &str) -> Option<usize> {
-    match name {
-        "metadata.name" => Some(0),
-        "metadata.namespace" => Some(1),
-        _ => kind.selectable_fields.iter().position(|path| path.trim_start_matches('.') == name).map(|index| index + 2),
-    }
 }
 
 /// Where a kind's objects are stored: all of it, of a namespace, or one object.

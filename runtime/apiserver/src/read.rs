@@ -13,9 +13,10 @@ use trimtab_client::Body;
 use trimtab_store::{Entry, ListPage, Page, ReadError};
 
 use crate::body::{self, Chunks};
-use crate::encode::{self, Selectable};
+use crate::encode;
 use crate::handler::{Answer, Call};
 use crate::negotiate::{self, Form};
+use crate::selectable::{self, Selectable};
 use crate::server::ApiServer;
 
 /// Upstream's words (`k8s.io/apiserver/pkg/storage/etcd3/errors.go`).
@@ -100,7 +101,7 @@ impl Filter {
             Selector::parse(call.query.get("labelSelector")).map_err(|e| ApiError::bad_request(e.to_string()))?;
         let fields =
             FieldSelector::parse(call.query.get("fieldSelector")).map_err(|e| ApiError::bad_request(e.to_string()))?;
-        if let Some(unknown) = fields.fields().find(|field| encode::field_index(&call.kind, field).is_none()) {
+        if let Some(unknown) = fields.fields().find(|field| selectable::field_index(&call.kind, field).is_none()) {
             return Err(ApiError::bad_request(format!(
                 "Unable to find {:?} that match label selector {:?}, field selector {:?}: field label not supported: {unknown}",
                 call.kind.resource(),

@@ -11,6 +11,7 @@ use trimtab_store::Store;
 
 use crate::allocate::{Hook, ServiceAddresses};
 use crate::auth::Identity;
+use crate::expire;
 use crate::metrics::Metrics;
 use crate::nodes::{NodeTls, Nodes};
 
@@ -74,7 +75,7 @@ impl ApiServer {
         });
         let server = Self { inner };
         server.make_namespaces().await;
-        server.keep_compact();
+        server.keep_tidy();
         Ok(server)
     }
 
@@ -105,15 +106,19 @@ impl ApiServer {
     }
 
     // What was current one period ago is forgotten, so that a watch can always be resumed within it.
-    fn keep_compact(&self) {
+    fn keep_tidy(&self) {
         let (store, env) = (Arc::clone(&self.inner.store), self.inner.env.clone());
+        // The server owns the task: the task must not keep the server.
+        let server = Arc::downgrade(&self.inner);
         self.inner.tasks.spawn_cancellable("compaction", async move {
             loop {
                 let revision = store.revision();
                 env.sleep(COMPACT_EVERY).await;
+                let Some(inner) = server.upgrade() else { return };
                 if let Err(error) = store.compact(revision).await {
                     tracing::warn!(%error, "compaction failed");
                 }
+                expire::sweep(&ApiServer { inner }).await;
             }
         });
     }

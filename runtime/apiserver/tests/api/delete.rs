@@ -1,5 +1,7 @@
 //! delete, deletecollection, and namespaces that are going.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::harness::{MAPS, PODS, Server, map, pod, version};
@@ -87,6 +89,22 @@ async fn a_collection_goes_as_far_as_it_is_selected() {
     let left = server.get(MAPS).await.ok();
     assert_eq!(left["items"].as_array().unwrap().len(), 1);
     assert_eq!(left["items"][0]["metadata"]["name"], "c");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_goes_an_hour_after_its_last_write() {
+    let server = Server::new().await;
+    let events = "/api/v1/namespaces/default/events";
+    let involved = json!({"kind": "Pod", "name": "p", "namespace": "default"});
+    for name in ["old", "kept"] {
+        server.post(events, json!({"metadata": {"name": name}, "involvedObject": involved, "count": 1})).await.ok();
+    }
+    tokio::time::sleep(Duration::from_secs(3_000)).await;
+    server.patch(&format!("{events}/kept"), "merge", json!({"count": 2})).await.ok();
+    server.get(&format!("{events}/old")).await.ok();
+    tokio::time::sleep(Duration::from_secs(1_000)).await;
+    server.get(&format!("{events}/old")).await.refused(404, "NotFound", "");
+    server.get(&format!("{events}/kept")).await.ok();
 }
 
 #[tokio::test]
