@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use tokio::sync::watch;
 use trimtab_api::ObjectRef;
+use trimtab_env::Tasks;
+use trimtab_reconcile::{Cache, Manager};
 
 /// The label by which a slice names its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -16,6 +19,47 @@ pub struct Snapshot {
     pub services: Vec<Arc<Service>>,
     /// All EndpointSlices.
     pub slices: Vec<Arc<EndpointSlice>>,
+}
+
+/// The two caches that snapshots are taken of.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) services: Cache<Service>,
+    slices: Cache<EndpointSlice>,
+}
+
+impl Source {
+    /// The caches of `manager`.
+    pub(crate) fn of(manager: &Manager) -> Self {
+        Self { services: manager.cache(), slices: manager.cache() }
+    }
+
+    /// The snapshots from now on, the first complete: before it, all Services would seem to be
+    /// gone. Changes that come together make one snapshot.
+    pub(crate) async fn follow(self, tasks: &Tasks) -> watch::Receiver<Arc<Snapshot>> {
+        self.services.synced().await;
+        self.slices.synced().await;
+        let (mut services, mut slices) = (self.services.subscribe(), self.slices.subscribe());
+        let (sender, receiver) = watch::channel(self.take());
+        tasks.spawn_cancellable("service-snapshots", async move {
+            loop {
+                let open = tokio::select! {
+                    change = services.recv() => change.is_some(),
+                    change = slices.recv() => change.is_some(),
+                };
+                while services.try_recv().is_ok() || slices.try_recv().is_ok() {}
+                sender.send_replace(self.take());
+                if !open {
+                    return;
+                }
+            }
+        });
+        receiver
+    }
+
+    fn take(&self) -> Arc<Snapshot> {
+        Arc::new(Snapshot { services: self.services.list(), slices: self.slices.list() })
+    }
 }
 
 /// The name of the Service that a slice belongs to.

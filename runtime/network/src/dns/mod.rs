@@ -18,8 +18,9 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use trimtab_env::{CancellationToken, Env, Tasks};
+use trimtab_reconcile::Manager;
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Source};
 use answer::Reply;
 use forward::Channel;
 pub use forward::Upstreams;
@@ -43,9 +44,23 @@ pub struct Config {
     pub upstreams: Upstreams,
 }
 
+/// Serves the names of `manager`'s API until `shutdown`, from when they are all known.
+pub async fn run(manager: &Manager, config: Config, shutdown: CancellationToken) {
+    let tasks = Tasks::under(&shutdown);
+    if let Some(snapshots) = shutdown.run_until_cancelled(Source::of(manager).follow(&tasks)).await {
+        drive(snapshots, manager.env().clone(), config, shutdown).await;
+    }
+    tasks.shutdown().await;
+}
+
 /// Serves until `shutdown`. An address that cannot be bound (the pods' bridge may not be there
 /// yet) is tried again until it can.
-pub async fn run(snapshots: watch::Receiver<Arc<Snapshot>>, env: Env, config: Config, shutdown: CancellationToken) {
+pub async fn drive(
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    env: Env,
+    config: Config,
+    shutdown: CancellationToken,
+) {
     let mut told = false;
     while !shutdown.is_cancelled() {
         match Server::bind(&config).await {

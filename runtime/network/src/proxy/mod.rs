@@ -20,9 +20,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use trimtab_api::ObjectRef;
 use trimtab_env::{CancellationToken, Env, Tasks};
+use trimtab_reconcile::{EventType, Manager};
 
 use crate::model::{self, Protocol, Table};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Source};
 use kernel::Kernel;
 pub use kernel::KernelError;
 use listeners::{Listeners, Place};
@@ -67,8 +68,25 @@ pub struct Problem {
 /// Takes problems. Each is reported once until it is gone.
 pub type Report = Arc<dyn Fn(Problem) + Send + Sync>;
 
+/// Serves the Services of `manager`'s API until `shutdown`; what cannot be done is told as an event
+/// of the Service.
+pub async fn run(manager: &Manager, config: Config, shutdown: CancellationToken) {
+    let tasks = Tasks::under(&shutdown);
+    let source = Source::of(manager);
+    let (recorder, services) = (manager.recorder("trimtab-proxy"), source.services.clone());
+    let report: Report = Arc::new(move |problem: Problem| {
+        if let Some(service) = services.get(&problem.service) {
+            recorder.event(&*service, EventType::Warning, problem.reason, problem.message);
+        }
+    });
+    if let Some(snapshots) = shutdown.run_until_cancelled(source.follow(&tasks)).await {
+        drive(snapshots, report, manager.env().clone(), config, shutdown).await;
+    }
+    tasks.shutdown().await;
+}
+
 /// Keeps kernel and listeners equal to the latest snapshot until `shutdown`.
-pub async fn run(
+pub async fn drive(
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
     report: Report,
     env: Env,
@@ -76,7 +94,9 @@ pub async fn run(
     shutdown: CancellationToken,
 ) {
     let tasks = Tasks::under(&shutdown);
-    let backend = Backend::choose(&config).await;
+    // The first rules replace an earlier process' in one step: no moment without them.
+    let first = Rules::from(&model::table(&snapshots.borrow()));
+    let backend = Backend::choose(&config, first).await;
     let mut proxy = Proxy { backend, listeners: Listeners::new(&tasks), report, reported: BTreeSet::new() };
     loop {
         let snapshot = Arc::clone(&snapshots.borrow_and_update());
@@ -113,14 +133,14 @@ enum Backend {
 }
 
 impl Backend {
-    async fn choose(config: &Config) -> Self {
+    async fn choose(config: &Config, first: Rules) -> Self {
         match config.mode {
             Mode::Listeners => return Self::Listeners,
             Mode::NodePorts => return Self::Nothing("this proxy serves node ports alone".to_owned()),
             Mode::Auto => {}
         }
         let mut kernel = Kernel::new(&config.cluster);
-        let Err(no_rules) = kernel.set(Rules::default()).await else { return Self::Kernel(kernel) };
+        let Err(no_rules) = kernel.set(first).await else { return Self::Kernel(kernel) };
         let Err(no_route) = kernel::add_local_route(&config.service_cidr).await else {
             tracing::info!(reason = %Chain(&no_rules), "no rules in the kernel: cluster IPs are served by listeners");
             return Self::Listeners;

@@ -72,7 +72,7 @@ fn start(first: Arc<Snapshot>) -> Running {
     let sink = Arc::clone(&problems);
     let report: Report = Arc::new(move |problem| sink.lock().unwrap().push(problem));
     let config = Config { cluster: "t".to_owned(), service_cidr: "10.96.0.0/12".to_owned(), mode: Mode::NodePorts };
-    tasks.spawn("proxy", run(receiver, report, Env::system(), config, tasks.token().clone()));
+    tasks.spawn("proxy", drive(receiver, report, Env::system(), config, tasks.token().clone()));
     Running { snapshots, problems, tasks }
 }
 
