@@ -23,6 +23,7 @@ pub mod selector;
 pub mod status;
 mod strategy;
 pub mod table;
+mod yaml;
 
 pub use kind::{Column, Kind, Kinds, ScalePaths, Scope, Subresource};
 pub use object::{Object, ObjectRef};

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::object::Object;
+use crate::yaml::{self, Place};
 
 /// A manifest larger than this is refused unread, in bytes.
 pub const MAX_BYTES: usize = 8 << 20;
@@ -44,26 +44,45 @@ pub fn read(text: &str) -> Result<Vec<Object>, ManifestError> {
         return Err(whole(format!("the manifest is larger than {} MiB", MAX_BYTES >> 20)));
     }
     let mut objects = Vec::new();
-    for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
+    for (index, (value, at)) in values(text)?.into_iter().enumerate() {
         if index >= MAX_DOCUMENTS {
             return Err(whole(format!("the manifest has more than {MAX_DOCUMENTS} documents")));
         }
-        let value = Value::deserialize(document).map_err(|error| located(index + 1, &error))?;
-        collect(value, index + 1, &mut objects)?;
+        collect(value, (index + 1, at), &mut objects)?;
     }
     Ok(objects)
 }
 
-fn located(document: usize, error: &serde_yaml::Error) -> ManifestError {
-    let at = error.location().map(|location| (location.line(), location.column()));
-    let text = error.to_string();
-    // The message ends with the place, which is told apart from it here.
-    let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
-    ManifestError { document, at, message }
+/// A document's number, and where it begins.
+type Begin = (usize, Option<Place>);
+
+/// The documents. What begins as JSON is read as JSON, one value after the other, and as YAML if
+/// that fails: `{` begins a map there, too.
+fn values(text: &str) -> Result<Vec<(Value, Option<Place>)>, ManifestError> {
+    let json = if text.trim_start().starts_with('{') { Some(json(text)) } else { None };
+    if let Some(Ok(values)) = json {
+        return Ok(values.into_iter().map(|value| (value, None)).collect());
+    }
+    let yaml = match yaml::documents(text) {
+        Ok(documents) => return Ok(documents.into_iter().map(|(value, at)| (value, Some(at))).collect()),
+        Err(error) => ManifestError { document: 1, at: Some(error.at), message: error.message },
+    };
+    // Of a text with more documents behind a `---`, YAML's complaint is the one that helps.
+    Err(json.and_then(Result::err).filter(|_| !text.contains("\n---")).unwrap_or(yaml))
 }
 
-fn collect(value: Value, document: usize, objects: &mut Vec<Object>) -> Result<(), ManifestError> {
-    let wrong = |message: &str| ManifestError { document, at: None, message: message.to_owned() };
+fn json(text: &str) -> Result<Vec<Value>, ManifestError> {
+    let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
+    values.map_err(|error| {
+        let text = error.to_string();
+        // The message ends with the place, which is told apart from it here.
+        let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
+        ManifestError { document: 1, at: Some((error.line(), error.column())), message }
+    })
+}
+
+fn collect(value: Value, begin: Begin, objects: &mut Vec<Object>) -> Result<(), ManifestError> {
+    let wrong = |message: &str| ManifestError { document: begin.0, at: begin.1, message: message.to_owned() };
     let Value::Object(mut map) = value else {
         return if value.is_null() {
             Ok(())
@@ -74,7 +93,7 @@ fn collect(value: Value, document: usize, objects: &mut Vec<Object>) -> Result<(
     if map.get("kind").is_some_and(|kind| kind == "List") {
         let items =
             map.remove("items").and_then(|items| if let Value::Array(items) = items { Some(items) } else { None });
-        return items.unwrap_or_default().into_iter().try_for_each(|item| collect(item, document, objects));
+        return items.unwrap_or_default().into_iter().try_for_each(|item| collect(item, begin, objects));
     }
     let object = Object(map);
     for (name, value) in [("apiVersion", object.api_version()), ("kind", object.kind())] {
@@ -102,7 +121,9 @@ mod tests {
     fn mistakes_are_placed() {
         let error = read("apiVersion: v1\nkind: [Pod\n").unwrap_err();
         assert!(error.to_string().starts_with("line 3, column 1: "), "{error}");
-        assert_eq!(read("a: 1\n").unwrap_err().to_string(), "document 1: apiVersion is not set");
+        assert_eq!(read("a: 1\n").unwrap_err().to_string(), "line 1, column 1: apiVersion is not set");
+        assert_eq!(read("{\"a\": 1}").unwrap_err().to_string(), "document 1: apiVersion is not set");
+        assert_eq!(read("{\"a\": 1,\n x: [}").unwrap_err().to_string(), "line 2, column 2: key must be a string");
         assert!(read("- 1\n").unwrap_err().to_string().contains("expected an object"));
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use trimtab_api::{Object, manifest};
+use trimtab_api::Object;
 use trimtab_env::Instant;
 
 use crate::manifest_file::{AppliedObject, ManifestFile, ManifestFileStatus};
@@ -75,9 +75,8 @@ impl Known {
 
     /// Takes in what is in the file now. A version with a mistake leaves the last good one in
     /// force.
-    pub(crate) fn take(&mut self, stamp: Stamp, text: Result<String, String>, now: Instant) {
+    pub(crate) fn take(&mut self, stamp: Stamp, read: Result<Vec<Object>, String>, now: Instant) {
         self.stamp = Some(stamp);
-        let read = text.and_then(|text| manifest::read(&text).map_err(|error| error.to_string()));
         self.fault = match read {
             Ok(objects) => {
                 self.objects = objects;

@@ -7,7 +7,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use trimtab_api::manifest::MAX_BYTES;
+use trimtab_api::Object;
+use trimtab_api::manifest::{self, MAX_BYTES};
 
 /// Folders are followed so deep.
 const MAX_DEPTH: usize = 32;
@@ -90,11 +91,15 @@ fn visit(root: &Path, path: PathBuf, is_symlink: bool, scan: &mut Scan) {
     }
 }
 
-/// The text of a manifest.
+/// The objects of a manifest.
 ///
 /// # Errors
 /// What to tell the file's author.
-pub(crate) fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn objects(path: &Path) -> Result<Vec<Object>, String> {
+    manifest::read(&read(path)?).map_err(|error| error.to_string())
+}
+
+fn read(path: &Path) -> Result<String, String> {
     let failed = |error: io::Error| format!("the file cannot be read: {error}");
     // Should a FIFO have taken the file's place, opening it must not wait for a writer.
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;

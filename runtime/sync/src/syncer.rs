@@ -175,13 +175,13 @@ impl Syncer {
             self.rescan = Some(now + SETTLED);
             return;
         }
-        let text = self.blocking({
+        let objects = self.blocking({
             let path = path.clone();
-            move || scan::read(&path)
+            move || scan::objects(&path)
         });
-        let Ok(text) = text.await else { return };
+        let Ok(objects) = objects.await else { return };
         if let Some(known) = self.files.get_mut(&path) {
-            known.take(stamp, text, now);
+            known.take(stamp, objects, now);
         }
     }
 

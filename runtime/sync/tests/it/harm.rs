@@ -44,6 +44,7 @@ async fn mistakes_are_told_precisely() {
     for (name, text, expected) in [
         ("field.yaml", config_map("a", "one").replace("\ndata:", "\ndta:"), "dta"),
         ("type.yaml", config_map("b", "[1]"), "data"),
+        ("bool.yaml", config_map("d", "yes"), "cannot unmarshal boolean into field data.key"),
         ("long.yaml", config_map(&long, "one"), "must be no more than 253"),
         ("twice.yaml", format!("{0}---\n{0}", config_map("c", "one")), "twice"),
         ("unnamed.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  generateName: x-\n".to_owned(), "generateName"),
@@ -72,10 +73,10 @@ async fn odd_files_harm_nobody() {
     fs::File::create(world.path("huge.yaml")).unwrap().set_len(100 << 20).unwrap();
     world.write("bomb.yaml", &bomb());
     world.write("deep.yaml", &"[".repeat(100_000));
-    world.write("inside/real.yaml", &config_map("inside", "yes"));
+    world.write("inside/real.yaml", &config_map("inside", "fine"));
     symlink(world.path("inside/real.yaml"), world.path("z-link.yaml")).unwrap();
 
-    world.eventually("the good file is applied", || async { world.value("inside").await == "yes" }).await;
+    world.eventually("the good file is applied", || async { world.value("inside").await == "fine" }).await;
     world.eventually("the empty file is well", || world.is_ready("empty.yaml")).await;
     for (name, expected) in [
         ("bytes.yaml", "line 2: the file is not UTF-8"),
