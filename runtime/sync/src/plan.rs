@@ -226,3 +226,112 @@ impl Fingerprint {
         !old_news && !same
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use trimtab_api::manifest;
+
+    use super::*;
+
+    fn resources() -> Vec<Discovered> {
+        let discovered = |group: &'static str, version: &'static str, kind: &'static str, namespaced| Discovered {
+            resource: ApiResource {
+                group: group.into(),
+                version: version.into(),
+                kind: kind.into(),
+                plural: format!("{}s", kind.to_lowercase()).into(),
+                namespaced,
+            },
+            singular: kind.to_lowercase(),
+            short_names: Vec::new(),
+            categories: Vec::new(),
+            verbs: Vec::new(),
+            subresources: Vec::new(),
+        };
+        let kinds = [("", "v1", "Pod", true), ("", "v1", "Namespace", false), ("demo.io", "v2", "Site", true)];
+        kinds.map(|(group, version, kind, namespaced)| discovered(group, version, kind, namespaced)).to_vec()
+    }
+
+    fn resolved(text: &str) -> Resolved {
+        resolve(&manifest::read(text).unwrap(), &resources(), "default")
+    }
+
+    #[test]
+    fn an_object_goes_where_it_says_or_into_the_default_namespace() {
+        let text = "{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\n\
+                    {apiVersion: v1, kind: Pod, metadata: {name: b, namespace: shop}}\n---\n\
+                    {apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n";
+        let resolved = resolved(text);
+        let keys: Vec<_> = resolved.wanted.iter().map(|wanted| wanted.key.to_string()).collect();
+        assert_eq!(keys, ["Pod default/a", "Pod shop/b", "Namespace shop"]);
+        assert_eq!(resolved.wanted[0].object.namespace(), "default");
+        assert!(resolved.wanted[2].rank() < resolved.wanted[0].rank());
+    }
+
+    #[test]
+    fn a_version_other_than_the_preferred_is_asked_for() {
+        let resolved = resolved("{apiVersion: demo.io/v1, kind: Site, metadata: {name: a}}");
+        assert_eq!(resolved.wanted[0].resource.api_version(), "demo.io/v1");
+    }
+
+    #[test]
+    fn one_bad_object_leaves_the_others() {
+        let text = "{apiVersion: v1, kind: Site, metadata: {name: a}}\n---\n\
+                    {apiVersion: v1, kind: Namespace, metadata: {name: b, namespace: c}}\n---\n\
+                    {apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\n\
+                    {apiVersion: v1, kind: Pod, metadata: {name: a, namespace: default}}\n";
+        let resolved = resolved(text);
+        assert!(resolved.unknown_kind);
+        let expected = [
+            "Site \"a\": no kind \"Site\" in \"v1\" is served",
+            "Namespace \"b\": metadata.namespace is \"c\", but the kind has no namespaces",
+            "Pod default/a: the file holds it twice",
+        ];
+        assert_eq!(resolved.problems, expected);
+        assert_eq!(resolved.wanted.len(), 1);
+    }
+
+    #[test]
+    fn what_the_server_fills_is_not_sent() {
+        let text = "{apiVersion: v1, kind: Pod, metadata: {name: a, uid: u, resourceVersion: '1', labels: {x: z}}, \
+                    spec: {}, status: {phase: Running}}";
+        let metadata = json!({"name": "a", "namespace": "default", "labels": {"x": "z"}});
+        let expected = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {}});
+        assert_eq!(serde_json::to_value(&resolved(text).wanted[0].object).unwrap(), expected);
+    }
+
+    #[test]
+    fn memory_grows_before_and_shrinks_after() {
+        let first = resolved("{apiVersion: demo.io/v1, kind: Site, metadata: {name: a}}").wanted;
+        let second = resolved(
+            "{apiVersion: demo.io/v2, kind: Site, metadata: {name: a}}\n---\n\
+                               {apiVersion: v1, kind: Pod, metadata: {name: b}}",
+        )
+        .wanted;
+        let memory = remembering(&[], &first, |_| true);
+        let memory = remembering(&memory, &second, |_| false);
+        let told: Vec<_> = memory.iter().map(|a| (&*a.api_version, &*a.name, a.created)).collect();
+        assert_eq!(told, [("demo.io/v2", "a", true), ("v1", "b", false)], "a new version is no new object");
+        let keep: BTreeSet<Key> = second[..1].iter().map(|wanted| wanted.key.clone()).collect();
+        assert_eq!(superfluous(&memory, &keep), [&memory[1]]);
+        let all: Vec<_> = superfluous(&memory, &BTreeSet::new()).into_iter().map(|a| &*a.name).collect();
+        assert_eq!(all, ["b", "a"], "last applied, first pruned");
+    }
+
+    #[test]
+    fn a_fingerprint_changes_with_the_fields_that_are_ours() {
+        let object = |version: &str, uid: &str, fields: Value| {
+            let entry = json!({"manager": "m", "operation": "Apply", "fieldsV1": fields});
+            let other = json!({"manager": "o", "operation": "Update", "fieldsV1": {"f:x": {}}});
+            let metadata = json!({"uid": uid, "resourceVersion": version, "managedFields": [other, entry]});
+            let object: Object = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+            Fingerprint::of(&object, "m")
+        };
+        let own = object("5", "u", json!({"f:data": {}}));
+        assert!(!own.is_changed_by(&object("6", "u", json!({"f:data": {}}))), "someone wrote another field");
+        assert!(own.is_changed_by(&object("6", "u", json!({}))), "someone took ours");
+        assert!(!own.is_changed_by(&object("4", "u", json!({}))), "that was before");
+        assert!(own.is_changed_by(&object("4", "v", json!({"f:data": {}}))), "it is another object");
+    }
+}

@@ -42,6 +42,11 @@ pub(crate) struct Scan {
     pub(crate) unread: Vec<(PathBuf, String)>,
 }
 
+/// What tells each of `roots` from another folder in its place; `None` for one that is not there.
+pub(crate) fn inodes(roots: &[PathBuf]) -> Vec<Option<u64>> {
+    roots.iter().map(|root| fs::metadata(root).ok().map(|metadata| metadata.ino())).collect()
+}
+
 /// Looks through the folder `root`, a canonical path.
 pub(crate) fn scan(root: &Path, scan: &mut Scan) {
     walk(root, root, 0, scan);
@@ -120,4 +125,36 @@ fn read(path: &Path) -> Result<String, String> {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         format!("line {}: the file is not UTF-8", 1 + good.iter().filter(|byte| **byte == b'\n').count())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let mut deep = root.join("a");
+        (0..40).for_each(|_| deep.push("d"));
+        fs::create_dir_all(&deep).unwrap();
+        let mut found = Scan::default();
+        scan(&root, &mut found);
+        assert!(deep.starts_with(&found.unread[0].0), "{:?}", found.unread);
+        let mut found = Scan::default();
+        scan(&root.join("gone"), &mut found);
+        assert_eq!(found.unread[0].0, root.join("gone"));
+    }
+
+    #[test]
+    fn a_stamp_tells_versions_of_one_length_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yaml");
+        let stamp = |text: &str| {
+            fs::write(folder.path().join("new"), text).unwrap();
+            fs::rename(folder.path().join("new"), &path).unwrap();
+            Stamp::of(&fs::metadata(&path).unwrap())
+        };
+        assert_ne!(stamp("a: 1"), stamp("a: 2"));
+    }
 }

@@ -27,6 +27,9 @@ const GONE: Duration = Duration::from_secs(1);
 /// Changes to a directory come in swarms; this long the swarm is awaited.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
+/// The pause before a directory that is not there is looked for again.
+const AWAY: Duration = Duration::from_secs(1);
+
 /// The pause before an API server that does not answer is asked again.
 const ABSENT: Duration = Duration::from_millis(500);
 
@@ -40,6 +43,8 @@ pub(crate) struct Syncer {
     resources: Vec<Discovered>,
     drift: Drift,
     rescan: Option<Instant>,
+    /// The roots' inodes as they were when the watch of the directories began.
+    watched: Vec<Option<u64>>,
 }
 
 /// A file on its way through one pass.
@@ -53,7 +58,8 @@ impl Syncer {
     pub(crate) fn new(client: Client, env: Env, tasks: Tasks, roots: Vec<PathBuf>) -> Self {
         let drift = Drift::new(&client, &env, &tasks);
         let rescan = Some(Instant::now());
-        Self { client, env, tasks, roots, files: BTreeMap::new(), resources: Vec::new(), drift, rescan }
+        let watched = scan::inodes(&roots);
+        Self { client, env, tasks, roots, files: BTreeMap::new(), resources: Vec::new(), drift, rescan, watched }
     }
 
     /// Works until dropped.
@@ -61,6 +67,7 @@ impl Syncer {
         self.remember().await;
         loop {
             self.pass().await;
+            self.watch_again(&mut folders);
             let wait = self.next_due().map(|due| due.saturating_duration_since(Instant::now()));
             let timer = async {
                 match wait {
@@ -77,6 +84,21 @@ impl Syncer {
                 }
                 news = self.drift.news() => self.heed(news),
             }
+        }
+    }
+
+    /// A directory that was removed and made anew is another one, which nobody watches yet.
+    fn watch_again(&mut self, folders: &mut Folders) {
+        let there = scan::inodes(&self.roots);
+        let now = Instant::now();
+        if there.contains(&None) {
+            self.rescan.get_or_insert(now + AWAY);
+        } else if there != self.watched {
+            match Folders::watch(&self.roots) {
+                Ok(watch) => (*folders, self.watched) = (watch, there),
+                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a directory is not watched"),
+            }
+            self.rescan.get_or_insert(now + AWAY);
         }
     }
 

@@ -96,19 +96,22 @@ async fn odd_files_harm_nobody() {
 }
 
 #[tokio::test]
-async fn a_directory_that_goes_away_prunes_nothing() {
+async fn a_directory_that_goes_away_and_comes_back_is_watched_again() {
     let world = World::new().await;
+    let root = world.path("");
     world.write("sub/a.yaml", &config_map("a", "one"));
     world.eventually("the file is ready", || world.is_ready("sub/a.yaml")).await;
-    let root = world.path("");
-    let aside = root.with_extension("aside");
-    fs::rename(&root, &aside).unwrap();
+    let aside = tempfile::tempdir_in(root.parent().unwrap()).unwrap();
+    fs::rename(&root, aside.path().join("aside")).unwrap();
+    world.api("ConfigMap", "default").delete("a", &Default::default()).await.unwrap();
+    world.eventually("the objects are kept meanwhile", || async { world.value("a").await == "one" }).await;
+
     fs::create_dir(&root).unwrap();
-    fs::remove_dir(&root).unwrap();
-    fs::rename(&aside, &root).unwrap();
     world.write("b.yaml", &config_map("b", "two"));
-    world.eventually("it is watched again", || async { world.value("b").await == "two" }).await;
-    assert_eq!(world.value("a").await, "one");
+    world.eventually("what is new is applied", || async { world.value("b").await == "two" }).await;
+    world.eventually("what is gone is pruned", || async { world.value("a").await.is_empty() }).await;
+    world.write("c.yaml", &config_map("c", "three"));
+    world.eventually("further changes are seen", || async { world.value("c").await == "three" }).await;
 }
 
 /// Nine levels of nine references each: 387 million scalars, were they all expanded.
