@@ -15,7 +15,14 @@ impl Path {
     /// The field `name` of what stands here.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
-        Self(if self.0.is_empty() { name.to_owned() } else { format!("{}.{name}", self.0) })
+        // Paths are made for every field that is checked, so this is not `format!`.
+        let mut path = String::with_capacity(self.0.len() + 1 + name.len());
+        path.push_str(&self.0);
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(name);
+        Self(path)
     }
 
     /// The item at `index` of the list that stands here.

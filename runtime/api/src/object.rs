@@ -19,7 +19,10 @@ impl Object {
     /// # Errors
     /// If `typed` does not serialise to a JSON object.
     pub fn from_typed(typed: &impl Serialize) -> Result<Self, serde_json::Error> {
-        serde_json::from_value(serde_json::to_value(typed)?)
+        match serde_json::to_value(typed)? {
+            Value::Object(map) => Ok(Self(map)),
+            other => Err(serde::de::Error::custom(format_args!("{other} is no JSON object"))),
+        }
     }
 
     /// Turns the JSON into a typed object.
