@@ -22,6 +22,7 @@ mod probe;
 mod recorder;
 pub mod runtime;
 mod server;
+pub mod sim;
 mod volume;
 mod worker;
 
