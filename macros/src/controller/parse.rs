@@ -32,7 +32,7 @@ struct Argument {
 }
 
 enum Value {
-    Kind(Type),
+    Kind(Box<Type>),
     Owns(Vec<Type>),
     Watches(Vec<Watch>),
     Text(LitStr),
@@ -52,7 +52,7 @@ pub(crate) fn arguments(tokens: TokenStream) -> Result<Arguments> {
         }
         match (name.to_string().as_str(), value) {
             (_, Value::Wrong(error)) => errors.push(error),
-            ("for", Value::Kind(kind)) => found.kind = Some(kind),
+            ("for", Value::Kind(kind)) => found.kind = Some(*kind),
             (_, Value::Owns(kinds)) => found.owns.extend(kinds),
             (_, Value::Watches(watches)) => found.watches.extend(watches),
             ("finalizer", Value::Text(text)) => found.finalizer = Some(finalizer(text, &mut errors)),
@@ -115,7 +115,7 @@ fn value(name: &proc_macro2::Ident, input: ParseStream<'_>) -> Result<Value> {
     }
     input.parse::<Token![=]>()?;
     let value = match name.to_string().as_str() {
-        "for" => Value::Kind(input.parse()?),
+        "for" => Value::Kind(Box::new(input.parse()?)),
         "concurrency" => Value::Number(input.parse()?),
         _ => Value::Text(input.parse()?),
     };

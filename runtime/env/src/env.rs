@@ -35,7 +35,6 @@ impl Env {
     ///
     /// # Panics
     /// If the operating system has no source of randomness.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
     pub fn system() -> Self {
         let rng = StdRng::try_from_rng(&mut SysRng).expect("the operating system gives random bytes");
         Self { clock: Clock::System, rng: Arc::new(Mutex::new(rng)) }

@@ -33,7 +33,6 @@ impl Tasks {
     }
 
     /// Runs `future` as a task called `name`. A panic ends that task alone, and is logged.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
     pub fn spawn<F>(&self, name: &'static str, future: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -61,7 +60,6 @@ impl Tasks {
     }
 
     /// Runs `work` on a thread where it may block.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
     pub fn spawn_blocking<F>(&self, work: F)
     where
         F: FnOnce() + Send + 'static,
