@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use trimtab_api::kinds::pod_is_ready;
 use trimtab_api::{ObjectRef, Selector};
 use trimtab_reconcile::Cache;
 
@@ -95,18 +96,12 @@ fn backend(service: &Service, pod: &Pod) -> Option<Backend> {
     Some(Backend {
         ip,
         ports,
-        serving: is_ready(pod),
+        serving: pod_is_ready(pod),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         node: pod.spec.as_ref()?.node_name.clone(),
         hostname: hostname(service, pod),
         target: target(pod),
     })
-}
-
-/// Whether the pod's `Ready` condition holds.
-pub(crate) fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 fn target(pod: &Pod) -> ObjectReference {

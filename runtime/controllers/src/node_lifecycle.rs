@@ -14,10 +14,10 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::json;
 use trimtab_api::ObjectRef;
+use trimtab_api::kinds::pod_is_ready;
 use trimtab_client::{Api, DeleteParams, Patch};
 use trimtab_reconcile::{Context, Controller, EventType, Next, Result, Setup};
 
-use crate::backends::is_ready;
 use crate::heartbeat::{self, Heartbeats};
 use crate::taints::{self, Evictions, condition};
 
@@ -167,7 +167,7 @@ async fn taint(node: Node, cx: &Context<Node>, now: Timestamp) -> Result<Node> {
 
 /// Takes the pods of a silent node out of their Services.
 async fn mark_not_ready(pods: &[Arc<Pod>], cx: &Context<Node>, now: Timestamp) -> Result<()> {
-    for pod in pods.iter().filter(|pod| is_ready(pod)) {
+    for pod in pods.iter().filter(|pod| pod_is_ready(pod)) {
         let condition =
             json!({"type": "Ready", "status": "False", "reason": "NodeNotReady", "lastTransitionTime": now});
         patch_status(pod, json!({"conditions": [condition]}), cx).await?;

@@ -62,8 +62,8 @@ impl Actor {
             Task::Rest | Task::Await(_) => Ok(Done::Written),
             Task::Verify(owners) => self.verify(node, owners).await,
             Task::Delete(propagation) => self.delete(node, propagation).await,
-            Task::Own(owners) => self.change(node, json!({"ownerReferences": owners})).await,
-            Task::Finalize(finalizers) => self.change(node, json!({"finalizers": finalizers})).await,
+            Task::Own(owners) => self.change(node, json!({"ownerReferences": some(owners)})).await,
+            Task::Finalize(finalizers) => self.change(node, json!({"finalizers": some(finalizers)})).await,
             Task::LetGo(owners) => self.let_go(dependents, &owners).await,
         };
         result.unwrap_or_else(|error| match error {
@@ -100,7 +100,7 @@ impl Actor {
     async fn let_go(&self, nodes: &[Node], owners: &[(String, Vec<OwnerReference>)]) -> Result<Done, Error> {
         for node in nodes {
             let Some((_, kept)) = owners.iter().find(|(uid, _)| *uid == node.meta.uid) else { continue };
-            match self.change(node, json!({"ownerReferences": kept})).await {
+            match self.change(node, json!({"ownerReferences": some(kept.clone())})).await {
                 Err(error) if error.is_not_found() => {}
                 done => drop(done?),
             }
@@ -124,4 +124,9 @@ impl Actor {
         }
         Ok(Done::Verified { gone })
     }
+}
+
+/// `None`, which removes the field, rather than an empty list.
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
 }

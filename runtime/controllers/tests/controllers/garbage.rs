@@ -1,0 +1,113 @@
+//! Garbage collection.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::{Value, json};
+use trimtab_client::{DeleteParams, Propagation};
+
+use crate::harness::ControlPlane;
+
+async fn owner(plane: &ControlPlane, name: &str) -> ConfigMap {
+    plane.create(json!({"metadata": {"name": name}})).await
+}
+
+fn reference(metadata: &ObjectMeta) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "name": metadata.name, "uid": metadata.uid, "blockOwnerDeletion": true})
+}
+
+async fn owned(plane: &ControlPlane, name: &str, owners: &[&ConfigMap]) -> ConfigMap {
+    let references: Vec<_> = owners.iter().map(|owner| reference(&owner.metadata)).collect();
+    plane.create(json!({"metadata": {"name": name, "ownerReferences": references}})).await
+}
+
+async fn is_there(plane: &ControlPlane, name: &str) -> bool {
+    plane.get::<ConfigMap>(name).await.is_some()
+}
+
+fn how(propagation: Propagation) -> DeleteParams {
+    DeleteParams::default().propagation(propagation)
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_the_background_what_is_owned_goes_after_its_owner() {
+    let plane = ControlPlane::new().await;
+    let root = owner(&plane, "root").await;
+    let branch = owned(&plane, "branch", &[&root]).await;
+    owned(&plane, "leaf", &[&branch]).await;
+    owner(&plane, "unrelated").await;
+    plane.delete::<ConfigMap>("root", how(Propagation::Background)).await;
+    plane.until("the leaf goes", async |plane| !is_there(plane, "leaf").await).await;
+    assert!(!is_there(&plane, "branch").await && is_there(&plane, "unrelated").await);
+    plane.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_one_owner_left_an_object_stays_and_forgets_the_other() {
+    let plane = ControlPlane::new().await;
+    let (a, b) = (owner(&plane, "a").await, owner(&plane, "b").await);
+    owned(&plane, "child", &[&a, &b]).await;
+    plane.delete::<ConfigMap>("a", DeleteParams::default()).await;
+    plane
+        .until("the reference to a goes", async |plane| {
+            let owners = plane.get::<ConfigMap>("child").await.unwrap().metadata.owner_references.unwrap();
+            owners.len() == 1 && owners[0].name == "b"
+        })
+        .await;
+    plane.delete::<ConfigMap>("b", DeleteParams::default()).await;
+    plane.until("the child goes", async |plane| !is_there(plane, "child").await).await;
+    plane.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_the_foreground_the_owner_waits_for_what_it_owns() {
+    let plane = ControlPlane::new().await;
+    let root = owner(&plane, "root").await;
+    let held = json!({"metadata": {"name": "held", "finalizers": ["demo.io/hold"], "ownerReferences": [reference(&root.metadata)]}});
+    plane.create::<ConfigMap>(held).await;
+    plane.delete::<ConfigMap>("root", how(Propagation::Foreground)).await;
+    plane
+        .until("the held one is being deleted", async |plane| {
+            plane.get::<ConfigMap>("held").await.unwrap().metadata.deletion_timestamp.is_some()
+        })
+        .await;
+    plane.settle().await;
+    assert!(is_there(&plane, "root").await);
+    plane.merge::<ConfigMap>("held", json!({"metadata": {"finalizers": null}})).await;
+    plane.until("the root goes", async |plane| !is_there(plane, "root").await).await;
+    plane.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn orphans_stay_without_their_owner() {
+    let plane = ControlPlane::new().await;
+    let root = owner(&plane, "root").await;
+    owned(&plane, "child", &[&root]).await;
+    plane.settle().await;
+    plane.delete::<ConfigMap>("root", how(Propagation::Orphan)).await;
+    plane.until("the root goes", async |plane| !is_there(plane, "root").await).await;
+    plane.settle().await;
+    assert_eq!(plane.get::<ConfigMap>("child").await.unwrap().metadata.owner_references, None);
+    plane.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_never_was_is_found_missing() {
+    let plane = ControlPlane::new().await;
+    let never = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "never", "uid": "no-such-uid"});
+    plane.create::<ConfigMap>(json!({"metadata": {"name": "child", "ownerReferences": [never]}})).await;
+    plane.until("the child goes", async |plane| !is_there(plane, "child").await).await;
+    plane.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_of_a_kind_that_is_not_served_keeps_its_objects() {
+    let plane = ControlPlane::new().await;
+    let unknown = json!({"apiVersion": "demo.io/v1", "kind": "Website", "name": "w", "uid": "some-uid"});
+    plane.create::<ConfigMap>(json!({"metadata": {"name": "child", "ownerReferences": [unknown]}})).await;
+    let root = owner(&plane, "root").await;
+    owned(&plane, "other", &[&root]).await;
+    plane.delete::<ConfigMap>("root", DeleteParams::default()).await;
+    plane.until("the others are seen to", async |plane| !is_there(plane, "other").await).await;
+    assert!(is_there(&plane, "child").await);
+    plane.end().await;
+}

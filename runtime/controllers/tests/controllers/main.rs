@@ -1,0 +1,9 @@
+//! Every controller at once, against the API server in this process, in virtual time. What nodes
+//! would do, the tests do.
+
+mod endpoints;
+mod garbage;
+mod harness;
+mod namespaces;
+mod nodes;
+mod replication;
