@@ -16,7 +16,7 @@ use serde_json::json;
 use trimtab_api::ObjectRef;
 use trimtab_api::kinds::pod_is_ready;
 use trimtab_client::{Api, DeleteParams, Patch};
-use trimtab_reconcile::{Context, Controller, EventType, Next, Result, Setup};
+use trimtab_reconcile::{Context, EventType, Next, Result, Setup, controller};
 
 use crate::heartbeat::{self, Heartbeats};
 use crate::taints::{self, Evictions, condition};
@@ -46,16 +46,9 @@ impl NodeLifecycle {
     }
 }
 
-impl Controller for NodeLifecycle {
-    type Kind = Node;
-    const NAME: &'static str = "node-controller";
-
+#[controller(for = Node, watches(Lease => node_of), name = "node-controller", crate = "trimtab_reconcile")]
+impl NodeLifecycle {
     fn setup(&self, setup: &mut Setup<'_, Self>) {
-        setup.watches::<Lease>(|lease| {
-            let of_node = lease.metadata.namespace.as_deref() == Some(LEASES);
-            let name = lease.metadata.name.clone().filter(|_| of_node);
-            name.map(|name| ObjectRef::new("", name)).into_iter().collect()
-        });
         setup
             .manager()
             .cache::<Pod>()
@@ -110,6 +103,13 @@ impl Controller for NodeLifecycle {
         }
         Ok(Next::on_change())
     }
+}
+
+// A node's lease is called as the node is.
+fn node_of(lease: &Lease) -> Vec<ObjectRef> {
+    let of_node = lease.metadata.namespace.as_deref() == Some(LEASES);
+    let name = lease.metadata.name.clone().filter(|_| of_node);
+    name.map(|name| ObjectRef::new("", name)).into_iter().collect()
 }
 
 impl NodeLifecycle {
