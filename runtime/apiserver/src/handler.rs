@@ -1,6 +1,6 @@
 //! From a request to the verb it asks for.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -24,6 +24,8 @@ pub(crate) struct Call<'a> {
     pub headers: &'a HeaderMap,
     pub body: Bytes,
     pub identity: &'a Identity,
+    /// What the kind's strategy has to say, for `Warning:` headers.
+    pub warnings: &'a Mutex<Vec<String>>,
 }
 
 impl Call<'_> {
@@ -37,6 +39,7 @@ impl Call<'_> {
             headers: self.headers,
             body: self.body.clone(),
             identity: self.identity,
+            warnings: self.warnings,
         }
     }
 
@@ -82,7 +85,7 @@ impl ApiServer {
         let (parts, bytes) = request.into_parts();
         let path = parts.uri.path();
         authorize(identity, path)?;
-        let nobody = Identity::default();
+        let (nobody, warnings) = (Identity::default(), Mutex::default());
         if let Some(answer) = self.meta(path, &parts.method, &parts.headers, &parts.uri) {
             return answer;
         }
@@ -100,12 +103,13 @@ impl ApiServer {
             headers: &parts.headers,
             body: bytes,
             identity: identity.unwrap_or(&nobody),
+            warnings: &warnings,
         };
         let started = Instant::now();
         let answer = self.verb(&call, upgrade).await;
         let code = answer.as_ref().map_or_else(ApiError::code, |response| response.status().as_u16());
         self.inner.metrics.observe(&call, code, started.elapsed());
-        answer
+        Ok(warn(answer?, &warnings.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Paths that name no resource: health, version, discovery, OpenAPI.
