@@ -134,13 +134,10 @@ impl fmt::Debug for Kind {
     }
 }
 
-/// By group, version and plural.
-type ByResource<'a> = BTreeMap<(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>), Arc<Kind>>;
-
 /// All kinds that are served. Cloning is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct Kinds {
-    by_resource: Arc<ByResource<'static>>,
+    by_resource: Arc<BTreeMap<(Str, Str, Str), Arc<Kind>>>,
 }
 
 impl Kinds {
@@ -173,6 +170,11 @@ impl Kinds {
 }
 
 // A function of its own, so that the map's key type may shrink to the lifetime of the query.
-fn find<'a>(kinds: &'a ByResource<'a>, group: &'a str, version: &'a str, plural: &'a str) -> Option<&'a Arc<Kind>> {
+fn find<'a>(
+    kinds: &'a BTreeMap<(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>), Arc<Kind>>,
+    group: &'a str,
+    version: &'a str,
+    plural: &'a str,
+) -> Option<&'a Arc<Kind>> {
     kinds.get(&(Cow::Borrowed(group), Cow::Borrowed(version), Cow::Borrowed(plural)))
 }

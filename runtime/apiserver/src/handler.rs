@@ -1,6 +1,6 @@
 //! From a request to the verb it asks for.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -24,8 +24,6 @@ pub(crate) struct Call<'a> {
     pub headers: &'a HeaderMap,
     pub body: Bytes,
     pub identity: &'a Identity,
-    /// What the kind's strategy has to say, for `Warning:` headers.
-    pub warnings: &'a Mutex<Vec<String>>,
 }
 
 impl Call<'_> {
@@ -39,7 +37,6 @@ impl Call<'_> {
             headers: self.headers,
             body: self.body.clone(),
             identity: self.identity,
-            warnings: self.warnings,
         }
     }
 
@@ -85,7 +82,7 @@ impl ApiServer {
         let (parts, bytes) = request.into_parts();
         let path = parts.uri.path();
         authorize(identity, path)?;
-        let (nobody, warnings) = (Identity::default(), Mutex::default());
+        let nobody = Identity::default();
         if let Some(answer) = self.meta(path, &parts.method, &parts.headers, &parts.uri) {
             return answer;
         }
@@ -103,13 +100,12 @@ impl ApiServer {
             headers: &parts.headers,
             body: bytes,
             identity: identity.unwrap_or(&nobody),
-            warnings: &warnings,
         };
         let started = Instant::now();
         let answer = self.verb(&call, upgrade).await;
         let code = answer.as_ref().map_or_else(ApiError::code, |response| response.status().as_u16());
         self.inner.metrics.observe(&call, code, started.elapsed());
-        Ok(warn(answer?, &warnings.into_inner().unwrap_or_else(PoisonError::into_inner)))
+        answer
     }
 
     /// Paths that name no resource: health, version, discovery, OpenAPI.

@@ -1,6 +1,5 @@
-//! OpenAPI: v3 as an index and a document for each group and version, v2 as one document of JSON.
-//! Documents are made when they are asked for and not kept: they are large, and clients cache them
-//! by hash.
+//! OpenAPI v3: an index, and a document for each group and version. Documents are made when they
+//! are asked for and not kept: they are large, and clients cache them by hash.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,17 +15,13 @@ use crate::negotiate::clauses;
 const JSON: &str = "application/json";
 
 pub(crate) fn answer(kinds: &Kinds, path: &str, headers: &HeaderMap) -> Option<Answer> {
-    let rest = path.strip_prefix("/openapi/")?;
+    let rest = path.strip_prefix("/openapi/v3")?.trim_matches('/');
     if !headers.is_empty()
         && headers.contains_key(http::header::ACCEPT)
         && clauses(headers).all(|c| !matches!(c.media, JSON | "*/*" | "application/*"))
     {
         return Some(Err(ApiError::not_acceptable(&[JSON])));
     }
-    if rest == "v2" {
-        return Some(Ok(body::json(StatusCode::OK, &swagger(kinds))));
-    }
-    let rest = rest.strip_prefix("v3")?.trim_matches('/');
     let mut by_path: BTreeMap<String, Vec<&Kind>> = BTreeMap::new();
     for kind in kinds.iter() {
         by_path.entry(document_path(kind)).or_default().push(kind);
@@ -52,49 +47,33 @@ fn document_path(kind: &Kind) -> String {
     }
 }
 
-// The built-in schemas change with the program alone.
+// The built-in schemas change with the program alone, custom ones with their names here.
 fn hash(kinds: &[&Kind]) -> u64 {
     let mut hasher = DefaultHasher::new();
     env!("CARGO_PKG_VERSION").hash(&mut hasher);
     for kind in kinds {
-        (&*kind.kind, &*kind.plural).hash(&mut hasher);
-        if !kind.built_in {
-            format!("{:?}", kind.schema.get()).hash(&mut hasher);
-        }
+        (&*kind.kind, &*kind.plural, format!("{:?}", kind.schema.get())).hash(&mut hasher);
     }
     hasher.finish()
 }
 
-/// The one OpenAPI v2 document of all kinds: their definitions, for clients that look nothing else
-/// up in it.
-fn swagger(kinds: &Kinds) -> Value {
-    let (mut definitions, mut unused) = (Map::new(), Map::new());
-    for kind in kinds.iter() {
-        describe(kind, "#/definitions/", &mut definitions, &mut unused);
-    }
-    json!({"swagger": "2.0", "info": {"title": "Trimtab", "version": "v1.36.0"}, "paths": {}, "definitions": definitions})
-}
-
 fn document(kinds: &[&Kind]) -> Value {
-    let (mut schemas, mut paths) = (Map::new(), Map::new());
+    let mut schemas = Map::new();
+    let mut paths = Map::new();
     for kind in kinds {
-        describe(kind, "#/components/schemas/", &mut schemas, &mut paths);
+        let gvk = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
+        let definitions = (kind.definitions)();
+        let own = own_definition(kind, &definitions);
+        for (name, schema) in definitions {
+            let schema = rewritten(schema);
+            let entry = schemas.entry(name.clone()).or_insert(schema);
+            if Some(&name) == own.as_ref() {
+                entry["x-kubernetes-group-version-kind"] = json!([gvk]);
+            }
+        }
+        add_paths(kind, &gvk, own.as_deref(), &mut paths);
     }
     json!({"openapi": "3.0.0", "info": {"title": "Trimtab", "version": "v1.36.0"}, "paths": paths, "components": {"schemas": schemas}})
-}
-
-/// Adds a kind's definitions, which refer to each other under `prefix`, and its paths.
-fn describe(kind: &Kind, prefix: &str, schemas: &mut Map<String, Value>, paths: &mut Map<String, Value>) {
-    let gvk = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
-    let definitions = (kind.definitions)();
-    let own = own_definition(kind, &definitions);
-    for (name, schema) in definitions {
-        let entry = schemas.entry(name.clone()).or_insert_with(|| rewritten(schema, prefix));
-        if Some(&name) == own.as_ref() {
-            entry["x-kubernetes-group-version-kind"] = json!([gvk]);
-        }
-    }
-    add_paths(kind, &gvk, own.as_deref(), paths);
 }
 
 fn own_definition(kind: &Kind, definitions: &Map<String, Value>) -> Option<String> {
@@ -103,17 +82,17 @@ fn own_definition(kind: &Kind, definitions: &Map<String, Value>) -> Option<Strin
 }
 
 /// References as an OpenAPI document writes them.
-fn rewritten(mut schema: Value, prefix: &str) -> Value {
+fn rewritten(mut schema: Value) -> Value {
     match &mut schema {
         Value::Object(map) => {
             if let Some(Value::String(reference)) = map.get_mut("$ref") {
-                *reference = reference.replace("#/$defs/", prefix);
+                *reference = reference.replace("#/$defs/", "#/components/schemas/");
             }
             for value in map.values_mut() {
-                *value = rewritten(value.take(), prefix);
+                *value = rewritten(value.take());
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| *item = rewritten(item.take(), prefix)),
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = rewritten(item.take())),
         _ => {}
     }
     schema

@@ -1,6 +1,6 @@
 //! create, update, patch and status.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use http::StatusCode;
 use serde_json::Value;
@@ -57,7 +57,7 @@ async fn insert(
         begin(server, kind, &mut new);
         without_status(kind, &mut new);
         namespace_takes(server, kind, &new).await?;
-        admit(server, call, Operation::Create, &mut new)?;
+        admit(server, kind, Operation::Create, &mut new)?;
         let new = apply::track(
             None,
             new,
@@ -142,8 +142,7 @@ fn without_status(kind: &Kind, object: &mut Object) {
 }
 
 /// Defaults, validation, and what the kind's hook gives out.
-fn admit(server: &ApiServer, call: &Call<'_>, operation: Operation<'_>, object: &mut Object) -> Result<(), ApiError> {
-    let kind = &call.kind;
+fn admit(server: &ApiServer, kind: &Kind, operation: Operation<'_>, object: &mut Object) -> Result<(), ApiError> {
     let mut errors = trimtab_api::meta::validate(kind, object);
     if let Operation::Update { old } = operation {
         errors.extend(trimtab_api::meta::validate_update(object, old));
@@ -151,8 +150,6 @@ fn admit(server: &ApiServer, call: &Call<'_>, operation: Operation<'_>, object: 
     if errors.is_empty() {
         let admission = kind.strategy.admit(operation, object);
         errors = admission.errors;
-        // The last attempt's, where a write is tried again.
-        *call.warnings.lock().unwrap_or_else(PoisonError::into_inner) = admission.warnings;
         // Typed forms leave these to the wire.
         object.set(&["apiVersion"], kind.api_version());
         object.set(&["kind"], &*kind.kind);
@@ -301,7 +298,7 @@ async fn patched(server: &ApiServer, call: &Call<'_>, change: impl Fn(&Value) ->
         };
         let mut object = decode::of_kind(&call.kind, Object(map))?;
         let found = decode::check(call, &mut object)?;
-        *warnings.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = found;
         Ok(object)
     })
     .await;
@@ -353,7 +350,7 @@ async fn upserted(server: &ApiServer, call: &Call<'_>, object: Object) -> Answer
     new.remove(&["metadata", "resourceVersion"]);
     without_status(kind, &mut new);
     namespace_takes(server, kind, &new).await?;
-    admit(server, call, Operation::Create, &mut new)?;
+    admit(server, kind, Operation::Create, &mut new)?;
     new.set(&["metadata", "managedFields"], managers);
     let form = negotiate::form(call.headers)?;
     if call.dry_run() {
@@ -448,7 +445,7 @@ async fn write(
     let mut new = keep(kind, old, asked, status);
     let operation = if status { Operation::UpdateStatus { old } } else { Operation::Update { old } };
     let managers = new.at(&["metadata", "managedFields"]).cloned();
-    admit(server, call, operation, &mut new).map_err(other)?;
+    admit(server, kind, operation, &mut new).map_err(other)?;
     if counts_generations(kind) && !status && kind.strategy.generation_changes(old, &new) {
         let generation = old.at(&["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0) + 1;
         new.set(&["metadata", "generation"], generation);

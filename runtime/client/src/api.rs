@@ -209,10 +209,18 @@ impl<K: DeserializeOwned + Send> Api<K> {
         self.patch_subresource(name, "status", patch).await
     }
 
+    /// Sends a patch to a path of this kind, for parameters that [`Patch`] does not carry.
+    ///
+    /// # Errors
+    /// As [`Api::patch`].
+    pub async fn send_patch(&self, path: &str, patch: &Patch) -> Result<K, Error> {
+        self.call(Method::PATCH, path, Some((patch.content_type(), encode(patch.body())?))).await
+    }
+
     async fn patch_subresource(&self, name: &str, subresource: &str, patch: &Patch) -> Result<K, Error> {
         named(name)?;
         let path = self.path(name, subresource, &patch.query());
-        self.call(Method::PATCH, &path, Some((patch.content_type(), encode(patch.body())?))).await
+        self.send_patch(&path, patch).await
     }
 }
 

@@ -44,7 +44,8 @@ impl ListParams {
         self
     }
 
-    pub(crate) fn query(&self) -> String {
+    /// The query of a list.
+    pub fn query(&self) -> String {
         let mut query = Serializer::new(String::new());
         let mut pair = |key: &str, value: &Option<String>| {
             if let Some(value) = value {

@@ -85,18 +85,6 @@ async fn documents_describe_every_kind_and_refer_to_nothing_missing() {
     assert!(patch.as_array().unwrap().iter().any(|parameter| parameter["name"] == "fieldValidation"));
 }
 
-#[tokio::test]
-async fn the_older_document_is_served_as_json_alone() {
-    let server = Server::new().await;
-    let document = server.get("/openapi/v2").await.ok();
-    let definitions = document["definitions"].as_object().unwrap();
-    for reference in references(&document) {
-        assert!(definitions.contains_key(reference.strip_prefix("#/definitions/").unwrap()), "{reference} is missing");
-    }
-    let accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-    server.get_as("/openapi/v2", accept).await.refused(406, "NotAcceptable", "application/json");
-}
-
 fn references(value: &Value) -> Vec<&str> {
     match value {
         Value::Object(map) => map

@@ -14,8 +14,6 @@ use super::network;
 use crate::images;
 use crate::runtime::{ContainerSpec, PodId, SandboxSpec};
 
-/// The sandbox is the last to be ended when memory is short: with it goes the pod's network.
-const SANDBOX_OOM_SCORE: i64 = -998;
 const CPU_PERIOD: i64 = 100_000;
 
 /// The engine's name of a sandbox.
@@ -54,7 +52,6 @@ pub(super) fn sandbox(spec: &SandboxSpec, cluster: &str) -> ContainerCreateBody 
         ipc_mode: Some(if spec.host_ipc { "host" } else { "shareable" }.to_owned()),
         pid_mode: spec.host_pid.then(|| "host".to_owned()),
         port_bindings: (!spec.host_network).then(|| port_bindings(spec)),
-        oom_score_adj: Some(SANDBOX_OOM_SCORE),
         cpu_shares: Some(2),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         sysctls,
@@ -127,7 +124,9 @@ fn host_config(sandbox: &str, spec: &ContainerSpec) -> HostConfig {
         memory: (limits.memory > 0).then_some(limits.memory),
         // The same as the memory: no swap.
         memory_swap: (limits.memory > 0).then_some(limits.memory),
-        oom_score_adj: Some(limits.oom_score_adj.into()),
+        // Below zero needs CAP_SYS_RESOURCE, which an engine in a confined machine has not: there
+        // such a container would not start at all.
+        oom_score_adj: Some(i64::from(limits.oom_score_adj).max(0)),
         mounts: Some(spec.mounts.iter().map(mount).collect()),
         cap_add: capabilities(&security.add_capabilities),
         cap_drop: capabilities(&security.drop_capabilities),

@@ -1,0 +1,15 @@
+//! One file per command: its arguments, and what it does.
+
+pub(crate) mod api_resources;
+pub(crate) mod apply;
+pub(crate) mod delete;
+pub(crate) mod down;
+pub(crate) mod events;
+pub(crate) mod get;
+pub(crate) mod label;
+pub(crate) mod logs;
+pub(crate) mod run;
+pub(crate) mod scale;
+pub(crate) mod up;
+pub(crate) mod version;
+pub(crate) mod wait;

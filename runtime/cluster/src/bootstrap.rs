@@ -1,0 +1,47 @@
+//! What every cluster has: its namespaces, and the Service by which the API itself is known.
+
+use std::net::SocketAddr;
+
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use serde_json::json;
+use trimtab_client::{Api, Client, Error};
+
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// Makes what is not there yet.
+pub(crate) async fn run(client: &Client, service_ip: &str, listen: SocketAddr) -> Result<(), Error> {
+    let namespaces: Api<Namespace> = Api::all(client);
+    for name in NAMESPACES {
+        let namespace = decode(json!({"metadata": {"name": name}}));
+        made(namespaces.create(&namespace).await)?;
+    }
+    let labels = json!({"component": "apiserver", "provider": "kubernetes"});
+    let service: Service = decode(json!({
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+        "spec": {"clusterIP": service_ip, "ports": [{"name": "https", "port": 443, "targetPort": listen.port()}]},
+    }));
+    made(Api::all(client).create(&service).await)?;
+    // An API that listens on loopback alone cannot be reached from pods: it has no endpoint.
+    if listen.ip().is_loopback() || listen.ip().is_unspecified() {
+        return Ok(());
+    }
+    let slice: EndpointSlice = decode(json!({
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "addressType": if listen.is_ipv4() { "IPv4" } else { "IPv6" },
+        "endpoints": [{"addresses": [listen.ip()], "conditions": {"ready": true}}],
+        "ports": [{"name": "https", "port": listen.port(), "protocol": "TCP"}],
+    }));
+    Api::all(client).apply(&slice, "trimtab", true).await.map(drop)
+}
+
+fn decode<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
+    serde_json::from_value(value).expect("these objects are written above")
+}
+
+fn made<T>(result: Result<T, Error>) -> Result<(), Error> {
+    match result {
+        Err(error) if !error.is_already_exists() => Err(error),
+        _ => Ok(()),
+    }
+}

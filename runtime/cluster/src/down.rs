@@ -1,0 +1,80 @@
+//! Stopping a cluster and removing what it made.
+
+use std::path::Path;
+use std::time::Duration;
+
+use trimtab_env::Env;
+use trimtab_network::proxy;
+use trimtab_node::docker::{Docker, Options};
+
+use crate::data_dir::{DataDir, DataDirError, cluster_id, holder};
+
+/// How long a running `trimtab up` is given to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why a cluster could not be taken down.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DownError {
+    /// There is no cluster in the data directory.
+    #[error("there is no cluster to take down")]
+    None(#[source] DataDirError),
+    /// The running process does not end.
+    #[error("process {pid} does not end; try `kill -9 {pid}`, then `trimtab down` again")]
+    Stuck {
+        /// The process.
+        pid: String,
+    },
+    /// The containers could not be removed.
+    #[error("the containers could not be removed")]
+    Engine(#[source] trimtab_node::runtime::Error),
+}
+
+/// Ends the process that runs the cluster in `data_dir`, and removes its containers, its network
+/// and what it left in the kernel. What is declared stays for the next `trimtab up`. Answers how
+/// many containers were removed.
+///
+/// # Errors
+/// When there is no cluster, it does not end, or the engine refuses.
+pub async fn down(data_dir: &Path, service_cidr: &str, env: &Env) -> Result<usize, DownError> {
+    let cluster = cluster_id(data_dir, None).map_err(DownError::None)?;
+    let _held = stop(data_dir, env).await?;
+    let options = Options { cluster: cluster.clone(), subnet: String::new() };
+    let removed = match Docker::connect(options).await {
+        Ok(engine) => engine.remove_all().await.map_err(DownError::Engine)?,
+        // A cluster of simulated nodes needs no engine, and without one nothing runs.
+        Err(error) => {
+            tracing::debug!(%error, "no container engine answers");
+            0
+        }
+    };
+    if let Err(error) = proxy::cleanup(&cluster, service_cidr).await {
+        tracing::warn!(%error, "kernel rules may be left");
+    }
+    Ok(removed)
+}
+
+/// Ends the process that holds the data directory, and takes it over.
+async fn stop(data_dir: &Path, env: &Env) -> Result<DataDir, DownError> {
+    let pid = holder(data_dir).unwrap_or_default();
+    let mut waited = Duration::ZERO;
+    loop {
+        match DataDir::open(data_dir, env) {
+            Ok(held) => return Ok(held),
+            Err(DataDirError::InUse { .. }) if waited.is_zero() => terminate(&pid).await,
+            Err(DataDirError::InUse { .. }) if waited < PATIENCE => {}
+            Err(DataDirError::InUse { .. }) => return Err(DownError::Stuck { pid }),
+            Err(error) => return Err(DownError::None(error)),
+        }
+        let step = Duration::from_millis(50);
+        env.sleep(step).await;
+        waited += step;
+    }
+}
+
+async fn terminate(pid: &str) {
+    // The standard library sends no signals; the system's own tool does.
+    if let Err(error) = tokio::process::Command::new("kill").arg(pid).status().await {
+        tracing::warn!(%error, pid, "the running process could not be told to end");
+    }
+}
