@@ -22,6 +22,19 @@ pub(super) fn admit(spec: &mut PodSpec, path: &Path, checks: &mut Checks) {
         spec.service_account = Some("default".to_owned());
     }
     admit_priority(spec, path, checks);
+    tolerate_for_a_while(spec);
+}
+
+/// Fills again what a write of `spec` over `old` may leave out.
+pub(super) fn admit_update(spec: &mut PodSpec, old: &PodSpec) {
+    spec.priority = spec.priority.or(old.priority);
+    if spec.preemption_policy.is_none() {
+        spec.preemption_policy.clone_from(&old.preemption_policy);
+    }
+    tolerate_for_a_while(spec);
+}
+
+fn tolerate_for_a_while(spec: &mut PodSpec) {
     let tolerations = spec.tolerations.get_or_insert_default();
     for taint in NODE_TAINTS {
         if !tolerations.iter().any(|toleration| tolerates(toleration, taint)) {

@@ -44,6 +44,9 @@ impl Strategy for Pod {
             Operation::Update { old } => {
                 if let Some(old) = stored::<Typed>(old, checks) {
                     fill(pod);
+                    if let Some(spec) = &mut pod.spec {
+                        admission::admit_update(spec, spec_of(&old));
+                    }
                     check(pod, checks);
                     update::check_spec(&spec_path(), spec_of(pod), spec_of(&old), checks);
                 }

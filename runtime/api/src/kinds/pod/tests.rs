@@ -207,7 +207,15 @@ fn images_and_tolerations_may_change_and_nothing_else() {
             "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n+ nodeName: \"n\"\n"
         ]
     );
-    let fewer = update_errors(&Pod, SMALL, |pod| drop(pod.remove(&["spec", "tolerations"])));
+    // What the server filled in may be left out again.
+    let less = |pod: &mut Object| {
+        for field in ["tolerations", "priority", "preemptionPolicy", "dnsPolicy"] {
+            pod.remove(&["spec", field]);
+        }
+    };
+    assert_eq!(update_errors(&Pod, SMALL, less), [""; 0]);
+    let tolerant = SMALL.replace("spec: {", "spec: {tolerations: [{key: k, operator: Exists}], ");
+    let fewer = update_errors(&Pod, &tolerant, |pod| drop(pod.remove(&["spec", "tolerations"])));
     assert_eq!(
         fewer,
         ["spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"]
