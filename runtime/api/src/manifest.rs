@@ -107,6 +107,8 @@ fn collect(value: Value, begin: Begin, objects: &mut Vec<Object>) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
     #[test]
@@ -125,6 +127,23 @@ mod tests {
         assert_eq!(read("{\"a\": 1}").unwrap_err().to_string(), "document 1: apiVersion is not set");
         assert_eq!(read("{\"a\": 1,\n x: [}").unwrap_err().to_string(), "line 2, column 2: key must be a string");
         assert!(read("- 1\n").unwrap_err().to_string().contains("expected an object"));
+    }
+
+    #[test]
+    fn our_own_manifests_read_as_a_general_reader_has_them() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../manifests");
+        let mut count = 0;
+        for folder in std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+            for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let documents = serde_yaml::Deserializer::from_str(&text).map(Value::deserialize);
+                let expected: Vec<_> = documents.map(Result::unwrap).filter(|value| !value.is_null()).collect();
+                let found: Vec<_> = read(&text).unwrap().into_iter().map(|object| Value::Object(object.0)).collect();
+                assert_eq!(found, expected, "{}", path.display());
+                count += 1;
+            }
+        }
+        assert!(count > 10);
     }
 
     #[test]
