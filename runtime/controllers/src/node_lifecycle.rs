@@ -76,8 +76,10 @@ impl NodeLifecycle {
         if condition(&node, "Ready") == Some("Unknown") {
             mark_not_ready(&pods, cx, now).await?;
         }
-        let next = evict(&node, &pods, cx, now).await?.map_or(AWAY_RECHECK, |at| until(at, now).min(AWAY_RECHECK));
-        Ok(Next::after(next))
+        let ready = condition(&node, "Ready") == Some("True");
+        let look = if ready { until(silent_from, now) } else { AWAY_RECHECK };
+        let eviction = evict(&node, &pods, cx, now).await?;
+        Ok(Next::after(eviction.map_or(look, |at| until(at, now).min(look))))
     }
 
     async fn absent(&self, key: &ObjectRef, cx: &Context<Node>) -> Result<Next> {

@@ -80,3 +80,19 @@ async fn pods_of_a_node_that_is_gone_go_after_a_while() {
     assert!(plane.get::<Pod>("a").await.is_none());
     plane.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_taint_that_somebody_put_on_a_ready_node_evicts_what_does_not_tolerate_it() {
+    let plane = ControlPlane::new().await;
+    plane.node("n").await;
+    plane.running_pod("a", "n", "10.0.0.1").await;
+    let taint = serde_json::json!({"key": "drain", "effect": "NoExecute"});
+    plane.merge::<Node>("n", serde_json::json!({"spec": {"taints": [taint]}})).await;
+    plane
+        .until("the pod is told to go", async |plane| {
+            plane.get::<Pod>("a").await.is_none_or(|pod| pod.metadata.deletion_timestamp.is_some())
+        })
+        .await;
+    assert_eq!(taints(&plane, "n").await, ["drain:NoExecute"]);
+    plane.end().await;
+}
