@@ -201,7 +201,7 @@ async fn empty_of(
         api.delete_collection(&ListParams::default(), &params).await?;
     } else {
         for meta in present.iter().filter(|meta| meta.deletion_timestamp.is_none()) {
-            api.delete(&meta.name, &params).await.map(drop).or_else(|error| gone(error))?;
+            api.delete(&meta.name, &params).await.map(drop).or_else(gone)?;
         }
     }
     let (_, remaining) = list(&api).await?;

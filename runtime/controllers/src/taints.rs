@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn conditions_become_taints_and_foreign_ones_stay() {
-        let cases: [(&[(&str, &str)], bool, &[&str]); 5] = [
+        type Case<'a> = (&'a [(&'a str, &'a str)], bool, &'a [&'a str]);
+        let cases: [Case<'_>; 5] = [
             (&[("Ready", "True")], false, &[]),
             (&[("Ready", "False")], false, &["not-ready:NoSchedule", "not-ready:NoExecute"]),
             (&[("Ready", "Unknown")], false, &["unreachable:NoSchedule", "unreachable:NoExecute"]),

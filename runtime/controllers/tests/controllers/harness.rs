@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 use trimtab_apiserver::{ApiServer, Config, Identity};
 use trimtab_client::{Api, Client, DeleteParams, Patch};
@@ -39,9 +39,6 @@ impl ControlPlane {
         let server = ApiServer::new(config).await.unwrap();
         let client = Client::new(server.transport(Identity::new("tester", &["system:masters"])));
         let plane = Self { client, env, store, server, tasks: Tasks::new() };
-        for name in [NAMESPACE, "kube-node-lease"] {
-            plane.create::<Namespace>(json!({"metadata": {"name": name}})).await;
-        }
         plane.start();
         plane
     }
