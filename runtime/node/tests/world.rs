@@ -18,9 +18,9 @@ use trimtab_store::Memory;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An API server with some nodes.
-pub struct World {
-    pub client: Client,
-    pub env: Env,
+pub(crate) struct World {
+    pub(crate) client: Client,
+    pub(crate) env: Env,
     api: ApiServer,
     agent: Tasks,
     files: TempDir,
@@ -28,7 +28,7 @@ pub struct World {
 
 impl World {
     /// An API server, and no nodes yet.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let env = Env::system();
         let config = trimtab_apiserver::Config {
             kinds: trimtab_api::builtin(),
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// Starts an agent with these nodes; one that runs is ended first.
-    pub async fn start(&mut self, runtimes: Vec<(String, Arc<dyn Runtime>)>) {
+    pub(crate) async fn start(&mut self, runtimes: Vec<(String, Arc<dyn Runtime>)>) {
         self.agent.shutdown().await;
         self.agent = Tasks::new();
         let node = |(name, runtime)| NodeConfig {
@@ -76,12 +76,12 @@ impl World {
         });
     }
 
-    pub fn pods(&self) -> Api<Pod> {
+    pub(crate) fn pods(&self) -> Api<Pod> {
         Api::namespaced(&self.client, "default")
     }
 
     /// Makes a pod that is bound already.
-    pub async fn create(&self, name: &str, node: &str, spec: Value) -> Pod {
+    pub(crate) async fn create(&self, name: &str, node: &str, spec: Value) -> Pod {
         let mut spec = spec;
         spec["nodeName"] = node.into();
         let pod = serde_json::from_value(json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec}));
@@ -89,7 +89,7 @@ impl World {
     }
 
     /// Waits until the pod is as wanted.
-    pub async fn until(&self, name: &str, what: &str, wanted: impl Fn(&Pod) -> bool) -> Pod {
+    pub(crate) async fn until(&self, name: &str, what: &str, wanted: impl Fn(&Pod) -> bool) -> Pod {
         let asked = eventually(|| async { self.pods().get(name).await.ok().filter(|pod| wanted(pod)) });
         match asked.await {
             Some(pod) => pod,
@@ -98,20 +98,20 @@ impl World {
     }
 
     /// Waits until the pod is gone.
-    pub async fn until_gone(&self, name: &str) {
+    pub(crate) async fn until_gone(&self, name: &str) {
         let gone = eventually(|| async { self.pods().get_opt(name).await.ok().filter(Option::is_none) });
         assert!(gone.await.is_some(), "{name} is still there");
     }
 
     /// Ends the agent and the API server.
-    pub async fn end(self) {
+    pub(crate) async fn end(self) {
         self.agent.shutdown().await;
         self.api.shutdown().await;
     }
 }
 
 /// Asks again and again until there is an answer.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> Option<T> {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> Option<T> {
     tokio::time::timeout(PATIENCE, async {
         loop {
             if let Some(answer) = ask().await {
@@ -125,13 +125,13 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -
 }
 
 /// Whether the pod runs and is ready.
-pub fn is_ready(pod: &Pod) -> bool {
+pub(crate) fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// The id and restart count of the pod's first container.
-pub fn first(pod: &Pod) -> (String, i32) {
+pub(crate) fn first(pod: &Pod) -> (String, i32) {
     let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
     let first = statuses.first().expect("a container status");
     (first.container_id.clone().unwrap_or_default(), first.restart_count)
