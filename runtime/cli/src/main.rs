@@ -1,23 +1,38 @@
 //! The `trimtab` binary: parse, connect, run one command, exit code.
 
 mod commands;
-mod connect;
+mod console;
+mod error;
+mod files;
+mod lines;
+mod output;
 mod print;
-mod target;
+mod session;
+mod table;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod watching;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use commands::{api_resources, apply, delete, down, events, get, label, logs, run, scale, up, version, wait};
+use commands::{
+    api_resources, apply, completion, delete, describe, down, events, exec, get, label, logs, rolling_update, run,
+    scale, up, version, wait,
+};
+use console::Console;
+use session::{Connection, Session};
 
 /// A Kubernetes-compatible cluster in one binary, on the Docker Engine you already have.
 #[derive(Parser)]
 #[command(name = "trimtab", version)]
-pub(crate) struct Cli {
+struct Cli {
     #[command(flatten)]
-    connection: connect::Args,
-    /// How much is logged, as `info` or `trimtab_node=debug`.
+    connection: Connection,
+    /// How much is logged, as `info` or `trimtab_node=debug`
     #[arg(long, global = true, default_value = "warn", env = "TRIMTAB_LOG")]
     log: String,
     #[command(subcommand)]
@@ -26,77 +41,89 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start a cluster in the foreground.
+    /// Start a cluster in the foreground
     Up(up::Args),
-    /// Stop the cluster and remove the containers it made.
+    /// Stop the cluster and remove the containers it made
     Down(down::Args),
-    /// Run one component as a process of its own.
+    /// Run one component as a process of its own
     Run(run::Args),
-    /// Make what is declared in files so.
-    Apply(apply::Args),
-    /// Show objects.
-    Get(get::Args),
-    /// Delete objects.
-    Delete(delete::Args),
-    /// Show what a container wrote.
-    Logs(logs::Args),
-    /// Set the number of replicas.
-    Scale(scale::Args),
-    /// Change labels.
-    Label(label::Args),
-    /// Change annotations.
-    Annotate(label::Args),
-    /// Show events, oldest first.
-    Events(events::Args),
-    /// Wait for a condition.
-    Wait(wait::Args),
-    /// Show what the server serves.
-    ApiResources(api_resources::Args),
-    /// Show the versions of client and server.
-    Version(version::Args),
-    /// Write a completion script for a shell.
-    Completion {
-        /// The shell.
-        shell: clap_complete::Shell,
-    },
+    Apply(apply::Apply),
+    Get(get::Get),
+    Describe(describe::Args),
+    Delete(delete::Delete),
+    Logs(logs::Logs),
+    Exec(exec::Args),
+    Scale(scale::Scale),
+    RollingUpdate(rolling_update::Args),
+    /// Update the labels on a resource
+    Label(label::Label),
+    /// Update the annotations on a resource
+    Annotate(label::Label),
+    Events(events::Events),
+    Wait(wait::Wait),
+    ApiResources(api_resources::ApiResources),
+    Version(version::Version),
+    Completion(completion::Completion),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_default();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(print::colours()).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(execute(cli)));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return finish(Err(error.into())),
+    };
+    let result = runtime.block_on(execute(cli));
+    // A read of the terminal that nobody ends must not keep the process.
+    runtime.shutdown_background();
+    finish(result)
+}
+
+fn finish(result: Result<u8>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
+        Err(error) if error::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            print::error(&error);
+            print::note(error::render(&error));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn execute(cli: Cli) -> anyhow::Result<()> {
-    let client = || cli.connection.client();
+async fn execute(cli: Cli) -> Result<u8> {
+    let connection = &cli.connection;
     match cli.command {
-        Command::Up(args) => up::run(args, cli.connection.kubeconfig).await,
-        Command::Down(args) => down::run(args).await,
-        Command::Run(args) => run::run(args, client()?).await,
-        Command::Apply(args) => apply::run(args, &client()?).await,
-        Command::Get(args) => get::run(args, &client()?).await,
-        Command::Delete(args) => delete::run(args, &client()?).await,
-        Command::Logs(args) => logs::run(args, &client()?).await,
-        Command::Scale(args) => scale::run(args, &client()?).await,
-        Command::Label(args) => label::run(args, "labels", &client()?).await,
-        Command::Annotate(args) => label::run(args, "annotations", &client()?).await,
-        Command::Events(args) => events::run(args, &client()?).await,
-        Command::Wait(args) => wait::run(args, &client()?).await,
-        Command::ApiResources(args) => api_resources::run(args, &client()?).await,
-        Command::Version(args) => version::run(args, client().ok().as_ref()).await,
-        Command::Completion { shell } => {
-            let mut command = <Cli as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut command, "trimtab", &mut std::io::stdout());
-            Ok(())
+        Command::Up(args) => up::run(args, connection.kubeconfig.clone()).await.map(|()| 0),
+        Command::Down(args) => down::run(args).await.map(|()| 0),
+        Command::Run(args) => {
+            let client = Session::connect(connection, Console::standard())?.client;
+            run::run(args, client).await.map(|()| 0)
+        }
+        Command::Version(args) => version::run(args, connection, Console::standard()).await,
+        Command::Completion(args) => completion::run(&args, Cli::command(), Console::standard()),
+        command => connected(command, &mut Session::connect(connection, Console::standard())?).await,
+    }
+}
+
+/// Runs a command that talks to a server.
+async fn connected(command: Command, session: &mut Session) -> Result<u8> {
+    match command {
+        Command::Apply(args) => apply::run(args, session).await,
+        Command::Get(args) => get::run(args, session).await,
+        Command::Describe(args) => describe::run(args, session).await,
+        Command::Delete(args) => delete::run(args, session).await,
+        Command::Logs(args) => logs::run(args, session).await,
+        Command::Exec(args) => exec::run(args, session).await,
+        Command::Scale(args) => scale::run(args, session).await,
+        Command::RollingUpdate(args) => rolling_update::run(args, session).await,
+        Command::Label(args) => label::run(args, label::Field::Labels, session).await,
+        Command::Annotate(args) => label::run(args, label::Field::Annotations, session).await,
+        Command::Events(args) => events::run(args, session).await,
+        Command::Wait(args) => wait::run(args, session).await,
+        Command::ApiResources(args) => api_resources::run(args, session).await,
+        Command::Up(_) | Command::Down(_) | Command::Run(_) | Command::Version(_) | Command::Completion(_) => {
+            unreachable!("run without a session")
         }
     }
 }

@@ -84,6 +84,28 @@ fn streamed(response: reqwest::Response) -> Response<Body> {
     Response::<reqwest::Body>::from(response).map(|body| body.map_err(Into::into).boxed_unsync())
 }
 
+/// GETs a document of at most `limit` bytes from anywhere, as a manifest from the web.
+///
+/// # Errors
+/// When it cannot be had within 30 seconds, is larger, or is no text.
+pub async fn fetch(url: &str, limit: usize) -> Result<String, TransportError> {
+    let failed = |source: crate::BoxError| TransportError { server: url.to_owned(), source };
+    // Without a provider of its own, reqwest takes the process' default one.
+    let _ = provider().as_ref().clone().install_default();
+    let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(30)).build();
+    let request = client.map_err(|error| failed(error.into()))?.get(url).send();
+    let response = request.await.and_then(reqwest::Response::error_for_status);
+    let mut response = response.map_err(|error| failed(error.without_url().into()))?;
+    let mut text = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| failed(error.without_url().into()))? {
+        text.extend_from_slice(&piece);
+        if text.len() > limit {
+            return Err(failed(format!("the document is larger than {limit} bytes").into()));
+        }
+    }
+    String::from_utf8(text).map_err(|error| failed(error.into()))
+}
+
 /// The one TLS provider that this project uses.
 pub fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())

@@ -1,112 +1,107 @@
-//! `trimtab apply`: server-side apply of what files declare.
+//! `trimtab apply`: makes objects as a manifest says.
+//!
+//! Always a server-side apply. Without `--server-side` it takes the fields that others own, as
+//! kubectl's client-side apply does, and tells what changed in the same words.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
-use serde_json::Value;
-use trimtab_api::{Object, manifest};
-use trimtab_client::discovery::Discovered;
-use trimtab_client::{Api, Client, Patch};
+use anyhow::{Result, bail};
+use bytes::Bytes;
+use clap::Args;
+use http::Method;
+use trimtab_api::Object;
 
-use crate::print;
-use crate::target::label;
+use crate::error;
+use crate::files;
+use crate::output::{self, Output};
+use crate::session::{Session, When, display_name};
 
-const MANAGER: &str = "trimtab";
+const MANAGER: &str = "trimtab-apply";
 
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// A file, a folder, or `-` for standard input; may be given several times.
-    #[arg(short, long, required = true)]
-    pub filename: Vec<String>,
-    /// Leave fields alone that others own, and fail instead.
+/// Apply a configuration to a resource by file name or stdin
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Apply {
+    /// The files, folders or URLs that contain the configurations to apply; `-` for stdin
+    #[arg(short, long = "filename", required = true, value_delimiter = ',')]
+    filename: Vec<PathBuf>,
+    /// Process the folders used in -f, --filename recursively
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// If true, fields that others own are not taken, but reported as conflicts
     #[arg(long)]
-    no_force: bool,
+    server_side: bool,
+    /// If true, server-side apply will force the changes against conflicts
+    #[arg(long, requires = "server_side")]
+    force_conflicts: bool,
+    /// Name of the manager used to track field ownership
+    #[arg(long, default_value = MANAGER)]
+    field_manager: String,
+    /// Must be "none" or "server": with "server", submit the request without persisting the resource
+    #[arg(long, default_value = "none", value_parser = ["none", "server"])]
+    dry_run: String,
+    /// Must be "strict", "warn" or "ignore": what becomes of unknown fields
+    #[arg(long, default_value = "strict", value_parser = ["strict", "warn", "ignore"])]
+    validate: String,
+    /// Output format: yaml, json, name or jsonpath=TEMPLATE
+    #[arg(short, long, value_parser = str::parse::<Output>)]
+    output: Option<Output>,
 }
 
-pub(crate) async fn run(args: Args, client: &Client) -> anyhow::Result<()> {
-    let served = client.discover().await?;
-    let mut failed = None;
-    for (source, object) in read_all(&args.filename)? {
-        match apply(client, &served, object, !args.no_force).await {
-            Ok(done) => print::line(done),
-            // One bad object stops no other.
-            Err(error) => {
-                let error = error.context(source);
-                if let Some(before) = failed.replace(error) {
-                    print::error(&before);
-                }
+/// Runs the command. One bad object does not keep the others from being applied.
+pub(crate) async fn run(args: Apply, session: &mut Session) -> Result<u8> {
+    let mut code = 0;
+    for file in files::read(&args.filename, args.recursive).await? {
+        for object in file.objects? {
+            if let Err(error) = apply(&args, &file.name, object, session).await {
+                session.console.note(error::render(&error));
+                code = 1;
             }
         }
     }
-    failed.map_or(Ok(()), Err)
+    Ok(code)
 }
 
-async fn apply(client: &Client, served: &[Discovered], object: Object, force: bool) -> anyhow::Result<String> {
-    let discovered = find(served, &object)?;
-    let name = object.name().to_owned();
-    let namespace = if object.namespace().is_empty() { client.default_namespace() } else { object.namespace() }.to_owned();
-    let api = Api::dynamic(client, &discovered.resource, Some(&namespace));
-    let before = api.get_opt(&name).await?;
-    let path = api.path(&name, "", &format!("fieldManager={MANAGER}&force={force}&fieldValidation=Strict"));
-    let patch = Patch::Apply { object: Value::Object(object.0), manager: MANAGER.to_owned(), force };
-    let after: Object = api.send_patch(&path, &patch).await?;
-    let verb = match before {
+async fn apply(args: &Apply, file: &str, mut object: Object, session: &mut Session) -> Result<()> {
+    if object.name().is_empty() {
+        bail!("error when applying {file:?}: resource name may not be empty");
+    }
+    let kind = files::kind_of(session, file, &object).await?;
+    files::settle_namespace(session, &kind, &mut object)?;
+    object.remove(&["metadata", "managedFields"]);
+    let api = trimtab_client::Api::<Object>::dynamic(&session.client, &kind.resource, Some(object.namespace()));
+    let before = api.get_opt(object.name()).await.when(|| format!("retrieving current configuration of {file:?}"))?;
+    let body = Bytes::from(serde_json::to_vec(&object)?);
+    let path = api.path(object.name(), "", &query(args));
+    let request = trimtab_client::request(Method::PATCH, &path, Some(("application/apply-patch+yaml", body)))?;
+    let after: Object = session.client.json(request).await.when(|| format!("applying {file:?}"))?;
+    let verb = match &before {
+        _ if args.server_side => "serverside-applied",
         None => "created",
         Some(before) if before.resource_version() == after.resource_version() => "unchanged",
         Some(_) => "configured",
     };
-    Ok(format!("{} {verb}", label(discovered, &name)))
-}
-
-/// How an object's kind is served.
-pub(crate) fn find<'a>(served: &'a [Discovered], object: &Object) -> anyhow::Result<&'a Discovered> {
-    let found = served.iter().find(|d| d.resource.kind == object.kind() && d.resource.api_version() == object.api_version());
-    found.with_context(|| {
-        format!("no matches for kind {:?} in version {:?}; `trimtab api-resources` lists what is served", object.kind(), object.api_version())
-    })
-}
-
-/// Every object of every file, with where it stands; namespaces first.
-pub(crate) fn read_all(names: &[String]) -> anyhow::Result<Vec<(String, Object)>> {
-    let mut objects = Vec::new();
-    for name in names {
-        if name.starts_with("http://") || name.starts_with("https://") {
-            bail!("{name}: a URL cannot be read yet; download the file and name it instead");
-        }
-        if name == "-" {
-            let mut text = String::new();
-            std::io::stdin().take(manifest::MAX_BYTES as u64 + 1).read_to_string(&mut text).context("could not read standard input")?;
-            collect("standard input", &text, &mut objects)?;
-            continue;
-        }
-        for file in files(Path::new(name))? {
-            let text = std::fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))?;
-            collect(&file.display().to_string(), &text, &mut objects)?;
-        }
+    let name = display_name(&kind, after.name());
+    match &args.output {
+        None if args.dry_run == "server" => session.console.line(format!("{name} {verb} (server dry run)"))?,
+        None => session.console.line(format!("{name} {verb}"))?,
+        Some(Output::Name) => session.console.line(name)?,
+        Some(output) => output::print(&mut session.console, output, &[output::without_managed_fields(after)], true)?,
     }
-    objects.sort_by_key(|(_, object)| object.kind() != "Namespace");
-    Ok(objects)
-}
-
-fn collect(source: &str, text: &str, objects: &mut Vec<(String, Object)>) -> anyhow::Result<()> {
-    let read = manifest::read(text).with_context(|| source.to_owned())?;
-    objects.extend(read.into_iter().map(|object| (source.to_owned(), object)));
     Ok(())
 }
 
-fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let about = || format!("could not read {}", path.display());
-    if !std::fs::metadata(path).with_context(about)?.is_dir() {
-        return Ok(vec![path.to_owned()]);
+fn query(args: &Apply) -> String {
+    let validation = match args.validate.as_str() {
+        "warn" => "Warn",
+        "ignore" => "Ignore",
+        _ => "Strict",
+    };
+    let force = !args.server_side || args.force_conflicts;
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("fieldManager", &args.field_manager).append_pair("fieldValidation", validation);
+    query.append_pair("force", if force { "true" } else { "false" });
+    if args.dry_run == "server" {
+        query.append_pair("dryRun", "All");
     }
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(path).with_context(about)? {
-        let entry = entry?.path();
-        if entry.extension().is_some_and(|e| ["yaml", "yml", "json"].iter().any(|known| e == *known)) {
-            found.push(entry);
-        }
-    }
-    found.sort();
-    Ok(found)
+    query.finish()
 }

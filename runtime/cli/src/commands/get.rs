@@ -1,244 +1,337 @@
-//! `trimtab get`.
+//! `trimtab get`: objects as the server's own tables, or whole.
 
-use anyhow::bail;
+use anyhow::{Result, bail};
 use bytes::Bytes;
-use futures::StreamExt;
-use http::{Method, Request};
-use serde_json::{Value, json};
-use trimtab_api::{Object, jsonpath};
-use trimtab_client::{Client, ListParams, WatchEvent};
+use clap::Args;
+use http::Method;
+use http::header::{ACCEPT, HeaderValue};
+use serde::Deserialize;
+use serde_json::Value;
+use trimtab_api::Object;
+use trimtab_client::discovery::Discovered;
 
-use crate::print;
-use crate::target::{self, Target};
+use crate::lines::Lines;
+use crate::output::{self, Output};
+use crate::session::{Filter, Session, Target, display_name, list};
+use crate::{error, table};
 
-const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+const AS_TABLE: HeaderValue = HeaderValue::from_static("application/json;as=Table;v=v1;g=meta.k8s.io,application/json");
+/// Objects a page, as kubectl asks.
+const PAGE: usize = 500;
 
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// `KIND[,KIND…] [NAME…]`, or `KIND/NAME…`.
-    #[arg(required = true)]
-    what: Vec<String>,
-    /// `wide`, `yaml`, `json`, `name` or `jsonpath=TEMPLATE`.
-    #[arg(short, long, default_value = "")]
-    output: String,
-    /// Go on showing changes.
+/// Display one or many resources
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Get {
+    /// `pods`, `pods,svc`, `pod web db` or `pod/web svc/web`
+    #[arg(required = true, value_name = "TYPE[/NAME] [NAME]")]
+    resources: Vec<String>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Output format: wide, yaml, json, name, jsonpath=TEMPLATE or custom-columns=SPEC
+    #[arg(short, long, value_parser = str::parse::<Output>)]
+    output: Option<Output>,
+    /// After listing/getting the requested object, watch for changes
     #[arg(short, long)]
     watch: bool,
-    /// Only objects with these labels.
-    #[arg(short = 'l', long, default_value = "")]
-    selector: String,
-    /// Only objects with these fields.
-    #[arg(long, default_value = "")]
-    field_selector: String,
-    /// In all namespaces.
-    #[arg(short = 'A', long)]
-    all_namespaces: bool,
-    /// Without headings.
+    /// When using the default or custom-column output format, don't print headers
     #[arg(long)]
     no_headers: bool,
+    /// When printing, show all labels as the last column
+    #[arg(long)]
+    show_labels: bool,
+    /// If the requested object does not exist the command will return exit code 0
+    #[arg(long)]
+    ignore_not_found: bool,
+    /// If true, keep the managedFields when printing objects in JSON or YAML format
+    #[arg(long)]
+    show_managed_fields: bool,
 }
 
-impl Args {
-    fn params(&self) -> ListParams {
-        let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-        ListParams { labels: text(&self.selector), fields: text(&self.field_selector), ..ListParams::default() }
-    }
-
-    fn namespace<'a>(&self, client: &'a Client) -> Option<&'a str> {
-        (!self.all_namespaces).then(|| client.default_namespace())
-    }
+/// `meta/v1.Table`, as far as it is printed.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Table {
+    #[serde(default)]
+    column_definitions: Vec<Column>,
+    #[serde(default)]
+    rows: Vec<Row>,
+    #[serde(default)]
+    metadata: ListMeta,
 }
 
-pub(crate) async fn run(args: Args, client: &Client) -> anyhow::Result<()> {
-    let targets = target::parse(client, &args.what).await?;
+#[derive(Deserialize)]
+struct Column {
+    name: String,
+    #[serde(default)]
+    priority: i32,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    cells: Vec<Value>,
+    #[serde(default)]
+    object: Object,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ListMeta {
+    resource_version: String,
+    #[serde(rename = "continue")]
+    continue_token: String,
+}
+
+/// How the rows of one kind are laid out.
+struct Layout {
+    /// Indices of the columns shown.
+    shown: Vec<usize>,
+    with_namespace: bool,
+    with_labels: bool,
+    /// Put before the name, where several kinds are printed.
+    prefix: Option<Discovered>,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: Get, session: &mut Session) -> Result<u8> {
+    let targets = session.targets(&args.resources).await?;
+    let named = targets.iter().any(|target| !target.names.is_empty());
+    if named && args.filter.all_namespaces {
+        bail!("a resource cannot be retrieved by name across all namespaces");
+    }
+    if named && args.filter.is_given() {
+        bail!("name cannot be provided when a selector is specified");
+    }
     if args.watch {
-        let [target] = targets.as_slice() else { bail!("you may only watch a single resource or type of resource at a time") };
-        return watch(&args, client, target).await;
+        let [target] = targets.as_slice() else { bail!("you may only specify a single resource type when watching") };
+        return watch(&args, target, session).await;
     }
-    match args.output.as_str() {
-        "" | "wide" => tables(&args, client, &targets).await,
-        _ => {
-            let single = targets.len() == 1 && targets[0].name.is_some();
-            let objects = objects(&args, client, &targets).await?;
-            show(&args.output, &targets, objects, single)
-        }
+    match &args.output {
+        None | Some(Output::Wide) => print_tables(&args, &targets, session).await,
+        Some(output) => print_objects(&args, output, &targets, session).await,
     }
 }
 
-async fn objects(args: &Args, client: &Client, targets: &[Target]) -> anyhow::Result<Vec<(usize, Object)>> {
-    let mut found = Vec::new();
-    for (index, target) in targets.iter().enumerate() {
-        let api = target.api(client, args.namespace(client));
-        match &target.name {
-            Some(name) => found.push((index, api.get(name).await?)),
-            None => {
-                let list = api.list(&args.params()).await?;
-                let resource = &target.discovered.resource;
-                found.extend(list.items.into_iter().map(|mut object| {
-                    // Items of a list carry no kind of their own.
-                    object.set(&["apiVersion"], resource.api_version());
-                    object.set(&["kind"], &*resource.kind);
-                    (index, object)
-                }));
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn show(output: &str, targets: &[Target], objects: Vec<(usize, Object)>, single: bool) -> anyhow::Result<()> {
-    if output == "name" {
-        objects.iter().for_each(|(index, object)| print::line(targets[*index].label(object.name())));
-        return Ok(());
-    }
-    let mut values: Vec<Value> = objects.into_iter().map(|(_, object)| Value::Object(object.0)).collect();
-    let whole = if single && values.len() == 1 {
-        values.remove(0)
-    } else {
-        json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": values})
-    };
-    match output.split_once('=').unwrap_or((output, "")) {
-        ("json", _) => print::line(serde_json::to_string_pretty(&whole)?),
-        ("yaml", _) => print::raw(serde_yaml::to_string(&whole)?.as_bytes()),
-        ("jsonpath", template) => print::raw(jsonpath::JsonPath::template(template)?.render(&whole)?.as_bytes()),
-        (other, _) => bail!("unable to match a printer suitable for the output format {other:?}, allowed formats are: json,jsonpath,name,wide,yaml"),
-    }
-    Ok(())
-}
-
-async fn tables(args: &Args, client: &Client, targets: &[Target]) -> anyhow::Result<()> {
-    let mut shown = 0;
-    let mut error = None;
+async fn print_objects(args: &Get, output: &Output, targets: &[Target], session: &mut Session) -> Result<u8> {
+    let (mut objects, mut names, mut code) = (Vec::new(), Vec::new(), 0);
+    let single = matches!(targets, [target] if target.names.len() == 1);
     for target in targets {
-        let result = table(args, client, target).await;
-        let table = match result {
-            Ok(table) => table,
-            Err(found) => {
-                if let Some(before) = error.replace(found) {
-                    print::error(&before);
+        let api = session.api(&target.kind, args.filter.all_namespaces);
+        let found = if target.names.is_empty() {
+            list(&api, args.filter.params()).await?
+        } else {
+            let mut found = Vec::new();
+            for name in &target.names {
+                match api.get(name).await {
+                    Ok(object) => found.push(object),
+                    Err(error) => code |= forgive(args, error, session),
                 }
-                continue;
             }
+            found
         };
-        let lines = render(args, targets, target, &table);
+        names.extend(found.iter().map(|object| display_name(&target.kind, object.name())));
+        objects.extend(found);
+    }
+    if !args.show_managed_fields {
+        objects = objects.into_iter().map(output::without_managed_fields).collect();
+    }
+    if *output == Output::Name {
+        names.into_iter().try_for_each(|name| session.console.line(name))?;
+    } else if !(single && objects.is_empty()) {
+        output::print(&mut session.console, output, &objects, single)?;
+    }
+    Ok(code)
+}
+
+/// One object that is not there does not keep the others from being printed.
+fn forgive(args: &Get, error: trimtab_client::Error, session: &mut Session) -> u8 {
+    if args.ignore_not_found && error.is_not_found() {
+        return 0;
+    }
+    session.console.note(error::render(&error.into()));
+    1
+}
+
+async fn print_tables(args: &Get, targets: &[Target], session: &mut Session) -> Result<u8> {
+    let (mut printed, mut code) = (0, 0);
+    for target in targets {
+        let (tables, failed) = fetch_tables(args, target, session).await?;
+        code |= failed;
+        let Some(columns) = tables.first().map(|table| &table.column_definitions) else { continue };
+        let layout = layout(args, target, columns, targets.len() > 1);
+        let mut lines: Vec<Vec<String>> = tables.iter().flat_map(|t| &t.rows).map(|row| cells(&layout, row)).collect();
         if lines.is_empty() {
             continue;
         }
-        if shown > 0 && !args.no_headers {
-            print::line("");
+        if printed > 0 {
+            session.console.line("")?;
         }
-        shown += 1;
-        lines.into_iter().for_each(print::line);
+        printed += 1;
+        if !args.no_headers {
+            lines.insert(0, headings(&layout, columns));
+        }
+        table::layout(&lines).into_iter().try_for_each(|line| session.console.line(line))?;
     }
-    match error {
-        Some(error) => Err(error),
-        None => {
-            if shown == 0 && !args.all_namespaces && targets.iter().all(|t| t.discovered.resource.namespaced) {
-                print::note(format_args!("No resources found in {} namespace.", client.default_namespace()));
-            } else if shown == 0 {
-                print::note("No resources found");
-            }
-            Ok(())
+    if printed == 0 && code == 0 && targets.iter().any(|target| target.names.is_empty()) && !args.ignore_not_found {
+        let cluster_wide = targets.iter().all(|target| !target.kind.resource.namespaced);
+        let place = if args.filter.all_namespaces || cluster_wide {
+            String::new()
+        } else {
+            format!(" in {} namespace", session.namespace)
+        };
+        session.console.note(format!("No resources found{place}."));
+    }
+    Ok(code)
+}
+
+async fn fetch_tables(args: &Get, target: &Target, session: &mut Session) -> Result<(Vec<Table>, u8)> {
+    let api = session.api(&target.kind, args.filter.all_namespaces);
+    let (mut tables, mut code) = (Vec::new(), 0);
+    for name in &target.names {
+        match session.client.json(as_table(&api.path(name, "", ""))?).await {
+            Ok(table) => tables.push(table),
+            Err(error) => code |= forgive(args, error, session),
         }
+    }
+    let mut next = target.names.is_empty().then(String::new);
+    while let Some(token) = next.take() {
+        let query = query(&args.filter, &[("limit", &PAGE.to_string()), ("continue", &token)]);
+        let table: Table = session.client.json(as_table(&api.path("", "", &query))?).await?;
+        next = Some(table.metadata.continue_token.clone()).filter(|token| !token.is_empty());
+        tables.push(table);
+    }
+    Ok((tables, code))
+}
+
+fn query(filter: &Filter, more: &[(&str, &str)]) -> String {
+    let selectors = [("labelSelector", &filter.selector), ("fieldSelector", &filter.field_selector)];
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(selectors.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))));
+    query.extend_pairs(more.iter().filter(|(_, value)| !value.is_empty()));
+    query.finish()
+}
+
+fn as_table(path: &str) -> Result<http::Request<Bytes>> {
+    let mut request = trimtab_client::request(Method::GET, path, None)?;
+    request.headers_mut().insert(ACCEPT, AS_TABLE);
+    Ok(request)
+}
+
+fn layout(args: &Get, target: &Target, columns: &[Column], several: bool) -> Layout {
+    let wide = args.output == Some(Output::Wide);
+    let shown = columns.iter().enumerate().filter(|(_, column)| wide || column.priority == 0).map(|(n, _)| n);
+    Layout {
+        shown: shown.collect(),
+        with_namespace: args.filter.all_namespaces && target.kind.resource.namespaced,
+        with_labels: args.show_labels,
+        prefix: several.then(|| target.kind.clone()),
     }
 }
 
-async fn table(args: &Args, client: &Client, target: &Target) -> anyhow::Result<Value> {
-    let api = target.api(client, args.namespace(client));
-    let path = match &target.name {
-        Some(name) => api.path(name, "", ""),
-        None => api.path("", "", &args.params().query()),
-    };
-    let request = Request::builder().method(Method::GET).uri(path).header("accept", TABLE).body(Bytes::new())?;
-    Ok(client.json(request).await?)
+fn headings(layout: &Layout, columns: &[Column]) -> Vec<String> {
+    let own = layout.shown.iter().map(|index| columns[*index].name.to_uppercase());
+    let namespace = layout.with_namespace.then(|| "NAMESPACE".to_owned());
+    namespace.into_iter().chain(own).chain(layout.with_labels.then(|| "LABELS".to_owned())).collect()
 }
 
-fn render(args: &Args, targets: &[Target], target: &Target, table: &Value) -> Vec<String> {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let (columns, rows) = (list(&table["columnDefinitions"]), list(&table["rows"]));
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    let wide = args.output == "wide";
-    let shown: Vec<usize> = (0..columns.len()).filter(|at| wide || columns[*at]["priority"].as_i64().unwrap_or(0) == 0).collect();
-    let several = targets.iter().any(|other| other.discovered.resource != target.discovered.resource);
-    let with_namespace = args.all_namespaces && target.discovered.resource.namespaced;
-    let mut headings: Vec<String> = shown.iter().map(|at| print::cell(&columns[*at]["name"])).collect();
-    if with_namespace {
-        headings.insert(0, "Namespace".to_owned());
-    }
-    let line = |row: &Value| {
-        let mut cells: Vec<String> = shown.iter().map(|at| print::cell(&row["cells"][at])).collect();
-        if let (true, Some(at)) = (several, shown.iter().position(|at| columns[*at]["format"] == "name")) {
-            cells[at] = target.label(&cells[at]);
+fn cells(layout: &Layout, row: &Row) -> Vec<String> {
+    let own = layout.shown.iter().enumerate().map(|(position, index)| {
+        let text = row.cells.get(*index).map_or_else(String::new, text);
+        match &layout.prefix {
+            Some(kind) if position == 0 => display_name(kind, &text),
+            _ => text,
         }
-        if with_namespace {
-            cells.insert(0, print::cell(&row["object"]["metadata"]["namespace"]));
-        }
-        cells
-    };
-    let rows: Vec<Vec<String>> = rows.iter().map(line).collect();
-    let mut lines = print::table(&headings, &rows);
-    if args.no_headers {
-        lines.remove(0);
-    }
-    lines
+    });
+    let namespace = layout.with_namespace.then(|| row.object.namespace().to_owned());
+    namespace.into_iter().chain(own).chain(layout.with_labels.then(|| labels(&row.object))).collect()
 }
 
-/// Shows what is there, and then each change as one row or document.
-async fn watch(args: &Args, client: &Client, target: &Target) -> anyhow::Result<()> {
-    if !matches!(args.output.as_str(), "" | "wide" | "name" | "json" | "yaml") {
-        bail!("--watch goes with -o wide, name, json and yaml");
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => table::escape(text),
+        Value::Null => "<none>".to_owned(),
+        other => other.to_string(),
     }
-    let api = target.api(client, args.namespace(client));
-    let mut params = args.params();
-    if let Some(name) = &target.name {
-        params = params.fields(format!("metadata.name={name}"));
+}
+
+fn labels(object: &Object) -> String {
+    let pairs: Vec<_> = object.labels().map(|(key, value)| format!("{key}={value}")).collect();
+    if pairs.is_empty() { "<none>".to_owned() } else { pairs.join(",") }
+}
+
+/// Prints what is there, then a row or object for each change until the server or the user ends it.
+async fn watch(args: &Get, target: &Target, session: &mut Session) -> Result<u8> {
+    let mut args = args.clone();
+    match target.names.as_slice() {
+        [] => {}
+        [name] => args.filter.field_selector = Some(format!("metadata.name={name}")),
+        _ => bail!("watch is only supported on individual resources and resource collections"),
     }
-    let targets = std::slice::from_ref(target);
-    let list = api.list(&params).await?;
-    let mut version = list.metadata.resource_version.unwrap_or_default();
-    let mut headed = args.no_headers;
-    for object in list.items {
-        changed(args, client, targets, object, &mut headed).await?;
+    let all = Target { kind: target.kind.clone(), names: Vec::new() };
+    let (tables, _) = fetch_tables(&args, &all, session).await?;
+    let version = tables.last().map(|table| table.metadata.resource_version.clone()).unwrap_or_default();
+    let mut printer = Printer { args: &args, target: &all, columns: Vec::new(), headed: args.no_headers };
+    for table in tables {
+        printer.print(table, session)?;
     }
     loop {
-        let mut events = std::pin::pin!(api.watch(&params, &version).await?);
-        while let Some(event) = events.next().await {
-            match event? {
-                WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object) => {
-                    object.resource_version().clone_into(&mut version);
-                    changed(args, client, targets, object, &mut headed).await?;
-                }
-                WatchEvent::Bookmark { resource_version, .. } => version = resource_version,
-                WatchEvent::Error(error) => return Err(trimtab_client::Error::from(error).into()),
-                _ => {}
+        let api = session.api(&target.kind, args.filter.all_namespaces);
+        let path = api.path("", "", &query(&args.filter, &[("watch", "true"), ("resourceVersion", &version)]));
+        let response = session.client.send(as_table(&path)?).await?;
+        let mut lines = Lines::new(response.into_body());
+        while let Some(line) = lines.line().await? {
+            let event: Event = serde_json::from_slice(&line)?;
+            match event.kind.as_str() {
+                "BOOKMARK" => {}
+                "ERROR" => bail!("{}", event.object["message"].as_str().unwrap_or("the watch failed")),
+                _ => printer.print(serde_json::from_value(event.object)?, session)?,
             }
         }
+        return Ok(0);
     }
 }
 
-async fn changed(args: &Args, client: &Client, targets: &[Target], object: Object, headed: &mut bool) -> anyhow::Result<()> {
-    if !matches!(args.output.as_str(), "" | "wide") {
-        return show(&args.output, targets, vec![(0, object)], true);
-    }
-    let target = Target { discovered: targets[0].discovered.clone(), name: Some(object.name().to_owned()) };
-    let in_its_namespace = client.clone().with_namespace(object.namespace());
-    let one = Args { all_namespaces: false, what: Vec::new(), output: args.output.clone(), watch: false, ..Args::none() };
-    // A row of what is gone already cannot be had; its deletion was shown while it lingered.
-    let Ok(table) = table(&one, &in_its_namespace, &target).await else { return Ok(()) };
-    let shape = Args { all_namespaces: args.all_namespaces, ..one };
-    let mut lines = render(&shape, targets, &target, &table);
-    if std::mem::replace(headed, true) && !lines.is_empty() {
-        lines.remove(0);
-    }
-    lines.into_iter().for_each(print::line);
-    Ok(())
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "type")]
+    kind: String,
+    object: Value,
 }
 
-impl Args {
-    fn none() -> Self {
-        let text = String::new;
-        Self { what: Vec::new(), output: text(), watch: false, selector: text(), field_selector: text(), all_namespaces: false, no_headers: false }
+struct Printer<'a> {
+    args: &'a Get,
+    target: &'a Target,
+    columns: Vec<Column>,
+    headed: bool,
+}
+
+impl Printer<'_> {
+    fn print(&mut self, table: Table, session: &mut Session) -> Result<()> {
+        // Later events of a watch leave the columns out.
+        if !table.column_definitions.is_empty() {
+            self.columns = table.column_definitions;
+        }
+        if let Some(output) = self.args.output.as_ref().filter(|output| **output != Output::Wide) {
+            return self.print_objects(output, &table.rows, session);
+        }
+        let layout = layout(self.args, self.target, &self.columns, false);
+        let mut lines: Vec<_> = table.rows.iter().map(|row| cells(&layout, row)).collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.headed, true) {
+            lines.insert(0, headings(&layout, &self.columns));
+        }
+        table::layout(&lines).into_iter().try_for_each(|line| session.console.line(line))?;
+        Ok(session.console.raw(b"")?)
+    }
+
+    fn print_objects(&self, output: &Output, rows: &[Row], session: &mut Session) -> Result<()> {
+        for row in rows {
+            match output {
+                Output::Name => session.console.line(display_name(&self.target.kind, row.object.name()))?,
+                _ => bail!("watching prints tables and names; not this format"),
+            }
+        }
+        Ok(())
     }
 }

@@ -1,43 +1,59 @@
 //! `trimtab scale`.
 
-use anyhow::bail;
-use trimtab_client::Client;
+use anyhow::{Result, bail};
+use clap::Args;
 
-use crate::print;
-use crate::target;
+use crate::session::{Filter, Session, display_name};
 
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// `KIND NAME…`, or `KIND/NAME…`.
-    #[arg(required = true)]
-    what: Vec<String>,
-    /// How many.
+/// Set a new size for a replication controller
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Scale {
+    /// `rc web`, `rc/web rc/db`
+    #[arg(required = true, value_name = "TYPE[/NAME] [NAME]")]
+    resources: Vec<String>,
+    /// The new desired number of replicas
     #[arg(long)]
     replicas: i32,
-    /// Only if there are this many now.
+    /// Precondition for current size: requires that the current size match this value
     #[arg(long)]
     current_replicas: Option<i32>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Select all resources in the namespace of the specified resource types
+    #[arg(long)]
+    all: bool,
 }
 
-pub(crate) async fn run(args: Args, client: &Client) -> anyhow::Result<()> {
-    for target in target::parse(client, &args.what).await? {
-        let Some(name) = &target.name else { bail!("name what to scale") };
-        let api = target.api(client, Some(client.default_namespace()));
-        // Somebody else's write in between is no reason to fail.
-        loop {
-            let mut scale = api.scale(name).await?;
-            let spec = scale.spec.get_or_insert_default();
-            if let Some(expected) = args.current_replicas.filter(|expected| Some(*expected) != spec.replicas) {
-                bail!("expected replicas to be {expected}, was {}", spec.replicas.unwrap_or(0));
-            }
-            spec.replicas = Some(args.replicas);
-            match api.replace_scale(name, &scale).await {
-                Ok(_) => break,
-                Err(error) if error.is_conflict() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        print::line(format_args!("{} scaled", target.label(name)));
+/// Runs the command.
+pub(crate) async fn run(args: Scale, session: &mut Session) -> Result<u8> {
+    if args.replicas < 0 {
+        bail!("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0");
     }
-    Ok(())
+    for (kind, object) in session.objects(&args.resources, &args.filter, args.all).await? {
+        let api = trimtab_client::Api::<trimtab_api::Object>::dynamic(
+            &session.client,
+            &kind.resource,
+            Some(object.namespace()),
+        );
+        set(&api, object.name(), &args).await?;
+        session.console.line(format!("{} scaled", display_name(&kind, object.name())))?;
+    }
+    Ok(0)
+}
+
+/// Writes the scale; begins again when somebody else wrote meanwhile, unless that breaks the
+/// precondition.
+async fn set(api: &trimtab_client::Api<trimtab_api::Object>, name: &str, args: &Scale) -> Result<()> {
+    loop {
+        let mut scale = api.scale(name).await?;
+        let current = scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
+        if let Some(expected) = args.current_replicas.filter(|expected| *expected != current) {
+            bail!("Expected replicas to be {expected}, was {current}");
+        }
+        scale.spec.get_or_insert_default().replicas = Some(args.replicas);
+        match api.replace_scale(name, &scale).await {
+            Err(error) if error.is_conflict() => {}
+            done => return Ok(done.map(drop)?),
+        }
+    }
 }
