@@ -1,8 +1,7 @@
 //! What is known of one kind's objects.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::{mpsc, watch};
 use trimtab_api::ObjectRef;
@@ -54,12 +53,15 @@ struct State<K> {
     objects: HashMap<ObjectRef, Arc<K>>,
     indexes: Vec<Index<K>>,
     subscribers: Vec<mpsc::UnboundedSender<Change<K>>>,
+    /// Everything up to here has been seen; an absent object of an older version is gone.
+    seen: u64,
+    /// The uids of objects that this process deleted and whose deletion the watch has yet to tell.
+    /// Until then, news of them is old news.
+    gone: HashMap<ObjectRef, String>,
 }
 
 struct Inner<K> {
     state: RwLock<State<K>>,
-    /// Everything up to here has been seen; an absent object of an older version is gone.
-    seen: AtomicU64,
     synced: watch::Sender<bool>,
 }
 
@@ -74,17 +76,23 @@ impl<K> Clone for Cache<K> {
 
 impl<K: Resource> Default for Cache<K> {
     fn default() -> Self {
-        let state = State { objects: HashMap::new(), indexes: Vec::new(), subscribers: Vec::new() };
-        Self(Arc::new(Inner { state: RwLock::new(state), seen: AtomicU64::new(0), synced: watch::Sender::new(false) }))
+        let state = State {
+            objects: HashMap::new(),
+            indexes: Vec::new(),
+            subscribers: Vec::new(),
+            seen: 0,
+            gone: HashMap::new(),
+        };
+        Self(Arc::new(Inner { state: RwLock::new(state), synced: watch::Sender::new(false) }))
     }
 }
 
 impl<K: Resource> Cache<K> {
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, State<K>> {
+    fn read(&self) -> RwLockReadGuard<'_, State<K>> {
         self.0.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, State<K>> {
+    fn write(&self) -> RwLockWriteGuard<'_, State<K>> {
         self.0.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -164,90 +172,102 @@ impl<K: Resource> Cache<K> {
 
     /// Takes in what this process itself wrote, if it is newer than what is known.
     pub fn fold(&self, object: &K) {
-        let known_gone = revision(object) <= self.0.seen.load(Ordering::SeqCst);
+        let mut state = self.write();
         let key = ObjectRef::of(object);
-        if known_gone && self.get(&key).is_none() {
+        // The watch is past this version and holds no such object: it was deleted since.
+        if revision(object) <= state.seen && !state.objects.contains_key(&key) {
             return;
         }
-        self.apply(Arc::new(object.clone()));
+        state.apply(key, Arc::new(object.clone()));
     }
 
     /// Forgets an object that this process itself deleted, if it is still that one.
     pub fn fold_delete(&self, key: &ObjectRef, uid: &str) {
-        if self.get(key).is_some_and(|object| object.metadata().uid.as_deref() == Some(uid)) {
-            self.remove(key);
+        let mut state = self.write();
+        if state.is(key, Some(uid)) {
+            state.remove(key);
+            state.gone.insert(key.clone(), uid.to_owned());
         }
     }
 
-    pub(crate) fn apply(&self, new: Arc<K>) {
+    /// Takes in what a watch tells of an object that is there.
+    pub(crate) fn observe(&self, object: K) {
         let mut state = self.write();
-        let key = ObjectRef::of(&*new);
-        let old = state.objects.get(&key).cloned();
-        if old.as_ref().is_some_and(|old| revision(&**old) >= revision(&*new)) {
-            return;
-        }
-        for index in &mut state.indexes {
-            if let Some(old) = &old {
-                index.remove(&key, old);
-            }
-            index.insert(&key, &new);
-        }
-        state.objects.insert(key, Arc::clone(&new));
-        state.tell(&Change::Applied { old, new });
-    }
-
-    pub(crate) fn remove(&self, key: &ObjectRef) {
-        let mut state = self.write();
-        let Some(old) = state.objects.remove(key) else { return };
-        for index in &mut state.indexes {
-            index.remove(key, &old);
-        }
-        state.tell(&Change::Deleted(old));
+        // In one step with the change: a fold in between would take the object for a deleted one.
+        state.seen = state.seen.max(revision(&object));
+        state.apply(ObjectRef::of(&object), Arc::new(object));
     }
 
     /// A deletion that a watch tells: `last` carries the revision of the deletion.
     pub(crate) fn deleted(&self, last: &K) {
-        let key = ObjectRef::of(last);
+        self.deleted_ref(&ObjectRef::of(last), last.metadata().uid.as_deref(), revision(last));
+    }
+
+    /// As [`Cache::deleted`], of an object that could not be read.
+    pub(crate) fn deleted_ref(&self, key: &ObjectRef, uid: Option<&str>, at: u64) {
+        let mut state = self.write();
+        state.seen = state.seen.max(at);
+        if state.gone.get(key).map(String::as_str) == uid {
+            state.gone.remove(key);
+        }
         // An object of the same name may have been made, and folded in, since.
-        if self.get(&key).is_some_and(|known| known.metadata().uid == last.metadata().uid) {
-            self.remove(&key);
+        if state.is(key, uid) {
+            state.remove(key);
         }
     }
 
     /// Takes in a whole list: what is not in it is gone.
     pub(crate) fn replace(&self, objects: Vec<K>, at: u64) {
-        let keys: BTreeSet<ObjectRef> = objects.iter().map(ObjectRef::of).collect();
-        let gone: Vec<ObjectRef> = {
-            let state = self.read();
-            let newer = |object: &Arc<K>| revision(&**object) > at;
-            state
-                .objects
-                .iter()
-                .filter(|(key, object)| !keys.contains(key) && !newer(object))
-                .map(|(key, _)| key.clone())
-                .collect()
+        let mut state = self.write();
+        let listed: HashMap<ObjectRef, Option<String>> =
+            objects.iter().map(|object| (ObjectRef::of(object), object.metadata().uid.clone())).collect();
+        // What was folded in after the list was read stays; one of another uid was deleted and
+        // made again unseen.
+        let stays = |key: &ObjectRef, object: &Arc<K>| {
+            revision(&**object) > at || listed.get(key).is_some_and(|uid| *uid == object.metadata().uid)
         };
-        for key in gone {
-            self.remove(&key);
-        }
+        let gone: Vec<_> = state.objects.iter().filter(|(key, object)| !stays(key, object)).map(|(k, _)| k.clone()).collect();
+        gone.iter().for_each(|key| state.remove(key));
+        state.gone.retain(|key, uid| listed.get(key).is_some_and(|listed| listed.as_ref() == Some(uid)));
         for object in objects {
-            // One of another uid was deleted and made again unseen.
-            let key = ObjectRef::of(&object);
-            if self.get(&key).is_some_and(|known| known.metadata().uid != object.metadata().uid) {
-                self.remove(&key);
-            }
-            self.apply(Arc::new(object));
+            state.apply(ObjectRef::of(&object), Arc::new(object));
         }
-        self.saw(at);
+        state.seen = state.seen.max(at);
+        drop(state);
         self.0.synced.send_replace(true);
-    }
-
-    pub(crate) fn saw(&self, revision: u64) {
-        self.0.seen.fetch_max(revision, Ordering::SeqCst);
     }
 }
 
-impl<K> State<K> {
+impl<K: Resource> State<K> {
+    /// Whether the object known under `key` is the one with `uid`.
+    fn is(&self, key: &ObjectRef, uid: Option<&str>) -> bool {
+        self.objects.get(key).is_some_and(|object| object.metadata().uid.as_deref() == uid)
+    }
+
+    fn apply(&mut self, key: ObjectRef, new: Arc<K>) {
+        let old = self.objects.get(&key).cloned();
+        let stale = old.as_ref().is_some_and(|old| revision(&**old) >= revision(&*new));
+        if stale || new.metadata().uid.as_ref().is_some_and(|uid| self.gone.get(&key) == Some(uid)) {
+            return;
+        }
+        for index in &mut self.indexes {
+            if let Some(old) = &old {
+                index.remove(&key, old);
+            }
+            index.insert(&key, &new);
+        }
+        self.objects.insert(key, Arc::clone(&new));
+        self.tell(&Change::Applied { old, new });
+    }
+
+    fn remove(&mut self, key: &ObjectRef) {
+        let Some(old) = self.objects.remove(key) else { return };
+        for index in &mut self.indexes {
+            index.remove(key, &old);
+        }
+        self.tell(&Change::Deleted(old));
+    }
+
     fn tell(&mut self, change: &Change<K>) {
         self.subscribers.retain(|subscriber| subscriber.send(change.clone()).is_ok());
     }

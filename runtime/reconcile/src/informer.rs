@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use trimtab_api::{ApiError, ObjectRef};
+use serde_json::value::RawValue;
+use trimtab_api::{ApiError, Object, ObjectRef};
 use trimtab_client::{Api, Error, ListParams, WatchEvent};
-use trimtab_env::Env;
+use trimtab_env::{Env, Instant};
 
 use crate::cache::Cache;
-use crate::resource::{Resource, revision};
+use crate::resource::Resource;
 
 const PAGE: usize = 500;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
@@ -19,6 +20,7 @@ pub(crate) async fn run<K: Resource>(api: Api<K>, params: ListParams, cache: Cac
     let mut delay = FIRST_RETRY;
     let mut position: Option<String> = None;
     loop {
+        let (started, listing) = (Instant::now(), position.is_none());
         let result = match position.take() {
             None => list(&api, &params, &cache).await.map(Some),
             Some(from) => follow(&api, &params, &cache, from).await,
@@ -26,26 +28,37 @@ pub(crate) async fn run<K: Resource>(api: Api<K>, params: ListParams, cache: Cac
         match result {
             Ok(next) => {
                 position = next;
-                delay = FIRST_RETRY;
+                // A server that hangs up at once, or whose every version is too old, is failing.
+                if started.elapsed() >= LAST_RETRY || listing {
+                    delay = FIRST_RETRY;
+                } else {
+                    pause(&env, &mut delay).await;
+                }
             }
             Err((error, from)) => {
                 tracing::debug!(kind = K::KIND, %error, "a watch broke off");
                 position = from;
-                env.sleep(env.jitter(delay, 0.5)).await;
-                delay = (delay * 2).min(LAST_RETRY);
+                pause(&env, &mut delay).await;
             }
         }
     }
+}
+
+async fn pause(env: &Env, delay: &mut Duration) {
+    env.sleep(env.jitter(*delay, 0.5)).await;
+    *delay = (*delay * 2).min(LAST_RETRY);
 }
 
 type Broken = (Error, Option<String>);
 
 async fn list<K: Resource>(api: &Api<K>, params: &ListParams, cache: &Cache<K>) -> Result<String, Broken> {
     let mut params = ListParams { limit: PAGE, ..params.clone() };
+    // Each object is read by itself: one that cannot be read does not hide the others.
+    let api: Api<Box<RawValue>> = Api::of(api.client(), api.resource().clone(), None);
     let mut objects = Vec::new();
     loop {
         let page = api.list(&params).await.map_err(|error| (error, None))?;
-        objects.extend(page.items);
+        objects.extend(page.items.iter().filter_map(|item| read::<K>(item)));
         let version = page.metadata.resource_version.unwrap_or_default();
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params.continue_token = Some(token),
@@ -55,6 +68,15 @@ async fn list<K: Resource>(api: &Api<K>, params: &ListParams, cache: &Cache<K>) 
             }
         }
     }
+}
+
+fn read<K: Resource>(item: &RawValue) -> Option<K> {
+    let failed = |error: &serde_json::Error| {
+        let key = serde_json::from_str(item.get()).map(|object: Object| ObjectRef::new(object.namespace(), object.name()));
+        let key = key.map_or_else(|_| "?".to_owned(), |key| key.to_string());
+        tracing::warn!(kind = K::KIND, key, %error, "an object cannot be read; it is passed over");
+    };
+    serde_json::from_str(item.get()).inspect_err(failed).ok()
 }
 
 /// Follows the events; answers where to go on, or `None` when a new list is needed.
@@ -74,21 +96,21 @@ async fn follow<K: Resource>(
     while let Some(event) = events.next().await {
         match event {
             Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
-                seen(cache, &object, &mut position);
-                cache.apply(object.into());
+                advance(&mut position, &object);
+                cache.observe(object);
             }
             Ok(WatchEvent::Deleted(object)) => {
-                seen(cache, &object, &mut position);
+                advance(&mut position, &object);
                 cache.deleted(&object);
             }
             Ok(WatchEvent::Bookmark { resource_version, .. }) => position = resource_version,
             Ok(WatchEvent::Unreadable { object, error, event }) => {
                 let key = ObjectRef::new(object.namespace(), object.name());
                 tracing::warn!(kind = K::KIND, %key, error, "an object cannot be read; it is passed over");
-                if event == "DELETED" {
-                    cache.remove(&key);
-                }
                 object.resource_version().clone_into(&mut position);
+                if event == "DELETED" {
+                    cache.deleted_ref(&key, Some(object.uid()), position.parse().unwrap_or(0));
+                }
             }
             Ok(WatchEvent::Error(error)) if ApiError::is_expired(&error) => return Ok(None),
             Ok(WatchEvent::Error(error)) => return Err((error.into(), Some(position))),
@@ -98,8 +120,7 @@ async fn follow<K: Resource>(
     Ok(Some(position))
 }
 
-fn seen<K: Resource>(cache: &Cache<K>, object: &K, position: &mut String) {
-    cache.saw(revision(object));
+fn advance<K: Resource>(position: &mut String, object: &K) {
     if let Some(version) = &object.metadata().resource_version {
         position.clone_from(version);
     }

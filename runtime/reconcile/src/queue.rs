@@ -12,13 +12,25 @@ use trimtab_env::{Env, Instant};
 const FIRST_DELAY: Duration = Duration::from_millis(5);
 const LAST_DELAY: Duration = Duration::from_secs(1_000);
 
+/// When something is due; the number tells apart what is due at once.
+type Due = (Instant, u64);
+
+enum Timer<T> {
+    /// The name is to be added.
+    Add(T),
+    /// The name is handed out again from now on.
+    Rested(T),
+}
+
 struct State<T> {
     ready: VecDeque<T>,
     /// To be looked at: each name is in `ready` at most once.
     dirty: HashSet<T>,
     /// Handed out. One that is added meanwhile waits until it is done.
     processing: HashSet<T>,
-    delayed: BTreeMap<(Instant, u64), T>,
+    /// When a name is to be added, and where that is in `timers`.
+    delayed: HashMap<T, Due>,
+    timers: BTreeMap<Due, Timer<T>>,
     sequence: u64,
     failures: HashMap<T, u32>,
 }
@@ -37,7 +49,8 @@ impl<T: Clone + Eq + Hash + Ord> Queue<T> {
             ready: VecDeque::new(),
             dirty: HashSet::new(),
             processing: HashSet::new(),
-            delayed: BTreeMap::new(),
+            delayed: HashMap::new(),
+            timers: BTreeMap::new(),
             sequence: 0,
             failures: HashMap::new(),
         };
@@ -50,46 +63,43 @@ impl<T: Clone + Eq + Hash + Ord> Queue<T> {
 
     /// Adds a name; nothing when it waits already.
     pub fn add(&self, item: T) {
-        let mut state = self.state();
-        if state.dirty.insert(item.clone()) && !state.processing.contains(&item) {
-            state.ready.push_back(item);
+        if self.state().add(item) {
             self.changed.notify_one();
         }
     }
 
-    /// Adds a name after `delay`.
+    /// Adds a name after `delay`, or sooner when it already waits for a sooner time.
     pub fn add_after(&self, item: T, delay: Duration) {
         let mut state = self.state();
-        state.sequence += 1;
-        let key = (Instant::now() + delay, state.sequence);
-        state.delayed.insert(key, item);
+        let due = state.due(delay);
+        match state.delayed.get(&item) {
+            Some(sooner) if *sooner <= due => return,
+            later => {
+                let later = later.copied();
+                later.and_then(|later| state.timers.remove(&later));
+            }
+        }
+        state.delayed.insert(item.clone(), due);
+        state.timers.insert(due, Timer::Add(item));
         self.changed.notify_one();
     }
 
-    /// The next name. It is handed out again only after [`Queue::done`].
+    /// The next name. It is handed out again only after [`Queue::done`]. Safe to drop.
     pub async fn next(&self) -> T {
         loop {
             let wake = {
                 let mut state = self.state();
-                let now = Instant::now();
-                while let Some(entry) = state.delayed.first_entry() {
-                    if entry.key().0 > now {
-                        break;
-                    }
-                    let item = entry.remove();
-                    if state.dirty.insert(item.clone()) && !state.processing.contains(&item) {
-                        state.ready.push_back(item);
-                    }
-                }
+                state.ring(Instant::now());
                 if let Some(item) = state.ready.pop_front() {
                     state.dirty.remove(&item);
                     state.processing.insert(item.clone());
-                    if !state.ready.is_empty() {
+                    // Whoever waits next takes over the rest, and the timers.
+                    if !state.ready.is_empty() || !state.timers.is_empty() {
                         self.changed.notify_one();
                     }
                     return item;
                 }
-                state.delayed.keys().next().map(|(at, _)| *at)
+                state.timers.keys().next().map(|(at, _)| *at)
             };
             match wake {
                 None => self.changed.notified().await,
@@ -105,12 +115,21 @@ impl<T: Clone + Eq + Hash + Ord> Queue<T> {
 
     /// Ends the work on a name; it comes again when it was added meanwhile.
     pub fn done(&self, item: &T) {
-        let mut state = self.state();
-        state.processing.remove(item);
-        if state.dirty.contains(item) {
-            state.ready.push_back(item.clone());
+        if self.state().done(item) {
             self.changed.notify_one();
         }
+    }
+
+    /// As [`Queue::done`], but the name is left alone for `rest` first: what is added until then
+    /// is one.
+    pub fn done_after(&self, item: &T, rest: Duration) {
+        if rest.is_zero() {
+            return self.done(item);
+        }
+        let mut state = self.state();
+        let due = state.due(rest);
+        state.timers.insert(due, Timer::Rested(item.clone()));
+        self.changed.notify_one();
     }
 
     /// Adds a name after a delay that doubles with each failure in a row.
@@ -128,6 +147,46 @@ impl<T: Clone + Eq + Hash + Ord> Queue<T> {
     /// Forgets a name's failures.
     pub fn forget(&self, item: &T) {
         self.state().failures.remove(item);
+    }
+}
+
+impl<T: Clone + Eq + Hash + Ord> State<T> {
+    fn due(&mut self, delay: Duration) -> Due {
+        self.sequence += 1;
+        (Instant::now() + delay, self.sequence)
+    }
+
+    /// Whether the name became ready.
+    fn add(&mut self, item: T) -> bool {
+        let ready = self.dirty.insert(item.clone()) && !self.processing.contains(&item);
+        if ready {
+            self.ready.push_back(item);
+        }
+        ready
+    }
+
+    /// Whether the name is ready again.
+    fn done(&mut self, item: &T) -> bool {
+        let ready = self.processing.remove(item) && self.dirty.contains(item);
+        if ready {
+            self.ready.push_back(item.clone());
+        }
+        ready
+    }
+
+    /// Does what is due.
+    fn ring(&mut self, now: Instant) {
+        while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
+            match entry.remove() {
+                Timer::Add(item) => {
+                    self.delayed.remove(&item);
+                    self.add(item);
+                }
+                Timer::Rested(item) => {
+                    self.done(&item);
+                }
+            }
+        }
     }
 }
 
