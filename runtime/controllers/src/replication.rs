@@ -7,6 +7,7 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{
@@ -263,7 +264,7 @@ async fn report(rc: &ReplicationController, failure: Option<&trimtab_reconcile::
         reported.status = Some(status);
         cx.replace_status(&reported).await?;
     }
-    Ok(soonest.map_or_else(Next::on_change, |left| Next::after(std::time::Duration::from_secs(left.unsigned_abs()))))
+    Ok(soonest.map_or_else(Next::on_change, |left| Next::after(Duration::from_secs(left.unsigned_abs()))))
 }
 
 fn conditions(

@@ -226,7 +226,8 @@ impl<K: Resource> Cache<K> {
         let stays = |key: &ObjectRef, object: &Arc<K>| {
             revision(&**object) > at || listed.get(key).is_some_and(|uid| *uid == object.metadata().uid)
         };
-        let gone: Vec<_> = state.objects.iter().filter(|(key, object)| !stays(key, object)).map(|(k, _)| k.clone()).collect();
+        let gone: Vec<_> =
+            state.objects.iter().filter(|(key, object)| !stays(key, object)).map(|(k, _)| k.clone()).collect();
         gone.iter().for_each(|key| state.remove(key));
         state.gone.retain(|key, uid| listed.get(key).is_some_and(|listed| listed.as_ref() == Some(uid)));
         for object in objects {
@@ -289,5 +290,98 @@ impl<K> Index<K> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use serde_json::json;
+
+    use super::*;
+
+    fn map(uid: &str, version: u64) -> ConfigMap {
+        let metadata = json!({"namespace": "d", "name": "a", "uid": uid, "resourceVersion": version.to_string()});
+        serde_json::from_value(json!({"metadata": metadata})).unwrap()
+    }
+
+    fn key() -> ObjectRef {
+        ObjectRef::new("d", "a")
+    }
+
+    #[track_caller]
+    fn check(cache: &Cache<ConfigMap>, expected: Option<(&str, u64)>) {
+        let known = cache.get(&key());
+        let known = known.as_deref().map(|map| (map.metadata.uid.as_deref().unwrap_or_default(), revision(map)));
+        assert_eq!(known, expected);
+    }
+
+    #[test]
+    fn our_write_is_known_at_once_and_older_news_does_not_undo_it() {
+        let cache = Cache::default();
+        cache.fold(&map("1", 7));
+        cache.observe(map("1", 5));
+        check(&cache, Some(("1", 7)));
+    }
+
+    // The answer to a create may be read after the watch has told of the deletion.
+    #[test]
+    fn a_write_that_was_deleted_since_does_not_come_back() {
+        let cache = Cache::default();
+        cache.observe(map("1", 7));
+        cache.deleted(&map("1", 9));
+        cache.fold(&map("1", 7));
+        check(&cache, None);
+    }
+
+    // The watch may still have to tell of changes from before our deletion.
+    #[test]
+    fn what_we_deleted_does_not_come_back_but_its_successor_does() {
+        let cache = Cache::default();
+        cache.observe(map("1", 5));
+        cache.fold_delete(&key(), "1");
+        cache.observe(map("1", 6));
+        cache.replace(vec![map("1", 6)], 6);
+        check(&cache, None);
+        cache.deleted(&map("1", 8));
+        cache.observe(map("2", 9));
+        check(&cache, Some(("2", 9)));
+    }
+
+    #[test]
+    fn a_late_deletion_leaves_the_successor_that_we_made() {
+        let cache = Cache::default();
+        cache.observe(map("1", 5));
+        cache.fold_delete(&key(), "1");
+        cache.fold(&map("2", 9));
+        cache.deleted(&map("1", 8));
+        check(&cache, Some(("2", 9)));
+    }
+
+    #[tokio::test]
+    async fn a_list_drops_what_is_gone_keeps_what_is_newer_and_tells_of_both() {
+        let cache = Cache::default();
+        cache.observe(map("1", 5));
+        let mut changes = cache.subscribe();
+        cache.replace(vec![map("2", 8)], 8);
+        check(&cache, Some(("2", 8)));
+        let told: Vec<_> = std::iter::from_fn(|| changes.try_recv().ok()).collect();
+        assert!(
+            matches!(&told[..], [Change::Applied { .. }, Change::Deleted(_), Change::Applied { old: None, .. }]),
+            "{told:?}"
+        );
+        cache.replace(Vec::new(), 7);
+        check(&cache, Some(("2", 8)));
+        cache.synced().await;
+    }
+
+    #[test]
+    fn an_index_follows_its_objects() {
+        let cache = Cache::default();
+        cache.observe(map("1", 5));
+        cache.add_index("uid", |map: &ConfigMap| map.metadata.uid.iter().cloned().collect());
+        assert_eq!(cache.by_index("uid", "1").len(), 1);
+        cache.replace(vec![map("2", 8)], 8);
+        assert_eq!((cache.by_index("uid", "1").len(), cache.by_index("uid", "2").len()), (0, 1));
     }
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -33,6 +34,9 @@ pub trait Controller: Send + Sync + Sized + 'static {
     const FINALIZER: Option<&'static str> = None;
     /// How many objects it may work on at once. Never two reconciles of one object.
     const CONCURRENCY: usize = 4;
+    /// How long an object is left alone after a reconcile. What happens meanwhile is looked at in
+    /// one go: for those whose look costs much and whose news come in bursts.
+    const REST: Duration = Duration::ZERO;
 
     /// Says what else it depends on.
     fn setup(&self, _setup: &mut Setup<'_, Self>) {}
@@ -161,5 +165,5 @@ fn settle<C: Controller>(queue: &Queue<ObjectRef>, key: &ObjectRef, result: Resu
             queue.retry(key.clone());
         }
     }
-    queue.done(key);
+    queue.done_after(key, C::REST);
 }

@@ -72,7 +72,8 @@ async fn list<K: Resource>(api: &Api<K>, params: &ListParams, cache: &Cache<K>) 
 
 fn read<K: Resource>(item: &RawValue) -> Option<K> {
     let failed = |error: &serde_json::Error| {
-        let key = serde_json::from_str(item.get()).map(|object: Object| ObjectRef::new(object.namespace(), object.name()));
+        let key =
+            serde_json::from_str(item.get()).map(|object: Object| ObjectRef::new(object.namespace(), object.name()));
         let key = key.map_or_else(|_| "?".to_owned(), |key| key.to_string());
         tracing::warn!(kind = K::KIND, key, %error, "an object cannot be read; it is passed over");
     };

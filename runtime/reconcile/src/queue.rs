@@ -228,4 +228,45 @@ mod tests {
         queue.next().await;
         assert!(start.elapsed() < waits[2]);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_sooner_of_two_delays_counts_and_the_name_comes_once() {
+        let queue = queue();
+        let start = Instant::now();
+        queue.add_after(1, Duration::from_secs(5));
+        queue.add_after(1, Duration::from_secs(2));
+        queue.add_after(1, Duration::from_secs(9));
+        assert_eq!((queue.next().await, start.elapsed().as_secs()), (1, 2));
+        queue.done(&1);
+        assert!(tokio::time::timeout(Duration::from_secs(60), queue.next()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resting_name_comes_once_when_it_has_rested() {
+        let queue = queue();
+        let start = Instant::now();
+        queue.add(1);
+        queue.next().await;
+        queue.done_after(&1, Duration::from_secs(3));
+        queue.add(1);
+        queue.add(1);
+        assert_eq!((queue.next().await, start.elapsed().as_secs()), (1, 3));
+    }
+
+    // The one who had slept towards the delayed name took another and was busy with it; nobody
+    // else woke when the delay was over.
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_is_kept_while_another_is_busy() {
+        let queue = std::sync::Arc::new(queue());
+        let (first, second) = (queue.next(), queue.next());
+        let mut first = std::pin::pin!(first);
+        let mut second = std::pin::pin!(second);
+        assert!(futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending());
+        queue.add_after(1, Duration::from_secs(1));
+        assert!(futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending());
+        queue.add(2);
+        let woken = tokio::select! { item = &mut first => item, item = &mut second => item };
+        assert_eq!(woken, 2);
+        assert_eq!(tokio::time::timeout(Duration::from_secs(2), queue.next()).await, Ok(1));
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::json;
@@ -16,6 +18,10 @@ use crate::resource::{Resource, object_reference};
 const WAITING: usize = 1_000;
 /// How many kinds of events are remembered to be counted rather than told again.
 const REMEMBERED: usize = 4_096;
+/// So many events may be told about one object at once, and one more each [`REFILL`]
+/// (`defaultSpamBurst` and `defaultSpamQPS` of client-go).
+const BUDGET: f64 = 25.0;
+const REFILL: Duration = Duration::from_secs(300);
 
 /// How an event is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +54,7 @@ impl Recorder {
             env: env.clone(),
             source: EventSource { component: Some(component.to_owned()), host: host.map(str::to_owned) },
             told: Arc::default(),
+            budgets: Budgets::default(),
         };
         tasks.spawn_cancellable("events", writer.run(receiver));
         Self { sender }
@@ -75,11 +82,37 @@ struct Writer {
     source: EventSource,
     /// Name and count of the events that were written.
     told: Arc<Mutex<HashMap<Key, (String, i32)>>>,
+    budgets: Budgets,
+}
+
+/// How many events may still be told about each object, so that one in trouble, or one of a
+/// thousand children, does not flood the API (upstream's spam filter).
+#[derive(Default)]
+struct Budgets(HashMap<String, (f64, Timestamp)>);
+
+impl Budgets {
+    /// Whether one more may be told about the object `uid`.
+    fn take(&mut self, uid: &str, now: Timestamp) -> bool {
+        if self.0.len() >= REMEMBERED && !self.0.contains_key(uid) {
+            self.0.clear();
+        }
+        let (left, since) = self.0.entry(uid.to_owned()).or_insert((BUDGET, now));
+        let earned = now.duration_since(*since).as_secs_f64() / REFILL.as_secs_f64();
+        (*left, *since) = ((*left + earned).min(BUDGET), now);
+        let allowed = *left >= 1.0;
+        if allowed {
+            *left -= 1.0;
+        }
+        allowed
+    }
 }
 
 impl Writer {
-    async fn run(self, mut receiver: mpsc::Receiver<Told>) {
+    async fn run(mut self, mut receiver: mpsc::Receiver<Told>) {
         while let Some(told) = receiver.recv().await {
+            if !self.budgets.take(told.about.uid.as_deref().unwrap_or_default(), self.env.now()) {
+                continue;
+            }
             if let Err(error) = self.write(told).await {
                 tracing::debug!(%error, "an event could not be written");
             }
@@ -137,5 +170,20 @@ impl Writer {
             source: Some(self.source.clone()),
             ..Event::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_told_about_in_bursts_and_then_seldom() {
+        let (mut budgets, now) = (Budgets::default(), Timestamp::UNIX_EPOCH);
+        let burst = (0..1_000).filter(|_| budgets.take("a", now)).count();
+        assert_eq!(burst, 25);
+        assert!(budgets.take("b", now), "another object has a budget of its own");
+        let later = now + Duration::from_secs(301);
+        assert_eq!((budgets.take("a", later), budgets.take("a", later)), (true, false));
     }
 }
