@@ -273,21 +273,19 @@ async fn watch(args: &Get, target: &Target, session: &mut Session) -> Result<u8>
     for table in tables {
         printer.print(table, session)?;
     }
-    loop {
-        let api = session.api(&target.kind, args.filter.all_namespaces);
-        let path = api.path("", "", &query(&args.filter, &[("watch", "true"), ("resourceVersion", &version)]));
-        let response = session.client.send(as_table(&path)?).await?;
-        let mut lines = Lines::new(response.into_body());
-        while let Some(line) = lines.line().await? {
-            let event: Event = serde_json::from_slice(&line)?;
-            match event.kind.as_str() {
-                "BOOKMARK" => {}
-                "ERROR" => bail!("{}", event.object["message"].as_str().unwrap_or("the watch failed")),
-                _ => printer.print(serde_json::from_value(event.object)?, session)?,
-            }
+    let api = session.api(&target.kind, args.filter.all_namespaces);
+    let path = api.path("", "", &query(&args.filter, &[("watch", "true"), ("resourceVersion", &version)]));
+    let response = session.client.send(as_table(&path)?).await?;
+    let mut lines = Lines::new(response.into_body());
+    while let Some(line) = lines.line().await? {
+        let event: Event = serde_json::from_slice(&line)?;
+        match event.kind.as_str() {
+            "BOOKMARK" => {}
+            "ERROR" => bail!("{}", event.object["message"].as_str().unwrap_or("the watch failed")),
+            _ => printer.print(serde_json::from_value(event.object)?, session)?,
         }
-        return Ok(0);
     }
+    Ok(0)
 }
 
 #[derive(Deserialize)]

@@ -168,7 +168,7 @@ impl Update<'_> {
     /// The new controller as it should be in the end.
     async fn wanted(&self, old: &Object) -> Result<Object> {
         let mut new = match (&self.args.filename, &self.args.image) {
-            (Some(file), _) => self.from_file(file, old).await?,
+            (Some(file), _) => self.read_file(file, old).await?,
             (None, Some(image)) => self.with_image(old, image)?,
             (None, None) => bail!("must specify the controller for update: --filename or --image"),
         };
@@ -188,7 +188,7 @@ impl Update<'_> {
         Ok(new)
     }
 
-    async fn from_file(&self, file: &PathBuf, old: &Object) -> Result<Object> {
+    async fn read_file(&self, file: &PathBuf, old: &Object) -> Result<Object> {
         let mut objects = Vec::new();
         for file in files::read(std::slice::from_ref(file), false).await? {
             objects.extend(file.objects?);

@@ -72,7 +72,11 @@ fn title(name: &str) -> String {
         if letter.is_uppercase() && before.is_lowercase() {
             title.push(' ');
         }
-        title.extend(if index == 0 { letter.to_uppercase().collect::<String>() } else { letter.to_string() }.chars());
+        if index == 0 {
+            title.extend(letter.to_uppercase());
+        } else {
+            title.push(letter);
+        }
         before = letter;
     }
     title
