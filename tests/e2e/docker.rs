@@ -8,7 +8,7 @@ use serde_json::Value;
 const SOCKET: &str = "/var/run/docker.sock";
 
 /// Whether an engine answers. Prints the one line that says what is left out when none does.
-pub fn answers(test: &str) -> bool {
+pub(crate) fn answers(test: &str) -> bool {
     let there = request("GET", "/_ping").is_some_and(|(status, _)| status == 200);
     if !there {
         println!("left out: {test} (no Docker Engine answers on {SOCKET})");
@@ -17,7 +17,7 @@ pub fn answers(test: &str) -> bool {
 }
 
 /// The containers that carry `label`, as the engine lists them; all, or only those that run.
-pub fn containers(label: &str, all: bool) -> Vec<Value> {
+pub(crate) fn containers(label: &str, all: bool) -> Vec<Value> {
     let filters = format!("%7B%22label%22%3A%5B%22{}%22%5D%7D", label.replace('=', "%3D"));
     let (status, body) = request("GET", &format!("/containers/json?all={all}&filters={filters}")).expect("it answers");
     assert_eq!(status, 200, "{body}");
@@ -25,7 +25,7 @@ pub fn containers(label: &str, all: bool) -> Vec<Value> {
 }
 
 /// `docker rm -f`. A container that is gone already is fine.
-pub fn remove(id: &str) {
+pub(crate) fn remove(id: &str) {
     let (status, body) = request("DELETE", &format!("/containers/{id}?force=true&v=true")).expect("it answers");
     assert!(matches!(status, 204 | 404 | 409), "{status}: {body}");
 }

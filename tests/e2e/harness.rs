@@ -11,25 +11,25 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up. Far more than it needs: a busy machine must
 /// not fail a test.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Tests with real containers go one after another: they share the machine's Docker Engine, its
 /// node ports and its two cores.
-pub fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A running cluster. Dropping it removes its containers, its network and its files.
-pub struct Cluster {
+pub(crate) struct Cluster {
     child: Option<Child>,
-    pub dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
     args: Vec<String>,
 }
 
 impl Cluster {
     /// Starts `trimtab up ARGS` on a free port, and waits until its API answers.
-    pub fn up(args: &[&str]) -> Self {
+    pub(crate) fn up(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let args = args.iter().map(ToString::to_string).collect();
         let mut cluster = Self { child: None, dir, args };
@@ -37,7 +37,7 @@ impl Cluster {
         cluster
     }
 
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_trimtab"))
             .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
@@ -55,7 +55,7 @@ impl Cluster {
         self.eventually("the API answers", |cluster| cluster.try_cli(&["get", "namespace", "default"]).is_ok());
     }
 
-    pub fn kubeconfig(&self) -> PathBuf {
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.dir.path().join("kubeconfig")
     }
 
@@ -64,34 +64,30 @@ impl Cluster {
     }
 
     /// What `up` has printed.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("the cluster runs").id()
-    }
-
     /// Ends the process as `kill -9` does.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().expect("the cluster runs");
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// Runs `trimtab ARGS` against this cluster: its output, or its error text.
-    pub fn try_cli(&self, args: &[&str]) -> Result<String, String> {
+    pub(crate) fn try_cli(&self, args: &[&str]) -> Result<String, String> {
         self.program(env!("CARGO_BIN_EXE_trimtab"), args)
     }
 
     /// As [`Cluster::try_cli`], for what must succeed.
     #[track_caller]
-    pub fn cli(&self, args: &[&str]) -> String {
+    pub(crate) fn cli(&self, args: &[&str]) -> String {
         self.try_cli(args).unwrap_or_else(|error| panic!("trimtab {args:?}: {error}\n--- log\n{}", self.log()))
     }
 
     /// Runs another client's program with this cluster's kubeconfig.
-    pub fn program(&self, program: &str, args: &[&str]) -> Result<String, String> {
+    pub(crate) fn program(&self, program: &str, args: &[&str]) -> Result<String, String> {
         let output = Command::new(program)
             .args(args)
             .env("KUBECONFIG", self.kubeconfig())
@@ -105,7 +101,7 @@ impl Cluster {
     }
 
     /// Writes a file into the cluster's folder and gives its path.
-    pub fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         let path = self.dir.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
@@ -114,7 +110,7 @@ impl Cluster {
 
     /// Waits until `holds`, and panics with the log when it does not in time.
     #[track_caller]
-    pub fn eventually(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+    pub(crate) fn eventually(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let start = Instant::now();
         while !holds(self) {
             assert!(start.elapsed() < PATIENCE, "in vain: {what}\n--- log\n{}", self.log());
@@ -134,7 +130,7 @@ impl Drop for Cluster {
 }
 
 /// One HTTP request on a new connection to a port of this machine: the body of a 200.
-pub fn http_get(port: u16) -> Result<String, String> {
+pub(crate) fn http_get(port: u16) -> Result<String, String> {
     let attempt = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -151,7 +147,7 @@ pub fn http_get(port: u16) -> Result<String, String> {
 }
 
 /// The manifests that the README's first command runs, with a node port of the test's own.
-pub fn quickstart(dir: &Path, node_port: u16) -> PathBuf {
+pub(crate) fn quickstart(dir: &Path, node_port: u16) -> PathBuf {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../manifests/quickstart/hello.yaml");
     let text = std::fs::read_to_string(source).unwrap().replace("30080", &node_port.to_string());
     std::fs::create_dir_all(dir).unwrap();
