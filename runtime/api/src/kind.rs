@@ -170,8 +170,10 @@ impl Kinds {
 }
 
 // A function of its own, so that the map's key type may shrink to the lifetime of the query.
+type Key<'a> = (Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
+
 fn find<'a>(
-    kinds: &'a BTreeMap<(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>), Arc<Kind>>,
+    kinds: &'a BTreeMap<Key<'a>, Arc<Kind>>,
     group: &'a str,
     version: &'a str,
     plural: &'a str,

@@ -21,7 +21,7 @@ pub use http::{HttpTransport, fetch, provider};
 pub use kubeconfig::Kubeconfig;
 pub use params::{DeleteParams, ListParams, Patch, Propagation};
 pub use resource::ApiResource;
-pub use transport::{AsyncReadWrite, Body, BoxError, Transport, TransportError, Upgraded, empty_body};
+pub use transport::{AsyncReadWrite, Body, BoxError, Switched, Transport, TransportError, Upgraded, empty_body};
 pub use watch::WatchEvent;
 
 /// What every call of this crate answers.

@@ -24,6 +24,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> AsyncReadWrite for T {}
 /// An upgraded connection.
 pub type Upgraded = Box<dyn AsyncReadWrite>;
 
+/// The answer to a request for an upgrade, and the stream when the server switched protocols.
+pub type Switched = (http::Response<Body>, Option<Upgraded>);
+
 /// The request did not reach a server, or its answer did not come back.
 #[derive(Debug, thiserror::Error)]
 #[error("could not reach {server}")]
@@ -42,10 +45,7 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Sends a request that asks for an upgrade (`Connection: Upgrade`). The stream is there when
     /// the server switched protocols; otherwise the response says why not.
-    fn upgrade(
-        &self,
-        request: http::Request<Bytes>,
-    ) -> BoxFuture<'_, Result<(http::Response<Body>, Option<Upgraded>), TransportError>>;
+    fn upgrade(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<Switched, TransportError>>;
 
     /// Where the server is, for people: `https://127.0.0.1:6443`.
     fn server(&self) -> &str;

@@ -101,16 +101,14 @@ pub async fn run(client: Client, env: Env, config: Config, shutdown: Cancellatio
         nodes.insert(name, Arc::new(node));
     }
     let nodes = Arc::new(nodes);
-    let port = match config.server {
-        Some(server) => Some(server::start(server, Arc::clone(&nodes), &tasks)),
-        None => None,
-    };
+    let port = config.server.map(|server| server::start(server, Arc::clone(&nodes), &tasks));
     for node in nodes.values() {
         start(node, port, &tasks);
     }
     let (orphans, owners) = (tasks.clone(), Arc::clone(&nodes));
     let on_listed = move || {
-        for node in owners.values().cloned() {
+        for node in owners.values() {
+            let node = Arc::clone(node);
             orphans.spawn_cancellable("orphans", async move { node.remove_orphans().await });
         }
     };

@@ -113,7 +113,7 @@ fn lists(mut current: Vec<Value>, patch: &[Value], schema: &Schema) -> Result<Ve
 }
 
 // Items that the order names stand in that order; others keep their place before what followed them.
-fn reorder(list: &mut Vec<Value>, order: &[Value], schema: &Schema) {
+fn reorder(list: &mut [Value], order: &[Value], schema: &Schema) {
     let key = schema.patch.merge_key.as_deref();
     let rank = |item: &Value| {
         let same = |wanted: &Value| match key {

@@ -17,6 +17,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let data_dir = args.data_dir.unwrap_or_else(default_data_dir);
     let removed = down(&data_dir, SERVICE_CIDR_TEXT, &Env::system()).await?;
-    print::line(format_args!("stopped; {removed} containers removed; what is declared stays in {}", data_dir.display()));
+    print::line(format_args!(
+        "stopped; {removed} containers removed; what is declared stays in {}",
+        data_dir.display()
+    ));
     Ok(())
 }

@@ -49,7 +49,9 @@ enum RuntimeName {
 }
 
 pub(crate) async fn run(args: Args, kubeconfig: Option<PathBuf>) -> anyhow::Result<()> {
-    let kubeconfig = kubeconfig.or_else(|| kubeconfig::default_paths().into_iter().next()).unwrap_or_else(|| PathBuf::from("kubeconfig"));
+    let kubeconfig = kubeconfig
+        .or_else(|| kubeconfig::default_paths().into_iter().next())
+        .unwrap_or_else(|| PathBuf::from("kubeconfig"));
     let env = Env::system();
     let config = Config {
         data_dir: args.data_dir.unwrap_or_else(default_data_dir),
@@ -109,13 +111,19 @@ async fn tell_services(cluster: &Cluster, env: &Env, patience: Duration) {
         waited += TRY_EVERY;
     }
     for name in silent {
-        print::note(format_args!("service {name} does not answer yet; see `kubectl describe service` and `kubectl get events`"));
+        print::note(format_args!(
+            "service {name} does not answer yet; see `kubectl describe service` and `kubectl get events`"
+        ));
     }
 }
 
 fn node_ports(service: &Service) -> Vec<(String, u16)> {
     let metadata = &service.metadata;
-    let name = format!("{}/{}", metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
+    let name = format!(
+        "{}/{}",
+        metadata.namespace.as_deref().unwrap_or_default(),
+        metadata.name.as_deref().unwrap_or_default()
+    );
     let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
     let tcp = ports.filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
     tcp.filter_map(|port| u16::try_from(port.node_port?).ok()).map(|port| (name.clone(), port)).collect()
@@ -126,6 +134,8 @@ async fn has_endpoints(cluster: &Cluster, service: &str) -> bool {
     let (namespace, name) = service.split_once('/').unwrap_or(("default", service));
     let slices: Api<EndpointSlice> = Api::namespaced(cluster.client(), namespace);
     let list = slices.list(&ListParams::default().labels(format!("kubernetes.io/service-name={name}"))).await;
-    let ready = |slice: &EndpointSlice| slice.endpoints.iter().flatten().any(|e| e.conditions.as_ref().is_some_and(|c| c.ready == Some(true)));
+    let ready = |slice: &EndpointSlice| {
+        slice.endpoints.iter().flatten().any(|e| e.conditions.as_ref().is_some_and(|c| c.ready == Some(true)))
+    };
     list.is_ok_and(|list| list.items.iter().any(ready))
 }

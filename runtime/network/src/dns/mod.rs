@@ -55,12 +55,7 @@ pub async fn run(manager: &Manager, config: Config, shutdown: CancellationToken)
 
 /// Serves until `shutdown`. An address that cannot be bound (the pods' bridge may not be there
 /// yet) is tried again until it can.
-pub async fn drive(
-    snapshots: watch::Receiver<Arc<Snapshot>>,
-    env: Env,
-    config: Config,
-    shutdown: CancellationToken,
-) {
+pub async fn drive(snapshots: watch::Receiver<Arc<Snapshot>>, env: Env, config: Config, shutdown: CancellationToken) {
     let mut told = false;
     while !shutdown.is_cancelled() {
         match Server::bind(&config).await {

@@ -211,11 +211,8 @@ impl<'a> World<'a> {
                 actions.stop.push(stop(instance, &why));
             }
             // It ran in a sandbox that is gone, and is being ended.
-            Some(instance) if instance.state.is_running() => {
-                if restart_policy(self.pod) != RestartPolicy::Never {
-                    self.start(container, false, actions);
-                }
-            }
+            Some(instance) if instance.state.is_running() && restart_policy(self.pod) == RestartPolicy::Never => {}
+            Some(instance) if instance.state.is_running() => self.start(container, false, actions),
             _ if self.is_wanted(container) => self.start(container, false, actions),
             _ => {}
         }
