@@ -21,7 +21,10 @@ pub(crate) async fn run(client: &Client, service_ip: &str, listen: SocketAddr) -
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
         "spec": {"clusterIP": service_ip, "ports": [{"name": "https", "port": 443, "targetPort": listen.port()}]},
     }));
-    made(Api::all(client).create(&service).await)?;
+    // Asked first: an address that the Service itself holds already would be refused.
+    if Api::<Service>::namespaced(client, "default").get_opt("kubernetes").await?.is_none() {
+        made(Api::all(client).create(&service).await)?;
+    }
     // An API that listens on loopback alone cannot be reached from pods: it has no endpoint.
     if listen.ip().is_loopback() || listen.ip().is_unspecified() {
         return Ok(());
