@@ -79,7 +79,7 @@ async fn serve(mut socket: Socket, session: Result<Session>) {
     let Some(status) = outcome else { return };
     let sent = socket.send(message(STATUS, status.to_string().as_bytes())).await;
     if sent.is_ok()
-        && let Err(error) = socket.close(None).await
+        && let Err(error) = socket.close(Some(normal())).await
         && !is_hangup(&error)
     {
         tracing::debug!(%error, "could not close a stream");
@@ -163,4 +163,10 @@ fn failure(message: &str) -> Value {
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "InternalError",
         "code": 500, "message": format!("error executing command in container: {message}"),
     })
+}
+
+/// Without a code, clients take the end for a broken connection (RFC 6455, 7.4.1).
+fn normal() -> tokio_tungstenite::tungstenite::protocol::CloseFrame {
+    use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+    tokio_tungstenite::tungstenite::protocol::CloseFrame { code: CloseCode::Normal, reason: "".into() }
 }
