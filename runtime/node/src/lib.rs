@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Start at [`run`], then [`Runtime`], the one trait behind which containers are. Everything that
-//! can be computed (what to do with a pod, what its status is) is a plain function in [`pod`].
+//! can be computed (what to do with a pod, what its status is) is a plain function in `pod`.
 //! This crate knows nothing of the store, the scheduler or any other component.
 
 mod agent;

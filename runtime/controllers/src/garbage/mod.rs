@@ -3,7 +3,7 @@
 //! <https://kubernetes.io/docs/concepts/architecture/garbage-collection/>
 //!
 //! It follows every resource that can be deleted, so it needs none of them by name. What is to be
-//! done is decided in [`graph`]; here it is done. Start at [`run`].
+//! done is decided in `graph`; here it is done. Start at [`run`].
 
 mod act;
 mod graph;
