@@ -1,21 +1,15 @@
-//! What every cluster has: its namespaces, and the Service by which the API itself is known.
+//! The Service by which the API itself is known. The namespaces every cluster has are made by the
+//! API server.
 
 use std::net::SocketAddr;
 
-use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::json;
 use trimtab_client::{Api, Client, Error};
 
-const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
-
-/// Makes what is not there yet.
+/// Makes it, if it is not there yet, and says where the API listens.
 pub(crate) async fn run(client: &Client, service_ip: &str, listen: SocketAddr) -> Result<(), Error> {
-    let namespaces: Api<Namespace> = Api::all(client);
-    for name in NAMESPACES {
-        let namespace = decode(json!({"metadata": {"name": name}}));
-        made(namespaces.create(&namespace).await)?;
-    }
     let labels = json!({"component": "apiserver", "provider": "kubernetes"});
     let service: Service = decode(json!({
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
@@ -23,7 +17,7 @@ pub(crate) async fn run(client: &Client, service_ip: &str, listen: SocketAddr) -
     }));
     // Asked first: an address that the Service itself holds already would be refused.
     if Api::<Service>::namespaced(client, "default").get_opt("kubernetes").await?.is_none() {
-        made(Api::all(client).create(&service).await)?;
+        Api::all(client).create(&service).await?;
     }
     // An API that listens on loopback alone cannot be reached from pods: it has no endpoint.
     if listen.ip().is_loopback() || listen.ip().is_unspecified() {
@@ -40,11 +34,4 @@ pub(crate) async fn run(client: &Client, service_ip: &str, listen: SocketAddr) -
 
 fn decode<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
     serde_json::from_value(value).expect("these objects are written above")
-}
-
-fn made<T>(result: Result<T, Error>) -> Result<(), Error> {
-    match result {
-        Err(error) if !error.is_already_exists() => Err(error),
-        _ => Ok(()),
-    }
 }

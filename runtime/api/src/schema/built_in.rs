@@ -69,7 +69,7 @@ struct Reader {
 
 impl Reader {
     fn read(&self, json: &Value, definition: &str) -> Schema {
-        let mut schema = Schema { type_: type_of(json), ..Schema::default() };
+        let mut schema = Schema { type_: Type::of(json), ..Schema::default() };
         schema.format = json["format"].as_str().map(|format| format.to_owned().into());
         schema.required = strings(&json["required"]).map(|name| name.to_owned().into()).collect();
         schema.preserve_unknown = schema.type_ == Type::Any;
@@ -115,21 +115,6 @@ impl Reader {
 
 fn shared() -> std::sync::MutexGuard<'static, HashMap<String, Arc<Schema>>> {
     SHARED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn type_of(json: &Value) -> Type {
-    if json["x-kubernetes-int-or-string"] == true {
-        return Type::IntOrString;
-    }
-    match json["type"].as_str() {
-        Some("object") => Type::Object,
-        Some("array") => Type::Array,
-        Some("string") => Type::String,
-        Some("integer") => Type::Integer,
-        Some("number") => Type::Number,
-        Some("boolean") => Type::Boolean,
-        _ => Type::Any,
-    }
 }
 
 fn with_rule(schema: &Schema, rule: &ListRule) -> Schema {

@@ -34,6 +34,24 @@ pub enum Type {
     IntOrString,
 }
 
+impl Type {
+    /// The type that a JSON schema names.
+    pub(crate) fn of(json: &Value) -> Self {
+        if json["x-kubernetes-int-or-string"] == true {
+            return Self::IntOrString;
+        }
+        match json["type"].as_str() {
+            Some("object") => Self::Object,
+            Some("array") => Self::Array,
+            Some("string") => Self::String,
+            Some("integer") => Self::Integer,
+            Some("number") => Self::Number,
+            Some("boolean") => Self::Boolean,
+            _ => Self::Any,
+        }
+    }
+}
+
 /// How the items of a list are told apart (`x-kubernetes-list-type`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ListType {

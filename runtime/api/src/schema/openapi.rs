@@ -9,7 +9,7 @@ use super::{ListType, Schema, Type};
 impl Schema {
     /// Reads a structural schema, as a CustomResourceDefinition holds it.
     pub fn from_openapi(json: &Value) -> Self {
-        let mut schema = Self { type_: type_of(json), ..Self::default() };
+        let mut schema = Self { type_: Type::of(json), ..Self::default() };
         let Some(map) = json.as_object() else { return schema };
         for (keyword, value) in map {
             schema.keyword(keyword, value);
@@ -44,21 +44,6 @@ impl Schema {
                 self.keywords.insert(keyword.to_owned().into(), value.clone());
             }
         }
-    }
-}
-
-fn type_of(json: &Value) -> Type {
-    if json["x-kubernetes-int-or-string"] == true {
-        return Type::IntOrString;
-    }
-    match json["type"].as_str() {
-        Some("object") => Type::Object,
-        Some("array") => Type::Array,
-        Some("string") => Type::String,
-        Some("integer") => Type::Integer,
-        Some("number") => Type::Number,
-        Some("boolean") => Type::Boolean,
-        _ => Type::Any,
     }
 }
 
