@@ -22,7 +22,8 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 
 /// A running cluster. Dropping it removes its containers, its network and its files.
 pub(crate) struct Cluster {
-    child: Option<Child>,
+    /// The process, while it runs.
+    pub(crate) child: Option<Child>,
     pub(crate) dir: tempfile::TempDir,
     args: Vec<String>,
 }
@@ -30,14 +31,24 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts `trimtab up ARGS` on a free port, and waits until its API answers.
     pub(crate) fn up(args: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let args = args.iter().map(ToString::to_string).collect();
-        let mut cluster = Self { child: None, dir, args };
+        let mut cluster = Self::new(args);
         cluster.start();
         cluster
     }
 
+    /// What [`Cluster::up`] starts, not started.
+    pub(crate) fn new(args: &[&str]) -> Self {
+        let args = args.iter().map(ToString::to_string).collect();
+        Self { child: None, dir: tempfile::tempdir().unwrap(), args }
+    }
+
     pub(crate) fn start(&mut self) {
+        self.spawn();
+        self.eventually("the API answers", |cluster| cluster.try_cli(&["get", "namespace", "default"]).is_ok());
+    }
+
+    /// Starts the process and waits for nothing.
+    pub(crate) fn spawn(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_trimtab"))
             .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
@@ -52,7 +63,6 @@ impl Cluster {
             .spawn()
             .unwrap();
         self.child = Some(child);
-        self.eventually("the API answers", |cluster| cluster.try_cli(&["get", "namespace", "default"]).is_ok());
     }
 
     pub(crate) fn kubeconfig(&self) -> PathBuf {
