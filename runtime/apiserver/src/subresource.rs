@@ -18,7 +18,7 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
     let wanted = match *call.method {
         Method::GET => return Ok(body::json(StatusCode::OK, &current)),
         Method::PUT => decode::value(call)?,
-        Method::PATCH => patched_scale(call, &current)?,
+        Method::PATCH => patched_scale(call, current)?,
         _ => return Err(ApiError::method_not_allowed()),
     };
     let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
@@ -49,7 +49,7 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
     Ok(body::json(StatusCode::OK, &scale_of(&call.kind, &encode::to_object(&entry))))
 }
 
-fn patched_scale(call: &Call<'_>, current: &Value) -> Result<Value, ApiError> {
+fn patched_scale(call: &Call<'_>, current: Value) -> Result<Value, ApiError> {
     let bad = |error: String| ApiError::bad_request(error);
     let body: Value = serde_json::from_slice(&call.body).map_err(|e| bad(format!("error decoding patch: {e}")))?;
     match call.content_type() {

@@ -148,8 +148,13 @@ fn admit(server: &ApiServer, kind: &Kind, operation: Operation<'_>, object: &mut
         errors.extend(trimtab_api::meta::validate_update(object, old));
     }
     if errors.is_empty() {
+        // No strategy looks at the owners, and their typed form would not be what was written.
+        let managers = object.remove(&["metadata", "managedFields"]);
         let admission = kind.strategy.admit(operation, object);
         errors = admission.errors;
+        if let Some(managers) = managers {
+            object.set(&["metadata", "managedFields"], managers);
+        }
         // Typed forms leave these to the wire.
         object.set(&["apiVersion"], kind.api_version());
         object.set(&["kind"], &*kind.kind);
@@ -270,7 +275,7 @@ pub(crate) async fn patch(server: &ApiServer, call: &Call<'_>) -> Answer {
         "application/strategic-merge-patch+json" if kind.built_in => {
             let body = patch_body(call)?;
             let schema = Arc::clone(kind.schema.get());
-            patched(server, call, |current| patch::strategic(current, &body, &schema)).await
+            patched(server, call, |current| patch::strategic(&current, &body, &schema)).await
         }
         other => {
             let mut types =
@@ -285,11 +290,11 @@ fn patch_body(call: &Call<'_>) -> Result<Value, ApiError> {
     serde_json::from_slice(&call.body).map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))
 }
 
-async fn patched(server: &ApiServer, call: &Call<'_>, change: impl Fn(&Value) -> Result<Value, PatchError>) -> Answer {
+async fn patched(server: &ApiServer, call: &Call<'_>, change: impl Fn(Value) -> Result<Value, PatchError>) -> Answer {
     let warnings = std::sync::Mutex::new(Vec::new());
     // A patch that names no version is for whatever is there.
     let answer = update(server, call, Mode::Update, true, |current| {
-        let result = change(&Value::Object(current.0.clone())).map_err(|error| match error {
+        let result = change(Value::Object(current.0.clone())).map_err(|error| match error {
             PatchError::Rejected(_) => ApiError::new(422, "Invalid", error.to_string()),
             _ => ApiError::bad_request(error.to_string()),
         })?;
@@ -344,14 +349,12 @@ async fn apply_patch(server: &ApiServer, call: &Call<'_>) -> Answer {
 // The first apply of an object makes it.
 async fn upserted(server: &ApiServer, call: &Call<'_>, object: Object) -> Answer {
     let kind = &call.kind;
-    let managers = object.at(&["metadata", "managedFields"]).cloned().unwrap_or_default();
     let mut new = object;
     begin(server, kind, &mut new);
     new.remove(&["metadata", "resourceVersion"]);
     without_status(kind, &mut new);
     namespace_takes(server, kind, &new).await?;
     admit(server, kind, Operation::Create, &mut new)?;
-    new.set(&["metadata", "managedFields"], managers);
     let form = negotiate::form(call.headers)?;
     if call.dry_run() {
         release(server, kind, &new, None);
@@ -444,16 +447,12 @@ async fn write(
     let status = call.path.subresource == "status";
     let mut new = keep(kind, old, asked, status);
     let operation = if status { Operation::UpdateStatus { old } } else { Operation::Update { old } };
-    let managers = new.at(&["metadata", "managedFields"]).cloned();
     admit(server, kind, operation, &mut new).map_err(other)?;
     if counts_generations(kind) && !status && kind.strategy.generation_changes(old, &new) {
         let generation = old.at(&["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0) + 1;
         new.set(&["metadata", "generation"], generation);
     }
     new.set(&["metadata", "resourceVersion"], old.resource_version());
-    if let Some(managers) = managers {
-        new.set(&["metadata", "managedFields"], managers);
-    }
     if mode == Mode::Update {
         let time = server.inner.timestamp();
         let (version, manager) = (kind.api_version(), call.manager());
@@ -484,26 +483,27 @@ async fn write(
 
 /// What the write may not touch is put back: the system's fields, and `status` or all but it.
 fn keep(kind: &Kind, old: &Object, asked: Object, status: bool) -> Object {
-    let mut new = if status {
-        let mut new = old.clone();
-        match asked.0.get("status") {
+    let mut new = asked;
+    if status {
+        let managers = new.remove(&["metadata", "managedFields"]);
+        let status = new.0.remove("status");
+        // What is equal already is not copied: most writers of a status hand the rest back as it is.
+        new.0.retain(|name, _| old.0.contains_key(name));
+        for (name, value) in old.0.iter().filter(|(name, _)| *name != "status") {
+            if new.0.get(name) != Some(value) {
+                new.0.insert(name.clone(), value.clone());
+            }
+        }
+        new.0.extend(status.map(|status| ("status".to_owned(), status)));
+        if let Some(managers) = managers {
+            new.set(&["metadata", "managedFields"], managers);
+        }
+    } else if kind.status {
+        match old.0.get("status") {
             Some(status) => new.set(&["status"], status.clone()),
             None => drop(new.remove(&["status"])),
         }
-        if let Some(managers) = asked.at(&["metadata", "managedFields"]) {
-            new.set(&["metadata", "managedFields"], managers.clone());
-        }
-        new
-    } else {
-        let mut new = asked;
-        if kind.status {
-            match old.0.get("status") {
-                Some(status) => new.set(&["status"], status.clone()),
-                None => drop(new.remove(&["status"])),
-            }
-        }
-        new
-    };
+    }
     for field in SYSTEM_FIELDS {
         match old.at(&["metadata", field]) {
             Some(value) => new.set(&["metadata", field], value.clone()),

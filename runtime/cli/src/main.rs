@@ -26,6 +26,9 @@ use commands::{
 use console::Console;
 use session::{Connection, Session};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A Kubernetes-compatible cluster in one binary, on the Docker Engine you already have.
 #[derive(Parser)]
 #[command(name = "trimtab", version)]

@@ -5,11 +5,11 @@
 
 mod set;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::object::Object;
 use crate::schema::Schema;
-use set::FieldSet;
+use set::{Difference, FieldSet};
 
 /// Who writes, and how `managedFields` shall say so.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +57,13 @@ impl Entry {
         self.manager == writer.manager && self.operation == operation && self.subresource == writer.subresource
     }
 
+    fn is_written_by(json: &Value, writer: Writer<'_>, operation: &str) -> bool {
+        let text = |name: &str| json[name].as_str().unwrap_or_default();
+        text("manager") == writer.manager
+            && text("subresource") == writer.subresource
+            && (text("operation") == "Apply") == (operation == "Apply")
+    }
+
     fn read(json: &Value) -> Self {
         let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
         Self {
@@ -99,7 +106,7 @@ pub fn apply(
     let mut entries = entries(before);
     let live_value = Value::Object(before.0.clone());
     let applied_value = Value::Object(applied.0.clone());
-    let set = FieldSet::of(&without_unowned(&applied_value), schema);
+    let set = FieldSet::of_object(&applied.0, schema);
 
     let mut result = set::merged(&live_value, &applied_value, schema);
     let mut elsewhere = FieldSet::default();
@@ -109,7 +116,9 @@ pub fn apply(
     if let Some(own) = entries.iter().find(|entry| entry.is(writer, "Apply")) {
         own.set.minus(&set).minus(&elsewhere).remove_from(&mut result, schema);
     }
-    let changed = FieldSet::changed(Some(&without_unowned(&live_value)), &without_unowned(&result), schema).and(&set);
+    let Value::Object(result) = result else { return Ok(Object::default()) };
+    let result = Object(result);
+    let changed = Difference::of_objects(&before.0, &result.0, schema).changed.and(&set);
     let mut conflicts = Vec::new();
     for entry in entries.iter_mut().filter(|entry| !entry.is(writer, "Apply")) {
         let contested = entry.set.and(&changed);
@@ -120,7 +129,7 @@ pub fn apply(
     if !conflicts.is_empty() && !force {
         return Err(Conflicts(conflicts));
     }
-    let same_object = result == live_value;
+    let same_object = result == *before;
     match entries.iter_mut().find(|entry| entry.is(writer, "Apply")) {
         Some(own) if own.set == set && same_object && own.api_version == writer.api_version => {}
         Some(own) => *own = Entry::new(writer, "Apply", set),
@@ -131,39 +140,54 @@ pub fn apply(
 
 /// Keeps the owners true through a write that is no apply: what `writer` changed is now its own,
 /// and nobody else's. `new` comes back with its `managedFields` set.
-pub fn track(old: Option<&Object>, new: Object, writer: Writer<'_>, schema: &Schema) -> Object {
-    let empty = Object::default();
-    let mut entries = entries(old.unwrap_or(&empty));
-    // A client may hand back the managedFields it read; only an explicit empty list resets them.
-    if new.at(&["metadata", "managedFields"]).and_then(Value::as_array).is_some_and(|list| list.is_empty()) {
-        entries.clear();
-    }
-    let new_value = Value::Object(new.0);
-    let old_value = old.map(|old| without_unowned(&Value::Object(old.0.clone())));
-    let new_owned = without_unowned(&new_value);
-    let changed = FieldSet::changed(old_value.as_ref(), &new_owned, schema);
-    let changed = if old.is_none() { FieldSet::of(&new_owned, schema) } else { changed };
-    let removed = match &old_value {
-        Some(old) if !entries.is_empty() => FieldSet::of(old, schema).minus(&FieldSet::of(&new_owned, schema)),
-        _ => FieldSet::default(),
+pub fn track(old: Option<&Object>, mut new: Object, writer: Writer<'_>, schema: &Schema) -> Object {
+    let mut entries = kept_entries(old, &mut new);
+    let Difference { changed, removed } = match old {
+        Some(old) => Difference::of_objects(&old.0, &new.0, schema),
+        None => Difference { changed: FieldSet::of_object(&new.0, schema), removed: FieldSet::default() },
     };
-    for entry in &mut entries {
-        let keeps = entry.is(writer, "Update");
-        entry.set = entry.set.minus(&removed);
-        if !keeps {
-            entry.set = entry.set.minus(&changed);
+    let mut taken = removed.clone();
+    taken.or(&changed);
+    let mut is_recorded = changed.is_empty();
+    // Most entries are none of this write's business, and stay the JSON that they are.
+    entries.retain_mut(|json| {
+        let is_own = Entry::is_written_by(json, writer, "Update");
+        let lost = if is_own { &removed } else { &taken };
+        let touched = lost.overlaps(&json["fieldsV1"]);
+        let records = is_own && !is_recorded;
+        if !touched && !records {
+            return true;
         }
-    }
-    if !changed.is_empty() {
-        match entries.iter_mut().find(|entry| entry.is(writer, "Update")) {
-            Some(own) => {
-                own.set.or(&changed);
-                writer.time.clone_into(&mut own.time);
-            }
-            None => entries.push(Entry::new(writer, "Update", changed)),
+        let mut entry = Entry::read(json);
+        entry.set = entry.set.minus(lost);
+        if records {
+            entry.set.or(&changed);
+            writer.time.clone_into(&mut entry.time);
+            is_recorded = true;
         }
+        *json = entry.to_json();
+        !entry.set.is_empty()
+    });
+    if !is_recorded {
+        entries.push(Entry::new(writer, "Update", changed).to_json());
     }
-    with_entries(new_value, entries)
+    new.set(&["metadata", "managedFields"], entries);
+    new
+}
+
+/// The entries that `old` has, unless `new` resets them: a client may hand back the managedFields
+/// that it read; only an explicit empty list says that it wants none.
+fn kept_entries(old: Option<&Object>, new: &mut Object) -> Vec<Value> {
+    const PATH: [&str; 2] = ["metadata", "managedFields"];
+    let handed_back = new.remove(&PATH);
+    let kept = old.and_then(|old| old.at(&PATH));
+    match (handed_back, kept) {
+        (Some(Value::Array(list)), _) if list.is_empty() => list,
+        // Moving what is equal is cheaper than copying it.
+        (Some(Value::Array(list)), Some(Value::Array(kept))) if list == *kept => list,
+        (_, Some(Value::Array(kept))) => kept.clone(),
+        _ => Vec::new(),
+    }
 }
 
 fn entries(object: &Object) -> Vec<Entry> {
@@ -171,47 +195,10 @@ fn entries(object: &Object) -> Vec<Entry> {
     list.into_iter().flatten().map(Entry::read).collect()
 }
 
-fn with_entries(value: Value, entries: Vec<Entry>) -> Object {
-    let Value::Object(map) = value else { return Object::default() };
-    let mut object = Object(map);
+fn with_entries(mut object: Object, entries: Vec<Entry>) -> Object {
     let list: Vec<Value> = entries.iter().filter(|entry| !entry.set.is_empty()).map(Entry::to_json).collect();
     object.set(&["metadata", "managedFields"], list);
     object
-}
-
-/// What nobody owns: the identity, and what the system fills.
-fn without_unowned(value: &Value) -> Value {
-    let Value::Object(map) = value else { return value.clone() };
-    let mut map: Map<String, Value> = map
-        .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "apiVersion" | "kind"))
-        .map(|(n, v)| (n.clone(), v.clone()))
-        .collect();
-    let emptied = match map.get_mut("metadata").and_then(Value::as_object_mut) {
-        Some(metadata) => {
-            for name in [
-                "name",
-                "namespace",
-                "uid",
-                "resourceVersion",
-                "creationTimestamp",
-                "generation",
-                "selfLink",
-                "managedFields",
-                "generateName",
-                "deletionTimestamp",
-                "deletionGracePeriodSeconds",
-            ] {
-                metadata.remove(name);
-            }
-            metadata.is_empty()
-        }
-        None => false,
-    };
-    if emptied {
-        map.remove("metadata");
-    }
-    Value::Object(map)
 }
 
 #[cfg(test)]

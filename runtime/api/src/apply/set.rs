@@ -72,28 +72,30 @@ impl FieldSet {
         }
     }
 
-    /// The leaves of `new` that are not in `old` or differ there.
-    pub(super) fn changed(old: Option<&Value>, new: &Value, schema: &Schema) -> Self {
-        let Some(old) = old else { return Self::of(new, schema) };
-        if old == new {
-            return Self::default();
+    /// As [`FieldSet::of`], of a whole object without what nobody owns.
+    pub(super) fn of_object(object: &Map<String, Value>, schema: &Schema) -> Self {
+        Difference::of_objects(&Map::new(), object, schema).changed
+    }
+
+    /// Whether any path of this set is in the FieldsV1 form `json`.
+    pub(super) fn overlaps(&self, json: &Value) -> bool {
+        let Some(map) = json.as_object() else { return false };
+        if self.member && (map.is_empty() || map.contains_key(".")) {
+            return true;
         }
-        let mut set = Self::default();
-        let new_parts = parts(new, schema);
-        if new_parts.is_empty() {
-            set.member = true;
-            return set;
-        }
-        let old_parts: BTreeMap<Step, &Value> = parts(old, schema).into_iter().map(|(step, v, _)| (step, v)).collect();
-        for (step, value, schema) in new_parts {
-            let before = old_parts.get(&step).copied();
-            let mut below = Self::changed(before, value, schema);
-            below.member |= before.is_none() && matches!(step, Step::Key(_));
-            if !below.is_empty() {
-                set.children.insert(step, below);
-            }
-        }
-        set
+        self.children.iter().any(|(step, child)| {
+            let below = match step {
+                Step::Field(name) => map.iter().find(|(key, _)| key.strip_prefix("f:") == Some(name)),
+                // Others may write the keys of an item in another order or spacing.
+                Step::Key(keys) => {
+                    map.iter().find(|(key, _)| key.strip_prefix("k:").map(canonical).as_ref() == Some(keys))
+                }
+                Step::Item(item) => {
+                    map.iter().find(|(key, _)| key.strip_prefix("v:").map(canonical).as_ref() == Some(item))
+                }
+            };
+            below.is_some_and(|(_, below)| child.overlaps(below))
+        })
     }
 
     /// Removes from `value` every path of this set.
@@ -187,6 +189,133 @@ impl FieldSet {
         set.member |= set.children.is_empty();
         set
     }
+}
+
+/// What tells one value from another.
+#[derive(Debug, Default)]
+pub(super) struct Difference {
+    /// The leaves that the new one has and the old one has not, or has with another value.
+    pub(super) changed: FieldSet,
+    /// The leaves and items that only the old one has.
+    pub(super) removed: FieldSet,
+}
+
+/// What nobody owns: the identity, and what the system fills. Of `metadata`, only the fields below.
+const UNOWNED: [&str; 3] = ["apiVersion", "kind", "metadata"];
+const UNOWNED_METADATA: [&str; 11] = [
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "generation",
+    "selfLink",
+    "managedFields",
+    "generateName",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+];
+
+impl Difference {
+    /// From one whole object to another, without what nobody owns.
+    pub(super) fn of_objects(old: &Map<String, Value>, new: &Map<String, Value>, schema: &Schema) -> Self {
+        let (mut found, mut metadata) = (Self::default(), Self::default());
+        found.fields(old, new, schema, |name| !UNOWNED.contains(&name));
+        let empty = Map::new();
+        let [old, new] = [old, new].map(|map| map.get("metadata").and_then(Value::as_object).unwrap_or(&empty));
+        let schema = field_schema(schema, "metadata");
+        metadata.fields(old, new, schema, |name| !UNOWNED_METADATA.contains(&name));
+        found.put(Step::Field("metadata".to_owned()), metadata);
+        found
+    }
+
+    fn of(old: &Value, new: &Value, schema: &Schema) -> Self {
+        let mut found = Self::default();
+        if old == new {
+            return found;
+        }
+        match (old, new) {
+            (Value::Object(old), Value::Object(new)) if !schema.atomic_map && !old.is_empty() && !new.is_empty() => {
+                found.fields(old, new, schema, |_| true);
+            }
+            (Value::Array(before), Value::Array(after)) if schema.list_type != ListType::Atomic => {
+                found.items(keyed(before, schema), keyed(after, schema), schema, (old, new));
+            }
+            _ => found.whole(old, new, schema),
+        }
+        found
+    }
+
+    fn fields(
+        &mut self,
+        old: &Map<String, Value>,
+        new: &Map<String, Value>,
+        schema: &Schema,
+        counts: impl Fn(&str) -> bool,
+    ) {
+        for (name, value) in new.iter().filter(|(name, _)| counts(name)) {
+            let schema = field_schema(schema, name);
+            match old.get(name) {
+                Some(before) if before == value => {}
+                Some(before) => self.put(Step::Field(name.clone()), Self::of(before, value, schema)),
+                None => drop(self.changed.children.insert(Step::Field(name.clone()), FieldSet::of(value, schema))),
+            }
+        }
+        for (name, value) in old.iter().filter(|(name, _)| counts(name) && !new.contains_key(*name)) {
+            let gone = FieldSet::of(value, field_schema(schema, name));
+            self.removed.children.insert(Step::Field(name.clone()), gone);
+        }
+    }
+
+    fn items(
+        &mut self,
+        mut old: BTreeMap<Step, &Value>,
+        new: BTreeMap<Step, &Value>,
+        schema: &Schema,
+        lists: (&Value, &Value),
+    ) {
+        if old.is_empty() || new.is_empty() {
+            return self.whole(lists.0, lists.1, schema);
+        }
+        let schema: &Schema = schema.items.as_deref().unwrap_or(&ANY);
+        let item = |step: &Step, value: &Value| {
+            let mut set = FieldSet::of(value, schema);
+            set.member |= matches!(step, Step::Key(_));
+            set
+        };
+        for (step, value) in new {
+            match old.remove(&step) {
+                Some(before) => self.put(step, Self::of(before, value, schema)),
+                None => {
+                    let set = item(&step, value);
+                    self.changed.children.insert(step, set);
+                }
+            }
+        }
+        for (step, value) in old {
+            let set = item(&step, value);
+            self.removed.children.insert(step, set);
+        }
+    }
+
+    // Values that have no parts in common.
+    fn whole(&mut self, old: &Value, new: &Value, schema: &Schema) {
+        self.changed = FieldSet::of(new, schema);
+        self.removed = FieldSet::of(old, schema).minus(&self.changed);
+    }
+
+    fn put(&mut self, step: Step, below: Self) {
+        if !below.removed.is_empty() {
+            self.removed.children.insert(step.clone(), below.removed);
+        }
+        if !below.changed.is_empty() {
+            self.changed.children.insert(step, below.changed);
+        }
+    }
+}
+
+fn keyed<'a>(items: &'a [Value], schema: &Schema) -> BTreeMap<Step, &'a Value> {
+    items.iter().filter_map(|item| Some((item_step(item, schema)?, item))).collect()
 }
 
 static ANY: std::sync::LazyLock<Schema> = std::sync::LazyLock::new(Schema::default);

@@ -27,7 +27,7 @@ pub enum PatchError {
 ///
 /// # Errors
 /// When it is malformed, too long, or an operation does not fit.
-pub fn json(current: &Value, patch: &Value) -> Result<Value, PatchError> {
+pub fn json(mut current: Value, patch: &Value) -> Result<Value, PatchError> {
     let operations = patch.as_array().map_or(0, Vec::len);
     if operations > MAX_OPERATIONS {
         let text = format!("the allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {operations}");
@@ -35,14 +35,12 @@ pub fn json(current: &Value, patch: &Value) -> Result<Value, PatchError> {
     }
     let patch: json_patch::Patch =
         serde_json::from_value(patch.clone()).map_err(|e| PatchError::Malformed(e.to_string()))?;
-    let mut patched = current.clone();
-    json_patch::patch(&mut patched, &patch).map_err(|e| PatchError::Rejected(e.to_string()))?;
-    Ok(patched)
+    json_patch::patch(&mut current, &patch).map_err(|e| PatchError::Rejected(e.to_string()))?;
+    Ok(current)
 }
 
 /// Applies a merge patch.
-pub fn merge(current: &Value, patch: &Value) -> Value {
-    let mut patched = current.clone();
-    json_patch::merge(&mut patched, patch);
-    patched
+pub fn merge(mut current: Value, patch: &Value) -> Value {
+    json_patch::merge(&mut current, patch);
+    current
 }
