@@ -16,4 +16,5 @@ mod crash;
 mod directory;
 mod kubectl;
 mod quickstart;
+mod rolling;
 mod sim;

@@ -1,10 +1,6 @@
 //! The README's first command: three pods behind one port, and what is thrown at them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use crate::docker;
 use crate::harness::{Cluster, alone, http_get, quickstart};
@@ -91,41 +87,6 @@ fn scaling_deleting_and_relabelling_converge() {
     let owners = cluster.cli(&["get", second, "-o", "jsonpath={.metadata.ownerReferences}"]);
     assert!(matches!(owners.as_str(), "" | "[]"), "released: {owners}");
     assert_eq!(cluster.cli(&["get", second, "-o", "jsonpath={.status.phase}"]), "Running");
-}
-
-#[test]
-fn a_rolling_update_fails_no_request() {
-    if !docker::answers("a_rolling_update_fails_no_request") {
-        return;
-    }
-    let _alone = alone();
-    let cluster = Cluster::up(&[]);
-    let manifests = cluster.dir.path().join("not-watched");
-    let file = quickstart(&manifests, 30_082).join("hello.yaml");
-    cluster.cli(&["apply", "-f", file.to_str().unwrap()]);
-    ready(&cluster, 3);
-    cluster.eventually("the port answers", |_| http_get(30_082).is_ok());
-
-    let done = Arc::new(AtomicBool::new(false));
-    let asking = thread::spawn({
-        let done = Arc::clone(&done);
-        move || {
-            let (mut asked, mut failed) = (0, Vec::new());
-            while !done.load(Ordering::SeqCst) {
-                asked += 1;
-                failed.extend(http_get(30_082).err());
-                thread::sleep(Duration::from_millis(20));
-            }
-            (asked, failed)
-        }
-    });
-    cluster.cli(&["rolling-update", "hello", "--image", "trimtab.dev/hello:2", "--update-period=0s"]);
-    done.store(true, Ordering::SeqCst);
-    let (asked, failed) = asking.join().unwrap();
-    assert!(asked > 0);
-    assert!(failed.is_empty(), "{} of {asked} requests failed: {:?}", failed.len(), failed.first());
-    ready(&cluster, 3);
-    assert!(http_get(30_082).unwrap().contains("version 2"), "{}", http_get(30_082).unwrap());
 }
 
 #[test]

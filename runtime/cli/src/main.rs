@@ -27,7 +27,7 @@ use console::Console;
 use session::{Connection, Session};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// A Kubernetes-compatible cluster in one binary, on the Docker Engine you already have.
 #[derive(Parser)]
