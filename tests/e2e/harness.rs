@@ -22,9 +22,13 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 
 /// A running cluster. Dropping it removes its containers, its network and its files.
 pub(crate) struct Cluster {
-    /// The process, while it runs.
+    /// The process that serves the API, while it runs.
     pub(crate) child: Option<Child>,
+    /// Components that run as processes of their own, by what they were started with.
+    components: Vec<(String, Child)>,
     pub(crate) dir: tempfile::TempDir,
+    command: &'static [&'static str],
+    listen: String,
     args: Vec<String>,
 }
 
@@ -38,8 +42,26 @@ impl Cluster {
 
     /// What [`Cluster::up`] starts, not started.
     pub(crate) fn new(args: &[&str]) -> Self {
-        let args = args.iter().map(ToString::to_string).collect();
-        Self { child: None, dir: tempfile::tempdir().unwrap(), args }
+        Self {
+            child: None,
+            components: Vec::new(),
+            dir: tempfile::tempdir().unwrap(),
+            command: &["up"],
+            listen: "127.0.0.1:0".to_owned(),
+            args: args.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Starts `trimtab run apiserver ARGS`, and nothing else.
+    pub(crate) fn apiserver(args: &[&str]) -> Self {
+        let mut cluster = Self::new(args);
+        cluster.command = &["run", "apiserver"];
+        cluster.start();
+        // The other processes know it by its port: it keeps it.
+        let config = std::fs::read_to_string(cluster.kubeconfig()).unwrap();
+        let server = config.split("https://").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+        server.clone_into(&mut cluster.listen);
+        cluster
     }
 
     pub(crate) fn start(&mut self) {
@@ -49,20 +71,44 @@ impl Cluster {
 
     /// Starts the process and waits for nothing.
     pub(crate) fn spawn(&mut self) {
+        let data = self.data();
+        let mut args = self.command.to_vec();
+        args.extend(["--listen", &self.listen, "--data-dir", &data]);
+        args.extend(self.args.iter().map(String::as_str));
+        self.child = Some(self.process(&self.kubeconfig(), &args));
+    }
+
+    /// Starts `trimtab run ARGS` with the kubeconfig file that the API server wrote for `identity`.
+    pub(crate) fn run(&mut self, identity: &str, args: &[&str]) {
+        let kubeconfig = Path::new(&self.data()).join("kubeconfigs").join(identity).with_extension("yaml");
+        let child = self.process(&kubeconfig, &[&["run"], args].concat());
+        self.components.push((args.join(" "), child));
+    }
+
+    fn process(&self, kubeconfig: &Path, args: &[&str]) -> Child {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_trimtab"))
-            .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(self.dir.path().join("data"))
-            .arg("--kubeconfig")
-            .arg(self.kubeconfig())
-            .args(&self.args)
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trimtab"));
+        command.args(args).arg("--kubeconfig").arg(kubeconfig).env("NO_COLOR", "1");
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+    }
+
+    /// Tells the components to end, and checks that each does so by itself, without an error.
+    #[track_caller]
+    pub(crate) fn end_components(&mut self) {
+        let mut components = std::mem::take(&mut self.components);
+        for (name, child) in &mut components {
+            assert!(child.try_wait().unwrap().is_none(), "{name} has ended\n--- log\n{}", self.log());
+            assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+        }
+        for (name, mut child) in components {
+            let status = child.wait().unwrap();
+            assert!(status.success(), "{name}: {status}\n--- log\n{}", self.log());
+        }
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> String {
+        self.dir.path().join("data").to_str().unwrap().to_owned()
     }
 
     pub(crate) fn kubeconfig(&self) -> PathBuf {
@@ -131,8 +177,9 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let _ = self.try_cli(&["down", "--data-dir", self.dir.path().join("data").to_str().unwrap()]);
-        if let Some(mut child) = self.child.take() {
+        let _ = self.try_cli(&["down", "--data-dir", &self.data()]);
+        let components = std::mem::take(&mut self.components).into_iter().map(|(_, child)| child);
+        for mut child in components.chain(self.child.take()) {
             let _ = child.kill();
             let _ = child.wait();
         }

@@ -97,12 +97,9 @@ fn finish(result: Result<u8>) -> ExitCode {
 async fn execute(cli: Cli) -> Result<u8> {
     let connection = &cli.connection;
     match cli.command {
-        Command::Up(args) => up::run(args, connection.kubeconfig.clone()).await.map(|()| 0),
+        Command::Up(args) => up::run(args, connection).await.map(|()| 0),
         Command::Down(args) => down::run(args).await.map(|()| 0),
-        Command::Run(args) => {
-            let client = Session::connect(connection, Console::standard())?.client;
-            run::run(args, client).await.map(|()| 0)
-        }
+        Command::Run(args) => run::run(args, connection).await.map(|()| 0),
         Command::Version(args) => version::run(args, connection, Console::standard()).await,
         Command::Completion(args) => completion::run(&args, Cli::command(), Console::standard()),
         command => connected(command, &mut Session::connect(connection, Console::standard())?).await,

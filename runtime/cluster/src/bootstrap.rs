@@ -1,35 +1,67 @@
-//! The Service by which the API itself is known. The namespaces every cluster has are made by the
-//! API server.
+//! The Service by which the API itself is known, and where it leads. The namespaces every cluster
+//! has are made by the API server.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Endpoints, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::json;
-use trimtab_client::{Api, Client, Error};
+use trimtab_client::{Api, Client, DeleteParams, Error, Patch};
 
-/// Makes it, if it is not there yet, and says where the API listens.
-pub(crate) async fn run(client: &Client, service_ip: &str, listen: SocketAddr) -> Result<(), Error> {
-    let labels = json!({"component": "apiserver", "provider": "kubernetes"});
-    let service: Service = decode(json!({
-        "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
-        "spec": {"clusterIP": service_ip, "ports": [{"name": "https", "port": 443, "targetPort": listen.port()}]},
-    }));
+const NAME: &str = "kubernetes";
+const NAMESPACE: &str = "default";
+/// The field manager of what is applied here.
+const MANAGER: &str = "trimtab";
+
+/// Makes the Service, or tells the one that is there of the API's port.
+pub(crate) async fn service(client: &Client, service_ip: &str, port: u16) -> Result<(), Error> {
+    let services = Api::<Service>::namespaced(client, NAMESPACE);
+    let ports = json!([{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}]);
     // Asked first: an address that the Service itself holds already would be refused.
-    if Api::<Service>::namespaced(client, "default").get_opt("kubernetes").await?.is_none() {
-        Api::all(client).create(&service).await?;
-    }
-    // An API that listens on loopback alone cannot be reached from pods: it has no endpoint.
-    if listen.ip().is_loopback() || listen.ip().is_unspecified() {
+    let Some(there) = services.get_opt(NAME).await? else {
+        let service: Service = decode(json!({
+            "metadata": {"name": NAME, "labels": {"component": "apiserver", "provider": "kubernetes"}},
+            "spec": {"clusterIP": service_ip, "ports": ports},
+        }));
+        return services.create(&service).await.map(drop);
+    };
+    let wanted: Vec<_> = decode(ports.clone());
+    if there.spec.and_then(|spec| spec.ports) == Some(wanted) {
         return Ok(());
     }
-    let slice: EndpointSlice = decode(json!({
-        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
-        "addressType": if listen.is_ipv4() { "IPv4" } else { "IPv6" },
-        "endpoints": [{"addresses": [listen.ip()], "conditions": {"ready": true}}],
-        "ports": [{"name": "https", "port": listen.port(), "protocol": "TCP"}],
+    services.patch(NAME, &Patch::Merge(json!({"spec": {"ports": ports}}))).await.map(drop)
+}
+
+/// Says at which address pods reach the API; `None`: at none.
+pub(crate) async fn endpoint(client: &Client, address: Option<IpAddr>, port: u16) -> Result<(), Error> {
+    let endpoints = Api::<Endpoints>::namespaced(client, NAMESPACE);
+    let slices = Api::<EndpointSlice>::namespaced(client, NAMESPACE);
+    let Some(address) = address else {
+        gone(endpoints.delete(NAME, &DeleteParams::default()).await)?;
+        return gone(slices.delete(NAME, &DeleteParams::default()).await);
+    };
+    let ports = json!([{"name": "https", "port": port, "protocol": "TCP"}]);
+    // The slice is made here, too, so nobody need make one of the Endpoints.
+    let unmirrored = json!({"endpointslice.kubernetes.io/skip-mirror": "true"});
+    let object: Endpoints = decode(json!({
+        "metadata": {"name": NAME, "labels": unmirrored},
+        "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
     }));
-    Api::all(client).apply(&slice, "trimtab", true).await.map(drop)
+    endpoints.apply(&object, MANAGER, true).await?;
+    let object: EndpointSlice = decode(json!({
+        "metadata": {"name": NAME, "labels": {"kubernetes.io/service-name": NAME}},
+        "addressType": if address.is_ipv4() { "IPv4" } else { "IPv6" },
+        "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
+        "ports": ports,
+    }));
+    slices.apply(&object, MANAGER, true).await.map(drop)
+}
+
+fn gone<T>(result: Result<T, Error>) -> Result<(), Error> {
+    match result {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn decode<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {

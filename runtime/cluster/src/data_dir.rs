@@ -8,6 +8,12 @@ use trimtab_env::Env;
 
 use crate::files::write_private;
 
+const CLUSTER_ID: &str = "cluster-id";
+const STORE: &str = "store.redb";
+const PKI: &str = "pki";
+const KUBECONFIGS: &str = "kubeconfigs";
+const PODS: &str = "pods";
+
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -38,11 +44,32 @@ pub fn default_data_dir() -> PathBuf {
     base.unwrap_or_default().join("trimtab")
 }
 
-/// The folder, held by this process alone while it lives.
+/// What of the folder only one process at a time may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Serve the store.
+    ApiServer,
+    /// Run the cluster's containers.
+    Node,
+}
+
+impl Role {
+    fn lock(self, path: &Path) -> PathBuf {
+        path.join(match self {
+            Self::ApiServer => "apiserver.lock",
+            Self::Node => "node.lock",
+        })
+    }
+}
+
+/// A role, as long as this lives; it goes with the process, however that ends.
+pub struct Held {
+    _lock: File,
+}
+
+/// The folder. Processes may share it; see [`Role`].
 pub struct DataDir {
     path: PathBuf,
-    /// Locked; the lock goes with the process, however it ends.
-    _lock: File,
     /// What tells this cluster's containers from another's.
     cluster: String,
 }
@@ -51,38 +78,80 @@ impl DataDir {
     /// Opens the folder, and makes it if there is none.
     ///
     /// # Errors
-    /// When another process has it, or it cannot be written.
+    /// When it cannot be written.
     pub fn open(path: &Path, env: &Env) -> Result<Self, DataDirError> {
         fs::create_dir_all(path).map_err(access(path))?;
         let path = path.canonicalize().map_err(access(path))?;
-        let lock_path = path.join("lock");
-        let mut lock = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock_path)
-            .map_err(access(&lock_path))?;
+        if !path.join(CLUSTER_ID).exists() {
+            make_cluster_id(&path, env)?;
+        }
+        Ok(Self { cluster: cluster_id(&path)?, path })
+    }
+
+    /// Takes `role`.
+    ///
+    /// # Errors
+    /// When another process has it.
+    pub fn hold(&self, role: Role) -> Result<Held, DataDirError> {
+        let path = role.lock(&self.path);
+        let options = || File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut lock = options().map_err(access(&path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(DataDirError::InUse { pid: holder(&path).unwrap_or_default(), path });
+                let pid = holder(&self.path, role).unwrap_or_default();
+                return Err(DataDirError::InUse { pid, path: self.path.clone() });
             }
-            Err(TryLockError::Error(source)) => return Err(access(&lock_path)(source)),
+            Err(TryLockError::Error(source)) => return Err(access(&path)(source)),
         }
         let write = |lock: &mut File| {
             lock.set_len(0)?;
             lock.rewind()?;
             lock.write_all(std::process::id().to_string().as_bytes())
         };
-        write(&mut lock).map_err(access(&lock_path))?;
-        let cluster = cluster_id(&path, Some(env))?;
-        Ok(Self { path, _lock: lock, cluster })
+        write(&mut lock).map_err(access(&path))?;
+        Ok(Held { _lock: lock })
     }
 
-    /// A path in the folder.
-    pub fn join(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    /// The store's file.
+    pub fn store(&self) -> PathBuf {
+        self.path.join(STORE)
+    }
+
+    /// The folder of the certificate authority.
+    pub fn pki(&self) -> PathBuf {
+        self.path.join(PKI)
+    }
+
+    /// The folder of the components' kubeconfig files.
+    pub fn kubeconfigs(&self) -> PathBuf {
+        self.path.join(KUBECONFIGS)
+    }
+
+    /// The folder of the pods' files.
+    pub fn pods(&self) -> PathBuf {
+        self.path.join(PODS)
+    }
+
+    /// Removes all this, and the folder if nothing else is in it: what somebody else keeps in a
+    /// folder that was named by mistake stays.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn delete(self) -> Result<(), DataDirError> {
+        for name in [PODS, KUBECONFIGS, PKI] {
+            let path = self.path.join(name);
+            missing_is_fine(fs::remove_dir_all(&path)).map_err(access(&path))?;
+        }
+        // The identity last: until then, it is still a cluster's folder, and this can be repeated.
+        let files = [self.store(), Role::Node.lock(&self.path), Role::ApiServer.lock(&self.path)];
+        for path in files.into_iter().chain([self.path.join(CLUSTER_ID)]) {
+            missing_is_fine(fs::remove_file(&path)).map_err(access(&path))?;
+        }
+        match fs::remove_dir(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(access(&self.path)(error)),
+            _ => Ok(()),
+        }
     }
 
     /// What tells this cluster's containers from another's.
@@ -91,25 +160,36 @@ impl DataDir {
     }
 }
 
-/// The process that holds the folder, as far as the lock file says.
-pub(crate) fn holder(path: &Path) -> Option<String> {
+/// The process that has `role`, as far as the lock file says.
+pub(crate) fn holder(path: &Path, role: Role) -> Option<String> {
     let mut text = String::new();
-    File::open(path.join("lock")).ok()?.read_to_string(&mut text).ok()?;
+    File::open(role.lock(path)).ok()?.read_to_string(&mut text).ok()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// The identity of the cluster in `path`; made by `env` if there is none.
-pub(crate) fn cluster_id(path: &Path, env: Option<&Env>) -> Result<String, DataDirError> {
-    let file = path.join("cluster-id");
-    match (fs::read_to_string(&file), env) {
-        (Ok(id), _) if !id.trim().is_empty() => Ok(id.trim().to_owned()),
-        (_, Some(env)) => {
-            let id = env.name_suffix(8);
-            write_private(&file, id.as_bytes()).map_err(access(&file))?;
-            Ok(id)
-        }
-        (Err(source), None) => Err(access(&file)(source)),
-        (Ok(_), None) => Err(access(&file)(io::ErrorKind::UnexpectedEof.into())),
+/// The identity of the cluster in `path`.
+pub(crate) fn cluster_id(path: &Path) -> Result<String, DataDirError> {
+    let file = path.join(CLUSTER_ID);
+    let id = fs::read_to_string(&file).map_err(access(&file))?.trim().to_owned();
+    if id.is_empty() { Err(access(&file)(io::ErrorKind::UnexpectedEof.into())) } else { Ok(id) }
+}
+
+// Of two processes that do so at once, the first wins.
+fn make_cluster_id(path: &Path, env: &Env) -> Result<(), DataDirError> {
+    let (file, beside) = (path.join(CLUSTER_ID), path.join(format!("{CLUSTER_ID}.{}", std::process::id())));
+    write_private(&beside, env.name_suffix(8).as_bytes()).map_err(access(&beside))?;
+    let linked = match fs::hard_link(&beside, &file) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(access(&file)(error)),
+        _ => Ok(()),
+    };
+    fs::remove_file(&beside).map_err(access(&beside))?;
+    linked
+}
+
+fn missing_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 
@@ -123,14 +203,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_process_holds_it_and_its_identity_stays() {
+    fn one_process_has_a_role_and_the_identity_stays() {
         let dir = tempfile::tempdir().unwrap();
         let env = Env::system();
-        let first = DataDir::open(dir.path(), &env).unwrap();
-        let error = DataDir::open(dir.path(), &env).err().unwrap().to_string();
+        let (first, second) = (DataDir::open(dir.path(), &env).unwrap(), DataDir::open(dir.path(), &env).unwrap());
+        assert_eq!(first.cluster(), second.cluster());
+        let held = first.hold(Role::ApiServer).unwrap();
+        let error = second.hold(Role::ApiServer).err().unwrap().to_string();
         assert!(error.contains(&format!("in use by process {}", std::process::id())), "{error}");
-        let id = first.cluster().to_owned();
-        drop(first);
-        assert_eq!(DataDir::open(dir.path(), &env).unwrap().cluster(), id);
+        let _other_role = second.hold(Role::Node).unwrap();
+        drop(held);
+        second.hold(Role::ApiServer).unwrap();
+        let files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(files.len(), 3, "nothing is left lying about: {files:?}");
+    }
+
+    #[test]
+    fn deleting_leaves_what_is_not_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        let make = || {
+            let data = DataDir::open(&path, &Env::system()).unwrap();
+            let _held = data.hold(Role::ApiServer).unwrap();
+            fs::create_dir_all(data.pki().join("deep")).unwrap();
+            fs::write(data.store(), "x").unwrap();
+            data
+        };
+        make().delete().unwrap();
+        assert!(!path.exists());
+        let data = make();
+        fs::write(path.join("mine"), "x").unwrap();
+        data.delete().unwrap();
+        let left: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["mine"]);
     }
 }

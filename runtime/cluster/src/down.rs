@@ -7,9 +7,9 @@ use trimtab_env::Env;
 use trimtab_network::proxy;
 use trimtab_node::docker::{Docker, Options};
 
-use crate::data_dir::{DataDir, DataDirError, cluster_id, holder};
+use crate::data_dir::{DataDir, DataDirError, Held, Role, cluster_id, holder};
 
-/// How long a running `trimtab up` is given to end.
+/// How long a running process is given to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a cluster could not be taken down.
@@ -28,17 +28,30 @@ pub enum DownError {
     /// The containers could not be removed.
     #[error("the containers could not be removed")]
     Engine(#[source] trimtab_node::runtime::Error),
+    /// The data directory could not be deleted.
+    #[error("the containers are removed, but the data could not be deleted")]
+    Delete(#[source] DataDirError),
 }
 
-/// Ends the process that runs the cluster in `data_dir`, and removes its containers, its network
-/// and what it left in the kernel. What is declared stays for the next `trimtab up`. Answers how
-/// many containers were removed.
+/// What becomes of what is declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// It stays, for the next start.
+    Kept,
+    /// It is deleted, with the certificates and everything else in the data directory.
+    Deleted,
+}
+
+/// Ends the processes that run the cluster in `data_dir`, and removes its containers, its network
+/// and what it left in the kernel. Answers how many containers were removed.
 ///
 /// # Errors
-/// When there is no cluster, it does not end, or the engine refuses.
-pub async fn down(data_dir: &Path, service_cidr: &str, env: &Env) -> Result<usize, DownError> {
-    let cluster = cluster_id(data_dir, None).map_err(DownError::None)?;
-    let _held = stop(data_dir, env).await?;
+/// When there is no cluster, it does not end, the engine refuses, or the data cannot be deleted.
+pub async fn down(data_dir: &Path, service_cidr: &str, data: Data, env: &Env) -> Result<usize, DownError> {
+    let cluster = cluster_id(data_dir).map_err(DownError::None)?;
+    let dir = DataDir::open(data_dir, env).map_err(DownError::None)?;
+    // The agent first: it would bring back what is removed.
+    let _held = [stop(&dir, data_dir, Role::Node, env).await?, stop(&dir, data_dir, Role::ApiServer, env).await?];
     let options = Options { cluster: cluster.clone(), subnet: String::new() };
     let removed = match Docker::connect(options).await {
         Ok(engine) => engine.remove_all().await.map_err(DownError::Engine)?,
@@ -51,15 +64,18 @@ pub async fn down(data_dir: &Path, service_cidr: &str, env: &Env) -> Result<usiz
     if let Err(error) = proxy::cleanup(&cluster, service_cidr).await {
         tracing::warn!(%error, "kernel rules may be left");
     }
+    if data == Data::Deleted {
+        dir.delete().map_err(DownError::Delete)?;
+    }
     Ok(removed)
 }
 
-/// Ends the process that holds the data directory, and takes it over.
-async fn stop(data_dir: &Path, env: &Env) -> Result<DataDir, DownError> {
-    let pid = holder(data_dir).unwrap_or_default();
+/// Ends the process that has `role`, and takes it over.
+async fn stop(dir: &DataDir, path: &Path, role: Role, env: &Env) -> Result<Held, DownError> {
+    let pid = holder(path, role).unwrap_or_default();
     let mut waited = Duration::ZERO;
     loop {
-        match DataDir::open(data_dir, env) {
+        match dir.hold(role) {
             Ok(held) => return Ok(held),
             Err(DataDirError::InUse { .. }) if waited.is_zero() => terminate(&pid).await,
             Err(DataDirError::InUse { .. }) if waited < PATIENCE => {}

@@ -1,17 +1,23 @@
 //! Wiring: any set of components in one process, their certificates and their order.
 //!
-//! [`Cluster::start`] is a whole cluster, as `trimtab up` runs it; [`component::run`] is one
-//! component against any API server. What a component does is decided in its own crate.
+//! [`component`] has one function for each component, for a process of its own; [`Cluster::start`]
+//! runs them all in one, as `trimtab up` does. What a component does is decided in its own crate.
 
 mod bootstrap;
 mod cluster;
 pub mod component;
 mod data_dir;
 mod down;
+mod error;
 mod files;
+mod identity;
+mod kubeconfig;
+mod names;
 pub mod pki;
 mod tls;
 
-pub use cluster::{Cluster, Config, RuntimeChoice, SERVICE_CIDR_TEXT, StartError};
-pub use data_dir::{DataDir, DataDirError, default_data_dir};
-pub use down::{DownError, down};
+pub use cluster::{Cluster, Config};
+pub use data_dir::{DataDir, DataDirError, Held, Role, default_data_dir};
+pub use down::{Data, DownError, down};
+pub use error::StartError;
+pub use names::{SERVICE_CIDR_TEXT, hostname};

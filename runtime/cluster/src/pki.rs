@@ -17,6 +17,7 @@ use rcgen::{
 };
 
 use crate::files::write_private;
+use crate::identity;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const CA_VALID: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -98,16 +99,16 @@ impl Pki {
         self.sign(common_name, &params)
     }
 
-    /// A certificate for the client `user` of `groups`.
+    /// A certificate for the client `who`.
     ///
     /// # Errors
     /// If the key cannot be made.
-    pub fn client(&self, user: &str, groups: &[&str]) -> Result<Identity, PkiError> {
-        let mut params = self.leaf(user, ExtendedKeyUsagePurpose::ClientAuth);
-        for group in groups {
+    pub(crate) fn client(&self, who: &identity::Identity) -> Result<Identity, PkiError> {
+        let mut params = self.leaf(&who.user, ExtendedKeyUsagePurpose::ClientAuth);
+        for group in who.groups {
             params.distinguished_name.push(DnType::OrganizationName, *group);
         }
-        self.sign(user, &params)
+        self.sign(&who.user, &params)
     }
 
     /// As [`Pki::client`], but kept in the files `name.crt` and `name.key`, and made anew only when
@@ -115,12 +116,12 @@ impl Pki {
     ///
     /// # Errors
     /// If a file cannot be read or written.
-    pub fn kept_client(&self, name: &str, user: &str, groups: &[&str]) -> Result<Identity, PkiError> {
+    pub(crate) fn kept_client(&self, name: &str, who: &identity::Identity) -> Result<Identity, PkiError> {
         let (cert, key) = (self.dir.join(format!("{name}.crt")), self.dir.join(format!("{name}.key")));
         if cert.exists() && key.exists() && self.is_fresh(&cert) {
             return read_identity(&cert, &key);
         }
-        let made = self.client(user, groups)?;
+        let made = self.client(who)?;
         write_identity(&cert, &key, &made)?;
         Ok(made)
     }
@@ -184,10 +185,12 @@ fn about(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError {
     |source| PkiError::Certificate { what, source }
 }
 
-fn read_identity(cert: &Path, key: &Path) -> Result<Identity, PkiError> {
-    let read =
-        |path: &Path| fs::read_to_string(path).map_err(|source| PkiError::File { path: path.to_owned(), source });
-    Ok(Identity { cert_pem: read(cert)?, key_pem: read(key)? })
+pub(crate) fn read_identity(cert: &Path, key: &Path) -> Result<Identity, PkiError> {
+    Ok(Identity { cert_pem: read_text(cert)?, key_pem: read_text(key)? })
+}
+
+pub(crate) fn read_text(path: &Path) -> Result<String, PkiError> {
+    fs::read_to_string(path).map_err(|source| PkiError::File { path: path.to_owned(), source })
 }
 
 fn write_identity(cert: &Path, key: &Path, identity: &Identity) -> Result<(), PkiError> {
@@ -213,18 +216,19 @@ mod tests {
     fn the_authority_and_a_kept_certificate_outlive_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let first = Pki::open(dir.path(), now()).unwrap();
-        let admin = first.kept_client("admin", "admin", &["system:masters"]).unwrap();
+        let admin = first.kept_client("admin", &identity::Identity::administrator()).unwrap();
         let second = Pki::open(dir.path(), now()).unwrap();
         assert_eq!(first.ca_pem(), second.ca_pem());
-        assert_eq!(admin.cert_pem, second.kept_client("admin", "admin", &["system:masters"]).unwrap().cert_pem);
+        assert_eq!(admin.cert_pem, second.kept_client("admin", &identity::Identity::administrator()).unwrap().cert_pem);
     }
 
     #[test]
     fn a_kept_certificate_is_renewed_before_it_expires() {
         let dir = tempfile::tempdir().unwrap();
-        let admin = Pki::open(dir.path(), now()).unwrap().kept_client("admin", "admin", &[]).unwrap();
+        let admin =
+            Pki::open(dir.path(), now()).unwrap().kept_client("admin", &identity::Identity::administrator()).unwrap();
         let later = Pki::open(dir.path(), now() + Duration::from_secs(340 * 24 * 3600)).unwrap();
-        assert_ne!(admin.cert_pem, later.kept_client("admin", "admin", &[]).unwrap().cert_pem);
+        assert_ne!(admin.cert_pem, later.kept_client("admin", &identity::Identity::administrator()).unwrap().cert_pem);
     }
 
     #[test]

@@ -33,9 +33,9 @@ struct Bound {
     ok: bool,
 }
 
-/// Places pods until `shutdown`, through the caches of `manager`, then waits for the bindings that
-/// are under way.
-pub async fn run(manager: Manager, shutdown: CancellationToken) {
+/// Places pods until `shutdown`, then waits for the bindings that are under way. Reads from the
+/// caches of `manager`, which others may share, and writes as `client`.
+pub async fn run(manager: Manager, client: Client, shutdown: CancellationToken) {
     let (nodes, pods) = (manager.cache::<Node>(), manager.cache::<Pod>());
     // A pod is judged only once all is known.
     let synced = async { tokio::join!(nodes.synced(), pods.synced()) };
@@ -47,7 +47,7 @@ pub async fn run(manager: Manager, shutdown: CancellationToken) {
     let (results, mut bound) = mpsc::channel(REQUESTS);
     let tasks = Tasks::new();
     let mut core = Core::new(NAME);
-    let writer = Writer::new(&manager, &tasks, results);
+    let writer = Writer::new(client, manager.env(), &tasks, results);
     let (mut node_batch, mut pod_batch) = (Vec::new(), Vec::new());
     let mut told = Told::default();
     loop {
@@ -88,6 +88,8 @@ pub async fn run(manager: Manager, shutdown: CancellationToken) {
     }
     // The results of the last bindings are of no use, but must have room.
     bound.close();
+    // The last recorder lets the events' writer end.
+    drop(writer);
     tasks.join().await;
 }
 
@@ -158,11 +160,11 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(manager: &Manager, tasks: &Tasks, results: mpsc::Sender<Bound>) -> Self {
+    fn new(client: Client, env: &Env, tasks: &Tasks, results: mpsc::Sender<Bound>) -> Self {
         Self {
-            client: manager.client().clone(),
-            env: manager.env().clone(),
-            recorder: manager.recorder(NAME),
+            recorder: Recorder::new(&client, env, NAME, None, tasks),
+            client,
+            env: env.clone(),
             tasks: tasks.clone(),
             permits: Arc::new(Semaphore::new(REQUESTS)),
             results,

@@ -62,7 +62,7 @@ async fn pods_are_bound_and_those_that_fit_nowhere_are_told_why() {
     let client = Client::new(server.transport(Identity::new("scheduler", &["system:masters"])));
     let manager = Manager::new(client.clone(), env);
     let (tasks, shutdown) = (Tasks::new(), CancellationToken::new());
-    tasks.spawn("scheduler", trimtab_scheduler::run(manager.clone(), shutdown.clone()));
+    tasks.spawn("scheduler", trimtab_scheduler::run(manager.clone(), client.clone(), shutdown.clone()));
 
     let pods: Api<Pod> = Api::namespaced(&client, "default");
     let nodes: Api<Node> = Api::all(&client);

@@ -1,26 +1,211 @@
 //! `trimtab run COMPONENT`.
 
-use tokio::signal::unix::{SignalKind, signal};
-use trimtab_client::Client;
-use trimtab_cluster::component;
-use trimtab_env::{Env, Tasks};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
-#[derive(clap::Args)]
+use clap::{Args as Group, Subcommand};
+use trimtab_client::Client;
+use trimtab_cluster::component::{self, Api, ApiConfig, NodeConfig, Serving, SyncConfig, TlsFiles};
+use trimtab_cluster::{DataDir, default_data_dir, hostname};
+use trimtab_env::{Env, Tasks};
+use trimtab_reconcile::Manager;
+
+use super::up::{self, ProxyModeName, RuntimeName, Stop};
+use crate::console::Console;
+use crate::print;
+use crate::session::{Connection, Session};
+
+#[derive(Group)]
 pub(crate) struct Args {
-    /// `controllers` or `scheduler`.
-    component: String,
+    #[command(subcommand)]
+    component: Component,
 }
 
-pub(crate) async fn run(args: Args, client: Client) -> anyhow::Result<()> {
-    let tasks = Tasks::new();
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let running = component::run(&args.component, client, Env::system(), &tasks);
-    let mut running = std::pin::pin!(running);
-    tokio::select! {
-        result = running.as_mut() => return Ok(result?),
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+#[derive(Subcommand)]
+enum Component {
+    /// The API server, with its store; writes kubeconfig files for the other components
+    Apiserver(ApiServer),
+    /// The built-in controllers
+    Controllers,
+    /// The scheduler
+    Scheduler,
+    /// The agent of this machine's node
+    Node(Node),
+    /// The service proxy of this machine
+    Proxy(Proxy),
+    /// The DNS server
+    Dns(Dns),
+    /// The watched directories
+    Sync(Sync),
+}
+
+#[derive(Group)]
+struct ApiServer {
+    #[command(flatten)]
+    data: Data,
+    /// Where the API listens; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:6443")]
+    listen: SocketAddr,
+    /// Where pods reach the API; it listens there, too.
+    #[arg(long, value_name = "IP")]
+    advertise_address: Option<IpAddr>,
+    /// A node that gets a kubeconfig file; may be given several times [default: this machine's name].
+    #[arg(long = "node", value_name = "NAME")]
+    nodes: Vec<String>,
+}
+
+#[derive(Group)]
+struct Data {
+    /// Where everything that outlives the process is kept.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Group)]
+struct Node {
+    #[command(flatten)]
+    data: Data,
+    /// The node's name; simulated ones are called NAME-0, NAME-1 and so on [default: this machine's name].
+    #[arg(long)]
+    name: Option<String>,
+    /// Where containers run.
+    #[arg(long, value_enum, default_value_t = RuntimeName::Docker)]
+    runtime: RuntimeName,
+    /// How many nodes are simulated.
+    #[arg(long, default_value_t = 1)]
+    sim_nodes: usize,
+    /// The name server of pods [default: this machine's address in the pod network].
+    #[arg(long, value_name = "IP")]
+    cluster_dns: Option<IpAddr>,
+    /// The certificate of the agent's server [default: a new one of the data directory's authority].
+    #[arg(long, value_name = "FILE", requires_all = ["tls_key", "client_ca"])]
+    tls_cert: Option<PathBuf>,
+    /// Its private key.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The authority of those who may ask for logs and exec.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    client_ca: Option<PathBuf>,
+}
+
+#[derive(Group)]
+struct Proxy {
+    #[command(flatten)]
+    data: Data,
+    /// How cluster IPs are served.
+    #[arg(long, value_enum, default_value_t = ProxyModeName::Auto)]
+    mode: ProxyModeName,
+}
+
+#[derive(Group)]
+struct Dns {
+    #[command(flatten)]
+    data: Data,
+    /// Where it listens; may be given several times [default: this machine's address in the pod network, port 53].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Vec<SocketAddr>,
+}
+
+#[derive(Group)]
+struct Sync {
+    /// A directory to keep applied; may be given several times.
+    #[arg(long, value_name = "DIR", required = true)]
+    manifests: Vec<PathBuf>,
+}
+
+impl Data {
+    fn open(self, env: &Env) -> anyhow::Result<DataDir> {
+        Ok(DataDir::open(&self.data_dir.unwrap_or_else(default_data_dir), env)?)
     }
-    tasks.token().cancel();
-    Ok(running.await?)
+}
+
+/// Runs the component until the process is told to end.
+pub(crate) async fn run(args: Args, connection: &Connection) -> anyhow::Result<()> {
+    let (env, mut stop) = (Env::system(), Stop::listen()?);
+    let component = match args.component {
+        Component::Apiserver(args) => return apiserver(args, connection, &env, &mut stop).await,
+        other => other,
+    };
+    let client = Session::connect(connection, Console::standard())?.client;
+    let (manager, tasks) = (Manager::new(client.clone(), env.clone()), Tasks::new());
+    let started = start(component, client, &manager, &env, &tasks).await;
+    if started.is_ok() {
+        let ending = tasks.token().clone();
+        tasks.spawn("manager", async move { manager.run(ending).await });
+        stop.wait().await;
+    }
+    tasks.shutdown().await;
+    started.map(drop)
+}
+
+/// What is held while the component runs is returned.
+async fn start(
+    component: Component,
+    client: Client,
+    manager: &Manager,
+    env: &Env,
+    tasks: &Tasks,
+) -> anyhow::Result<Option<component::Node>> {
+    match component {
+        Component::Apiserver(_) => unreachable!("needs no client"),
+        Component::Controllers => component::controllers(manager, tasks),
+        Component::Scheduler => component::scheduler(manager, client, tasks),
+        Component::Node(args) => return node(args, client, env, tasks).await.map(Some),
+        Component::Proxy(args) => {
+            component::proxy(manager, &client, &args.data.open(env)?, args.mode.into(), tasks);
+        }
+        Component::Dns(args) => {
+            let mut listen = args.listen;
+            if listen.is_empty() {
+                listen.push(component::dns_address(component::gateway(&args.data.open(env)?).await?));
+            }
+            component::dns(manager, listen, tasks);
+        }
+        Component::Sync(args) => {
+            component::sync(client, env, SyncConfig { dirs: args.manifests }, tasks).await?;
+        }
+    }
+    Ok(None)
+}
+
+async fn apiserver(args: ApiServer, connection: &Connection, env: &Env, stop: &mut Stop) -> anyhow::Result<()> {
+    let data = args.data.open(env)?;
+    let config = ApiConfig { listen: args.listen, kubeconfig: up::kubeconfig(connection) };
+    let api = Api::start(&data, &config, env, &up::tell).await?;
+    let nodes = if args.nodes.is_empty() { vec![hostname()] } else { args.nodes };
+    let ready = async {
+        let dir = api.write_kubeconfigs(&data, &nodes)?;
+        up::tell(&format!("kubeconfig files of the components written to {}", dir.display()));
+        api.advertise(args.advertise_address).await
+    };
+    let ready = ready.await;
+    if ready.is_ok() {
+        stop.wait().await;
+    }
+    api.stop().await;
+    Ok(ready?)
+}
+
+async fn node(args: Node, client: Client, env: &Env, tasks: &Tasks) -> anyhow::Result<component::Node> {
+    let data = args.data.open(env)?;
+    let config = NodeConfig {
+        name: args.name.unwrap_or_else(hostname),
+        runtime: args.runtime.choice(args.sim_nodes),
+        cluster_dns: args.cluster_dns,
+    };
+    let files = match (args.tls_cert, args.tls_key, args.client_ca) {
+        (Some(cert), Some(key), Some(client_ca)) => Some(TlsFiles { cert, key, client_ca }),
+        _ => None,
+    };
+    let authority;
+    let serving = match &files {
+        Some(files) => Serving::Files(files),
+        None => {
+            authority = component::authority(&data, env)?;
+            Serving::Signed(&authority)
+        }
+    };
+    let node = component::node(client, env, &data, config, serving, tasks).await?;
+    print::note(format_args!("* {}", node.description));
+    Ok(node)
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 use clap::ValueEnum;
 use k8s_openapi::api::core::v1::Service;
 use tokio::net::TcpStream;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use trimtab_client::{Api, ListParams, kubeconfig};
-use trimtab_cluster::{Cluster, Config, RuntimeChoice, default_data_dir};
+use trimtab_cluster::component::{ProxyMode, RuntimeChoice};
+use trimtab_cluster::{Cluster, Config, default_data_dir};
 use trimtab_env::Env;
 
 use crate::print;
+use crate::session::Connection;
 
 /// How often it is tried whether a Service answers, while it does not.
 const TRY_EVERY: Duration = Duration::from_millis(50);
@@ -35,36 +37,93 @@ pub(crate) struct Args {
     /// How many nodes are simulated.
     #[arg(long, default_value_t = 1)]
     sim_nodes: usize,
+    /// How cluster IPs are served.
+    #[arg(long, value_enum, default_value_t = ProxyModeName::Auto)]
+    proxy_mode: ProxyModeName,
     /// How many seconds to wait for the Services to answer before saying which do not.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     wait: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum RuntimeName {
+pub(crate) enum RuntimeName {
     /// On this machine's Docker Engine, or Podman.
     Docker,
     /// Nowhere: nodes pretend to run them.
     Sim,
 }
 
-pub(crate) async fn run(args: Args, kubeconfig: Option<PathBuf>) -> anyhow::Result<()> {
-    let kubeconfig = kubeconfig
-        .or_else(|| kubeconfig::default_paths().into_iter().next())
-        .unwrap_or_else(|| PathBuf::from("kubeconfig"));
-    let env = Env::system();
+impl RuntimeName {
+    pub(crate) fn choice(self, sim_nodes: usize) -> RuntimeChoice {
+        match self {
+            Self::Docker => RuntimeChoice::Docker,
+            Self::Sim => RuntimeChoice::Sim { nodes: sim_nodes },
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ProxyModeName {
+    /// By rules in the kernel where they may be written, else by listeners.
+    Auto,
+    /// By listeners on this machine's own addresses.
+    Listeners,
+    /// Not at all: only node ports are served.
+    NodePorts,
+}
+
+impl From<ProxyModeName> for ProxyMode {
+    fn from(name: ProxyModeName) -> Self {
+        match name {
+            ProxyModeName::Auto => Self::Auto,
+            ProxyModeName::Listeners => Self::Listeners,
+            ProxyModeName::NodePorts => Self::NodePorts,
+        }
+    }
+}
+
+/// The signals that tell a process to end.
+pub(crate) struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    pub(crate) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The file that the administrator's context goes into.
+pub(crate) fn kubeconfig(connection: &Connection) -> PathBuf {
+    let named = connection.kubeconfig.clone().or_else(|| kubeconfig::default_paths().into_iter().next());
+    named.unwrap_or_else(|| PathBuf::from("kubeconfig"))
+}
+
+/// Prints a step that is done.
+pub(crate) fn tell(step: &str) {
+    print::note(format_args!("* {step}"));
+}
+
+pub(crate) async fn run(args: Args, connection: &Connection) -> anyhow::Result<()> {
+    let (kubeconfig, env) = (kubeconfig(connection), Env::system());
     let config = Config {
         data_dir: args.data_dir.unwrap_or_else(default_data_dir),
         listen: args.listen,
         manifests: args.manifests.clone(),
-        runtime: match args.runtime {
-            RuntimeName::Docker => RuntimeChoice::Docker,
-            RuntimeName::Sim => RuntimeChoice::Sim { nodes: args.sim_nodes },
-        },
+        runtime: args.runtime.choice(args.sim_nodes),
+        proxy_mode: args.proxy_mode.into(),
         kubeconfig: kubeconfig.clone(),
     };
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let cluster = Cluster::start(config, env.clone(), &|step| print::note(format_args!("* {step}"))).await?;
+    let mut stop = Stop::listen()?;
+    let cluster = Cluster::start(config, env.clone(), &tell).await?;
     print::note(format_args!("\n  kubectl --kubeconfig {} --context trimtab get pods -A\n", kubeconfig.display()));
     let containers = matches!(args.runtime, RuntimeName::Docker);
     let told = async {
@@ -75,8 +134,7 @@ pub(crate) async fn run(args: Args, kubeconfig: Option<PathBuf>) -> anyhow::Resu
     };
     tokio::select! {
         () = told => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        () = stop.wait() => {}
     }
     print::note("ending; containers keep running (`trimtab down` removes them)");
     cluster.stop().await;

@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use trimtab_api::ObjectRef;
 use trimtab_env::{CancellationToken, Env, Tasks};
-use trimtab_reconcile::{EventType, Manager};
+use trimtab_reconcile::{EventType, Manager, Recorder};
 
 use crate::model::{self, Protocol, Table};
 use crate::snapshot::{Snapshot, Source};
@@ -68,12 +68,12 @@ pub struct Problem {
 /// Takes problems. Each is reported once until it is gone.
 pub type Report = Arc<dyn Fn(Problem) + Send + Sync>;
 
-/// Serves the Services of `manager`'s API until `shutdown`; what cannot be done is told as an event
-/// of the Service.
-pub async fn run(manager: &Manager, config: Config, shutdown: CancellationToken) {
+/// Serves the Services in the caches of `manager` until `shutdown`; what cannot be done is told to
+/// `recorder` as an event of the Service.
+pub async fn run(manager: &Manager, recorder: Recorder, config: Config, shutdown: CancellationToken) {
     let tasks = Tasks::under(&shutdown);
     let source = Source::of(manager);
-    let (recorder, services) = (manager.recorder("trimtab-proxy"), source.services.clone());
+    let services = source.services.clone();
     let report: Report = Arc::new(move |problem: Problem| {
         if let Some(service) = services.get(&problem.service) {
             recorder.event(&*service, EventType::Warning, problem.reason, problem.message);

@@ -1,0 +1,184 @@
+//! The API server over the store of a data directory.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use trimtab_apiserver::ApiServer;
+use trimtab_client::Client;
+use trimtab_env::{Env, Tasks};
+use trimtab_store::{Embedded, Store};
+
+use crate::data_dir::{DataDir, Held, Role};
+use crate::error::{StartError, other};
+use crate::identity::Identity;
+use crate::names::{API_SERVICE_IP, SERVICE_CIDR, reachable};
+use crate::pki::Pki;
+use crate::tls::{self, Clients};
+use crate::{bootstrap, kubeconfig, names};
+
+/// How often an address that is not there yet is looked for.
+const RETRY: Duration = Duration::from_secs(3);
+
+/// What the API server is made from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The kubeconfig file that the administrator's context is merged into.
+    pub kubeconfig: PathBuf,
+}
+
+/// An API server that runs.
+pub struct Api {
+    server: ApiServer,
+    pki: Pki,
+    address: SocketAddr,
+    store: Arc<dyn Store>,
+    env: Env,
+    tasks: Tasks,
+    _held: Held,
+}
+
+impl Api {
+    /// Opens the store and the authority of `data`, both made on the first start, listens, and
+    /// writes the administrator's context. `tell` gets a line for each step done.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub async fn start(
+        data: &DataDir,
+        config: &Config,
+        env: &Env,
+        tell: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, StartError> {
+        let held = data.hold(Role::ApiServer)?;
+        let store: Arc<dyn Store> = Arc::new(Embedded::open(&data.store()).map_err(other("open the store"))?);
+        tell(&format!("store opened at revision {}", store.revision()));
+        let pki = Pki::open(&data.pki(), env.now())?;
+        let listener = listen(config.listen).await?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let to_nodes = pki.client(&Identity::kubelet_client())?;
+        let node_tls =
+            tls::client(&to_nodes, pki.ca_pem()).map_err(other("make the API's client TLS configuration"))?;
+        let server = trimtab_apiserver::Config {
+            kinds: trimtab_api::builtin().with([trimtab_sync::ManifestFile::kind()]),
+            store: Arc::clone(&store),
+            env: env.clone(),
+            service_cidr: SERVICE_CIDR,
+            node_tls: Some(node_tls),
+        };
+        let server = ApiServer::new(server).await.map_err(other("read the store"))?;
+        let api = Self { server, pki, address, store, env: env.clone(), tasks: Tasks::new(), _held: held };
+        api.serve(listener, api.tls(address.ip())?);
+        let own = api.own_client();
+        bootstrap::service(&own, API_SERVICE_IP, address.port()).await.map_err(other("make the first objects"))?;
+        tell(&format!("API ready at {}", api.url()));
+        kubeconfig::write_administrator(&api.pki, &api.url(), &config.kubeconfig)?;
+        tell(&format!("context {:?} written to {}", names::CONTEXT, config.kubeconfig.display()));
+        Ok(api)
+    }
+
+    /// Where the API is reached from this machine: `https://127.0.0.1:6443`.
+    pub fn url(&self) -> String {
+        format!("https://{}", reachable(self.address))
+    }
+
+    /// A client in this process, as `identity`.
+    pub(crate) fn client(&self, identity: &Identity) -> Client {
+        Client::new(self.server.transport(trimtab_apiserver::Identity::new(&identity.user, identity.groups)))
+    }
+
+    /// A client in this process that may do everything.
+    pub fn own_client(&self) -> Client {
+        self.client(&Identity::api_server())
+    }
+
+    pub(crate) fn pki(&self) -> &Pki {
+        &self.pki
+    }
+
+    /// Writes the data directory's `kubeconfigs`: what the other components need to run as processes of their own.
+    ///
+    /// # Errors
+    /// When a certificate cannot be made or a file not be written.
+    pub fn write_kubeconfigs(&self, data: &DataDir, nodes: &[String]) -> Result<PathBuf, StartError> {
+        let dir = data.kubeconfigs();
+        kubeconfig::write_components(&self.pki, &self.url(), &dir, nodes)?;
+        Ok(dir)
+    }
+
+    /// Says where pods reach the API: at the address it listens on; or, where that is of this
+    /// machine alone, at `address`, on which it then listens as well, from when the machine has it.
+    ///
+    /// # Errors
+    /// When no certificate can be made, or the store fails.
+    pub async fn advertise(&self, address: Option<IpAddr>) -> Result<(), StartError> {
+        let (own, port) = (self.address.ip(), self.address.port());
+        let reached = if own.is_loopback() || own.is_unspecified() { address } else { Some(own) };
+        let client = self.own_client();
+        let Some(ip) = reached.filter(|_| own.is_loopback()) else {
+            return bootstrap::endpoint(&client, reached, port).await.map_err(other("say where the API is"));
+        };
+        let (wanted, tls) = (SocketAddr::new(ip, port), self.tls(ip)?);
+        let (server, env, token) = (self.server.clone(), self.env.clone(), self.tasks.token().clone());
+        self.tasks.spawn("apiserver-for-pods", async move {
+            let Some(listener) = token.run_until_cancelled(patiently(wanted, &env)).await else { return };
+            if let Err(error) = bootstrap::endpoint(&client, reached, port).await {
+                tracing::error!(%error, "could not say where pods reach the API");
+            }
+            if let Err(error) = server.serve(listener, tls, token).await {
+                tracing::error!(%error, "pods no longer reach the API");
+            }
+        });
+        Ok(())
+    }
+
+    fn serve(&self, listener: TcpListener, tls: ServerConfig) {
+        let (server, token) = (self.server.clone(), self.tasks.token().clone());
+        self.tasks.spawn("apiserver", async move {
+            if let Err(error) = server.serve(listener, tls, token).await {
+                tracing::error!(%error, "the API server stopped");
+            }
+        });
+    }
+
+    fn tls(&self, address: IpAddr) -> Result<ServerConfig, StartError> {
+        let mut names = names::api_server();
+        if !address.is_unspecified() {
+            names.push(address.to_string());
+        }
+        let identity = self.pki.server("kube-apiserver", &names)?;
+        tls::server(&identity, self.pki.ca_pem(), Clients::MayBeStrangers)
+            .map_err(other("make the API's TLS configuration"))
+    }
+
+    /// Ends the server, then the store.
+    pub async fn stop(&self) {
+        self.tasks.shutdown().await;
+        self.store.close().await;
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+/// The pods' network may not be there yet.
+async fn patiently(address: SocketAddr, env: &Env) -> TcpListener {
+    let mut told = false;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) if !told => {
+                tracing::warn!(%error, %address, "pods do not reach the API yet; trying again");
+                told = true;
+            }
+            Err(_) => {}
+        }
+        env.sleep(RETRY).await;
+    }
+}

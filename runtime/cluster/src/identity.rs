@@ -1,0 +1,56 @@
+//! Who each component is at the API: the common name and the organisations of its certificate, or
+//! the same in process. The names are upstream's where upstream has the component
+//! (<https://kubernetes.io/docs/setup/best-practices/certificates/#configure-certificates-for-user-accounts>).
+
+/// A user and its groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) user: String,
+    pub(crate) groups: &'static [&'static str],
+}
+
+impl Identity {
+    fn new(user: &str, groups: &'static [&'static str]) -> Self {
+        Self { user: user.to_owned(), groups }
+    }
+
+    /// The API server, to itself.
+    pub(crate) fn api_server() -> Self {
+        Self::new("system:apiserver", &["system:masters"])
+    }
+
+    /// The API server, to the nodes' agents.
+    pub(crate) fn kubelet_client() -> Self {
+        Self::new("kube-apiserver-kubelet-client", &["system:masters"])
+    }
+
+    /// The people who may do everything.
+    pub(crate) fn administrator() -> Self {
+        Self::new("kubernetes-admin", &["system:masters"])
+    }
+
+    pub(crate) fn controllers() -> Self {
+        Self::new("system:kube-controller-manager", &[])
+    }
+
+    pub(crate) fn scheduler() -> Self {
+        Self::new("system:kube-scheduler", &[])
+    }
+
+    pub(crate) fn node(name: &str) -> Self {
+        Self::new(&format!("system:node:{name}"), &["system:nodes"])
+    }
+
+    pub(crate) fn proxy() -> Self {
+        Self::new("system:kube-proxy", &[])
+    }
+
+    pub(crate) fn dns() -> Self {
+        Self::new("system:trimtab:dns", &[])
+    }
+
+    /// It applies whatever the files say, so it may do everything.
+    pub(crate) fn sync() -> Self {
+        Self::new("system:trimtab:sync", &["system:masters"])
+    }
+}
