@@ -1,7 +1,8 @@
 //! Whether a node is alive, by its lease and the status that its agent writes.
 //!
 //! What counts is when *we* saw the last change, never the times written in it: the node's clock
-//! may differ from ours.
+//! may differ from ours, and what was written before we started says nothing about now. It is
+//! measured on a clock that no correction of the time makes jump.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, NodeCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
+use trimtab_env::Instant;
 
 /// The conditions that only the node's agent knows, so that nobody does when it is silent.
 const FROM_AGENT: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
@@ -35,11 +37,11 @@ impl Beat {
 
 /// When each node was last heard of.
 #[derive(Debug, Default)]
-pub(crate) struct Heartbeats(HashMap<String, (Beat, Timestamp)>);
+pub(crate) struct Heartbeats(HashMap<String, (Beat, Instant)>);
 
 impl Heartbeats {
     /// Notes what is known of `node` at `now`, and answers when it was last heard of.
-    pub(crate) fn observe(&mut self, node: &Node, lease: Option<&Lease>, now: Timestamp) -> Timestamp {
+    pub(crate) fn observe(&mut self, node: &Node, lease: Option<&Lease>, now: Instant) -> Instant {
         let name = node.metadata.name.clone().unwrap_or_default();
         let beat = Beat::of(node, lease);
         let (last, at) = self.0.entry(name).or_insert_with(|| (beat.clone(), now));
@@ -120,21 +122,23 @@ mod tests {
 
     #[test]
     fn a_lease_counts_from_when_we_saw_it_change() {
-        let mut heartbeats = Heartbeats::default();
-        assert_eq!(heartbeats.observe(&node("True"), Some(&lease(0)), at(100)), at(100));
-        assert_eq!(heartbeats.observe(&node("True"), Some(&lease(0)), at(120)), at(100));
+        let (mut heartbeats, start) = (Heartbeats::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(heartbeats.observe(&node("True"), Some(&lease(0)), start), start);
+        assert_eq!(heartbeats.observe(&node("True"), Some(&lease(0)), after(20)), start);
         // Its clock is far behind ours: it is alive all the same.
-        assert_eq!(heartbeats.observe(&node("True"), Some(&lease(-5_000)), at(130)), at(130));
+        assert_eq!(heartbeats.observe(&node("True"), Some(&lease(-5_000)), after(30)), after(30));
     }
 
     #[test]
     fn our_own_verdict_is_no_sign_of_life_but_the_agents_next_word_is() {
-        let mut heartbeats = Heartbeats::default();
-        heartbeats.observe(&node("True"), Some(&lease(0)), at(0));
+        let (mut heartbeats, start) = (Heartbeats::default(), Instant::now());
+        heartbeats.observe(&node("True"), Some(&lease(0)), start);
         let mut silenced = node("True");
         silenced.status.as_mut().unwrap().conditions = silent(&silenced, at(60));
-        assert_eq!(heartbeats.observe(&silenced, Some(&lease(0)), at(61)), at(0));
-        assert_eq!(heartbeats.observe(&silenced, Some(&lease(5)), at(70)), at(70));
+        let (later, last) = (start + Duration::from_secs(61), start + Duration::from_secs(70));
+        assert_eq!(heartbeats.observe(&silenced, Some(&lease(0)), later), start);
+        assert_eq!(heartbeats.observe(&silenced, Some(&lease(5)), last), last);
     }
 
     #[test]

@@ -6,20 +6,21 @@
 //! ```
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, Pod, Taint};
 use serde_json::json;
 use trimtab_api::ObjectRef;
 use trimtab_api::kinds::pod_is_ready;
 use trimtab_client::{Api, DeleteParams, Patch};
+use trimtab_env::Instant;
 use trimtab_reconcile::{Context, EventType, Next, Result, Setup, controller};
 
 use crate::heartbeat::{self, Heartbeats};
-use crate::taints::{self, Evictions, condition};
+use crate::taints::{self, Evictions, Seen, condition};
 
 const LEASES: &str = "kube-node-lease";
 const BY_NODE: &str = "nodeName";
@@ -35,14 +36,16 @@ const QUARANTINE: Duration = Duration::from_secs(40);
 pub struct NodeLifecycle {
     grace: Duration,
     heartbeats: Mutex<Heartbeats>,
+    /// Since when nodes have the taints that drive pods away.
+    tainted: Mutex<HashMap<String, Seen>>,
     /// Since when nodes that pods name have not been there.
-    gone: Mutex<HashMap<String, Timestamp>>,
+    gone: Mutex<HashMap<String, Instant>>,
 }
 
 impl NodeLifecycle {
     /// Takes a node for dead that has been silent for `grace` (`--node-monitor-grace-period`).
     pub fn new(grace: Duration) -> Self {
-        Self { grace, heartbeats: Mutex::default(), gone: Mutex::default() }
+        Self { grace, heartbeats: Mutex::default(), tainted: Mutex::default(), gone: Mutex::default() }
     }
 }
 
@@ -63,44 +66,46 @@ impl NodeLifecycle {
     }
 
     async fn reconcile(&self, node: &Node, cx: &Context<Node>) -> Result<Next> {
-        let now = cx.env().now();
+        let (now, at) = (cx.env().now(), Instant::now());
         let name = node.metadata.name.clone().unwrap_or_default();
-        self.gone.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
-        let silent_from = self.silent_from(node, cx, now);
-        let node = if silent_from <= now { silence(node, cx, now).await? } else { node.clone() };
+        lock(&self.gone).remove(&name);
+        let silent_from = self.silent_from(node, cx, at);
+        let node = if silent_from <= at { silence(node, cx, now).await? } else { node.clone() };
         let node = taint(node, cx, now).await?;
+        let tainted = lock(&self.tainted).entry(name.clone()).or_default().observe(&node, at);
         if is_well(&node) {
-            return Ok(Next::after(until(silent_from, now)));
+            return Ok(Next::after(silent_from.duration_since(at)));
         }
         let pods = cx.cache::<Pod>().by_index(BY_NODE, &name);
         if condition(&node, "Ready") == Some("Unknown") {
             mark_not_ready(&pods, cx, now).await?;
         }
         let ready = condition(&node, "Ready") == Some("True");
-        let look = if ready { until(silent_from, now) } else { AWAY_RECHECK };
-        let eviction = evict(&node, &pods, cx, now).await?;
-        Ok(Next::after(eviction.map_or(look, |at| until(at, now).min(look))))
+        let look = if ready { silent_from.duration_since(at) } else { AWAY_RECHECK };
+        let eviction = evict(&tainted, &pods, cx, (now, at)).await?;
+        Ok(Next::after(eviction.map_or(look, |due| due.duration_since(at).min(look))))
     }
 
     async fn absent(&self, key: &ObjectRef, cx: &Context<Node>) -> Result<Next> {
-        self.heartbeats.lock().unwrap_or_else(PoisonError::into_inner).forget(&key.name);
-        let (pods, now) = (cx.cache::<Pod>().by_index(BY_NODE, &key.name), cx.env().now());
+        lock(&self.heartbeats).forget(&key.name);
+        lock(&self.tainted).remove(&key.name);
+        let (pods, now) = (cx.cache::<Pod>().by_index(BY_NODE, &key.name), Instant::now());
         let since = {
-            let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut gone = lock(&self.gone);
             if pods.is_empty() {
                 gone.remove(&key.name);
                 return Ok(Next::on_change());
             }
             *gone.entry(key.name.clone()).or_insert(now)
         };
-        let due = after(since, QUARANTINE);
+        let due = since + QUARANTINE;
         if now < due {
-            return Ok(Next::after(until(due, now)));
+            return Ok(Next::after(due.duration_since(now)));
         }
         // The cache may be behind; what is about to be done cannot be undone.
         if cx.api::<Node>().get_opt(&key.name).await?.is_none() {
             for pod in &pods {
-                collect(pod, cx, now).await?;
+                collect(pod, cx, cx.env().now()).await?;
             }
         }
         Ok(Next::on_change())
@@ -116,12 +121,11 @@ fn node_of(lease: &Lease) -> Vec<ObjectRef> {
 
 impl NodeLifecycle {
     /// From when on the node counts as silent, unless it is heard of before.
-    fn silent_from(&self, node: &Node, cx: &Context<Node>, now: Timestamp) -> Timestamp {
+    fn silent_from(&self, node: &Node, cx: &Context<Node>, now: Instant) -> Instant {
         let name = node.metadata.name.as_deref().unwrap_or_default();
         let lease = cx.cache::<Lease>().get(&ObjectRef::new(LEASES, name));
-        let mut heartbeats = self.heartbeats.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = heartbeats.observe(node, lease.as_deref(), now);
-        after(heard, heartbeat::patience(node, self.grace, STARTUP.max(self.grace)))
+        let heard = lock(&self.heartbeats).observe(node, lease.as_deref(), now);
+        heard + heartbeat::patience(node, self.grace, STARTUP.max(self.grace))
     }
 }
 
@@ -133,12 +137,8 @@ fn is_well(node: &Node) -> bool {
     condition(node, "Ready") == Some("True") && taints::evicting(node).next().is_none()
 }
 
-fn after(at: Timestamp, duration: Duration) -> Timestamp {
-    at.saturating_add(duration).unwrap_or(Timestamp::MAX)
-}
-
-fn until(at: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(at.duration_since(now)).unwrap_or_default()
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes down that nobody knows how the node is.
@@ -179,12 +179,17 @@ async fn mark_not_ready(pods: &[Arc<Pod>], cx: &Context<Node>, now: Timestamp) -
 }
 
 /// Deletes the pods whose time on this node is over. Answers when the next one's is.
-async fn evict(node: &Node, pods: &[Arc<Pod>], cx: &Context<Node>, now: Timestamp) -> Result<Option<Timestamp>> {
+async fn evict(
+    taints: &[(&Taint, Instant)],
+    pods: &[Arc<Pod>],
+    cx: &Context<Node>,
+    (now, at): (Timestamp, Instant),
+) -> Result<Option<Instant>> {
     let mut next = None;
     for pod in pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
-        match taints::eviction_time(pod, taints::evicting(node), now) {
-            Some(at) if at <= now => evict_one(pod, cx, now).await?,
-            Some(at) => next = Some(next.map_or(at, |next: Timestamp| next.min(at))),
+        match taints::eviction_time(pod, taints.iter().copied()) {
+            Some(due) if due <= at => evict_one(pod, cx, now).await?,
+            Some(due) => next = Some(next.map_or(due, |next: Instant| next.min(due))),
             None => {}
         }
     }

@@ -1,11 +1,13 @@
 //! Taints: what a node's conditions put on it, and when they drive a pod away
 //! (<https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod, Taint, Toleration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use trimtab_env::Instant;
 
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
@@ -69,14 +71,16 @@ fn is_ours(taint: &Taint) -> bool {
 
 fn due(node: &Node, evictions: Evictions) -> Vec<(&'static str, &'static str)> {
     let mut due = Vec::new();
-    let away = match condition(node, "Ready") {
-        Some("True") => None,
-        Some("False") => Some(NOT_READY),
-        _ => Some(UNREACHABLE),
+    let (away, spoke) = match condition(node, "Ready") {
+        Some("True") => (None, true),
+        Some("False") => (Some(NOT_READY), true),
+        Some(_) => (Some(UNREACHABLE), true),
+        // It has registered and is about to say how it is. Nobody is driven away by that.
+        None => (Some(NOT_READY), false),
     };
     if let Some(key) = away {
         due.push((key, NO_SCHEDULE));
-        if evictions == Evictions::Wanted {
+        if spoke && evictions == Evictions::Wanted {
             due.push((key, NO_EXECUTE));
         }
     }
@@ -88,27 +92,39 @@ fn due(node: &Node, evictions: Evictions) -> Vec<(&'static str, &'static str)> {
     due
 }
 
+/// Since when this process has seen the taints of a node that drive pods away. Tolerations count
+/// from then, as upstream's do, and not from when the taint was added: an agent that was away
+/// together with us gets its time to come back.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(HashMap<(String, String), Instant>);
+
+impl Seen {
+    /// Notes the taints that `node` has at `now`, and answers since when each has been seen.
+    pub(crate) fn observe<'a>(&mut self, node: &'a Node, now: Instant) -> Vec<(&'a Taint, Instant)> {
+        let key = |taint: &Taint| (taint.key.clone(), taint.value.clone().unwrap_or_default());
+        let there: Vec<_> = evicting(node).collect();
+        self.0.retain(|seen, _| there.iter().any(|taint| key(taint) == *seen));
+        there.into_iter().map(|taint| (taint, *self.0.entry(key(taint)).or_insert(now))).collect()
+    }
+}
+
 /// The taints of `node` that drive pods away.
 pub(crate) fn evicting(node: &Node) -> impl Iterator<Item = &Taint> {
     let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
     taints.filter(|taint| taint.effect == NO_EXECUTE)
 }
 
-/// When `taints` drive `pod` away; `None` when it tolerates them for ever. `now` stands for the
-/// time of a taint that does not say since when it is there.
-pub(crate) fn eviction_time<'a>(
-    pod: &Pod,
-    taints: impl Iterator<Item = &'a Taint>,
-    now: Timestamp,
-) -> Option<Timestamp> {
+/// When taints drive `pod` away, each with the time since when it is known to be there; `None` when
+/// it tolerates them for ever. The past means: at once.
+pub(crate) fn eviction_time<'a>(pod: &Pod, taints: impl Iterator<Item = (&'a Taint, Instant)>) -> Option<Instant> {
     let tolerations = pod.spec.as_ref().and_then(|spec| spec.tolerations.as_deref()).unwrap_or_default();
-    let deadline = |taint: &Taint| {
-        let since = taint.time_added.as_ref().map_or(now, |time| time.0);
+    let deadline = |(taint, since): (&Taint, Instant)| {
         let Some(toleration) = tolerations.iter().find(|toleration| tolerates(toleration, taint)) else {
-            return Some(Timestamp::MIN);
+            return Some(since);
         };
         let seconds = u64::try_from(toleration.toleration_seconds?).unwrap_or(0);
-        Some(since.saturating_add(Duration::from_secs(seconds)).unwrap_or(Timestamp::MAX))
+        // What is too far away to be counted is never.
+        since.checked_add(Duration::from_secs(seconds))
     };
     taints.filter_map(deadline).min()
 }
@@ -155,7 +171,8 @@ mod tests {
     #[test]
     fn conditions_become_taints_and_foreign_ones_stay() {
         type Case<'a> = (&'a [(&'a str, &'a str)], bool, &'a [&'a str]);
-        let cases: [Case<'_>; 5] = [
+        let cases: [Case<'_>; 6] = [
+            (&[], false, &["not-ready:NoSchedule"]),
             (&[("Ready", "True")], false, &[]),
             (&[("Ready", "False")], false, &["not-ready:NoSchedule", "not-ready:NoExecute"]),
             (&[("Ready", "Unknown")], false, &["unreachable:NoSchedule", "unreachable:NoExecute"]),
@@ -185,23 +202,40 @@ mod tests {
 
     #[test]
     fn tolerations_delay_eviction_by_their_seconds() {
-        let taint =
-            Taint { key: UNREACHABLE.into(), effect: NO_EXECUTE.into(), time_added: Some(Time(now())), value: None };
+        let taint = Taint { key: UNREACHABLE.into(), effect: NO_EXECUTE.into(), time_added: None, value: None };
+        let since = Instant::now();
         let cases = [
-            (json!([]), Some(Timestamp::MIN)),
+            (json!([]), Some(since)),
             (
                 json!([{"key": UNREACHABLE, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}]),
-                Some(now() + Duration::from_secs(300)),
+                Some(since + Duration::from_secs(300)),
             ),
             (json!([{"operator": "Exists"}]), None),
-            (json!([{"key": UNREACHABLE, "value": "other"}]), Some(Timestamp::MIN)),
-            (json!([{"key": UNREACHABLE, "operator": "Exists", "effect": "NoSchedule"}]), Some(Timestamp::MIN)),
-            (json!([{"key": UNREACHABLE, "tolerationSeconds": -5}]), Some(now())),
+            (json!([{"key": UNREACHABLE, "value": "other"}]), Some(since)),
+            (json!([{"key": UNREACHABLE, "operator": "Exists", "effect": "NoSchedule"}]), Some(since)),
+            (json!([{"key": UNREACHABLE, "tolerationSeconds": -5}]), Some(since)),
         ];
         for (tolerations, expected) in cases {
             let pod: Pod =
                 serde_json::from_value(json!({"spec": {"containers": [], "tolerations": tolerations}})).unwrap();
-            assert_eq!(eviction_time(&pod, [&taint].into_iter(), now()), expected, "{tolerations}");
+            assert_eq!(eviction_time(&pod, [(&taint, since)].into_iter()), expected, "{tolerations}");
         }
+    }
+
+    #[test]
+    fn a_taint_counts_from_when_we_first_saw_it_and_anew_when_it_returns() {
+        let mut away = node(&[("Ready", "Unknown")], false);
+        // Added a day before.
+        away.spec.as_mut().unwrap().taints =
+            Some(wanted(&away, Evictions::Wanted, now() - Duration::from_secs(86_400)));
+        let (mut seen, start) = (Seen::default(), Instant::now());
+        let since = |seen: &mut Seen, node: &Node, after| {
+            let all = seen.observe(node, start + Duration::from_secs(after));
+            all.into_iter().map(|(_, since)| since.duration_since(start).as_secs()).collect::<Vec<_>>()
+        };
+        assert_eq!(since(&mut seen, &away, 0), [0]);
+        assert_eq!(since(&mut seen, &away, 60), [0]);
+        assert!(since(&mut seen, &node(&[("Ready", "True")], false), 70).is_empty());
+        assert_eq!(since(&mut seen, &away, 80), [80]);
     }
 }

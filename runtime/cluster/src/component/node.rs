@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Taint;
 use tokio::net::TcpListener;
 use trimtab_client::Client;
 use trimtab_env::{Env, Tasks};
@@ -137,7 +138,12 @@ async fn prepare(data: &DataDir, config: &Config, env: &Env) -> Result<Prepared,
         runtime,
         address,
         labels: BTreeMap::new(),
-        taints: Vec::new(),
+        // As upstream's nodes: nothing is placed before the agent has said how the node is.
+        taints: vec![Taint {
+            key: "node.kubernetes.io/not-ready".to_owned(),
+            effect: "NoSchedule".to_owned(),
+            ..Taint::default()
+        }],
         max_pods: MAX_PODS,
     };
     let name = &config.name;

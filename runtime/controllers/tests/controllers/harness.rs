@@ -50,6 +50,11 @@ impl ControlPlane {
         self.tasks.spawn("controllers", run);
     }
 
+    /// Ends the controllers, as when their process ends.
+    pub(crate) async fn stop(&mut self) {
+        std::mem::take(&mut self.tasks).shutdown().await;
+    }
+
     /// Ends everything, and waits for it.
     pub(crate) async fn end(self) {
         self.tasks.shutdown().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use trimtab_client::DeleteParams;
 
 use crate::harness::ControlPlane;
@@ -94,5 +94,57 @@ async fn a_taint_that_somebody_put_on_a_ready_node_evicts_what_does_not_tolerate
         })
         .await;
     assert_eq!(taints(&plane, "n").await, ["drain:NoExecute"]);
+    plane.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_just_registered_is_not_ready_and_never_unreachable() {
+    let plane = ControlPlane::new().await;
+    plane.create::<Node>(serde_json::json!({"metadata": {"name": "n"}})).await;
+    plane.settle().await;
+    assert_eq!(taints(&plane, "n").await, ["node.kubernetes.io/not-ready:NoSchedule"]);
+    let now = plane.env.now();
+    let condition = serde_json::json!({"type": "Ready", "status": "True", "lastHeartbeatTime": now});
+    plane.report::<Node>("n", serde_json::json!({"conditions": [condition]})).await;
+    plane.settle().await;
+    assert!(taints(&plane, "n").await.is_empty());
+    plane.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_before_a_restart_counts_for_nothing() {
+    let mut plane = ControlPlane::new().await;
+    plane.node("n").await;
+    plane.running_pod("a", "n", "10.0.0.1").await;
+    plane.beat(&["n"], Duration::from_secs(30)).await;
+    plane.stop().await;
+    plane.env.sleep(Duration::from_secs(86_400)).await;
+    plane.start();
+    plane.env.sleep(Duration::from_secs(45)).await;
+    assert_eq!((ready(&plane, "n").await.as_str(), taints(&plane, "n").await.len()), ("True", 0));
+    assert!(plane.list::<Event>().await.is_empty(), "nothing to tell");
+    // Not heard of since, it is silent, counted from the restart on.
+    plane.env.sleep(Duration::from_secs(10)).await;
+    assert_eq!(ready(&plane, "n").await, "Unknown");
+    plane.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_was_away_together_with_the_controllers_keeps_its_pods() {
+    let mut plane = ControlPlane::new().await;
+    plane.node("alive").await;
+    plane.node("away").await;
+    plane.running_pod("a", "away", "10.0.0.1").await;
+    plane.beat(&["alive"], Duration::from_secs(90)).await;
+    let tainted = ["node.kubernetes.io/unreachable:NoSchedule", "node.kubernetes.io/unreachable:NoExecute"];
+    assert_eq!(taints(&plane, "away").await, tainted);
+    plane.stop().await;
+    plane.env.sleep(Duration::from_secs(86_400)).await;
+    plane.start();
+    plane.beat(&["alive"], Duration::from_secs(200)).await;
+    assert_eq!(taints(&plane, "away").await, tainted);
+    assert!(plane.get::<Pod>("a").await.unwrap().metadata.deletion_timestamp.is_none(), "it has 300 s from now on");
+    plane.beat(&["alive"], Duration::from_secs(120)).await;
+    assert!(plane.get::<Pod>("a").await.unwrap().metadata.deletion_timestamp.is_some());
     plane.end().await;
 }
