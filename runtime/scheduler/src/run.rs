@@ -60,17 +60,6 @@ pub async fn run(manager: Manager, client: Client, shutdown: CancellationToken) 
             () = until(core.next_due()) => {}
         }
         loop {
-            let now = Instant::now();
-            node_batch.drain(..).for_each(|change| core.node_changed(&change, now));
-            for change in pod_batch.drain(..) {
-                told.forget_if_settled(&change);
-                core.pod_changed(&change, now);
-            }
-            while let Ok(end) = bound.try_recv() {
-                settle(&mut core, &end);
-            }
-            let pick = |count: usize| pick(manager.env(), count);
-            let placed = place(&mut core, now, &pick, &writer, &mut told);
             // Nodes first: a pod is judged by the newest world.
             while let Ok(change) = node_changes.try_recv() {
                 node_batch.push(change);
@@ -80,7 +69,17 @@ pub async fn run(manager: Manager, client: Client, shutdown: CancellationToken) 
             {
                 pod_batch.push(change);
             }
-            if placed < PLACED_AT_ONCE && node_batch.is_empty() && pod_batch.is_empty() {
+            let (now, all_read) = (Instant::now(), pod_batch.len() < BATCH);
+            node_batch.drain(..).for_each(|change| core.node_changed(&change, now));
+            for change in pod_batch.drain(..) {
+                told.forget_if_settled(&change);
+                core.pod_changed(&change, now);
+            }
+            while let Ok(end) = bound.try_recv() {
+                settle(&mut core, &end);
+            }
+            let pick = |count: usize| pick(manager.env(), count);
+            if place(&mut core, now, &pick, &writer, &mut told) < PLACED_AT_ONCE && all_read {
                 break;
             }
             tokio::task::yield_now().await;

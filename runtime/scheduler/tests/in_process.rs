@@ -67,7 +67,12 @@ async fn pods_are_bound_and_those_that_fit_nowhere_are_told_why() {
     let pods: Api<Pod> = Api::namespaced(&client, "default");
     let nodes: Api<Node> = Api::all(&client);
     let cache = manager.cache::<Pod>();
+    let (known, mut seen) = (manager.cache::<Node>(), manager.cache::<Node>().subscribe());
     nodes.create(&node("a")).await.expect("a node");
+    // The two kinds are watched apart: only a node that is known can take the pod at once.
+    while known.list().is_empty() {
+        tokio::time::timeout(Duration::from_secs(60), seen.recv()).await.expect("soon");
+    }
     pods.create(&pod("small", "600m")).await.expect("a pod");
     let bound = until(&cache, "small", |pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some())).await;
     assert_eq!(bound.spec.as_ref().and_then(|spec| spec.node_name.as_deref()), Some("a"));
