@@ -18,4 +18,5 @@ mod kubectl;
 mod processes;
 mod quickstart;
 mod rolling;
+mod services;
 mod sim;

@@ -2,10 +2,13 @@
 //!
 //! `hello [--port PORT]`. `/healthz` answers `ok` and is not counted. On SIGTERM it accepts no
 //! more, finishes what it has accepted, and exits with 0. The image says which version it is: `HELLO_VERSION`.
+//!
+//! `hello --get URL` asks another server instead and prints its answer, `hello --resolve NAME`
+//! prints a name's addresses: to look at the network from within a pod.
 
 use std::ffi::c_int;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +19,8 @@ use std::{env, thread};
 const SIGINT: c_int = 2;
 const SIGTERM: c_int = 15;
 const SHUT_RD: c_int = 0;
+/// How long another server may take to accept.
+const CONNECT: Duration = Duration::from_secs(5);
 /// How long a silent connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
 /// How long connections have to finish after SIGTERM.
@@ -41,7 +46,13 @@ struct Hello {
 }
 
 fn main() -> ExitCode {
-    match port().and_then(|port| serve(port).map_err(|error| format!("port {port}: {error}"))) {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let done = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--get", url] => get(url).map_err(|error| format!("{url}: {error}")),
+        ["--resolve", name] => resolve(name).map_err(|error| format!("{name}: {error}")),
+        _ => port(args.into_iter()).and_then(|port| serve(port).map_err(|error| format!("port {port}: {error}"))),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("hello: {message}");
@@ -50,17 +61,53 @@ fn main() -> ExitCode {
     }
 }
 
-fn port() -> Result<u16, String> {
-    let mut args = env::args().skip(1);
+fn port(mut args: impl Iterator<Item = String>) -> Result<u16, String> {
     let mut port = env::var("PORT").unwrap_or_else(|_| "8080".to_owned());
     while let Some(arg) = args.next() {
         port = match arg.split_once('=') {
             Some(("--port", value)) => value.to_owned(),
             None if arg == "--port" => args.next().ok_or("--port needs a number")?,
-            _ => return Err(format!("unknown argument {arg:?}; usage: hello [--port PORT]")),
+            _ => return Err(format!("unknown argument {arg:?}; usage: hello [--port PORT | --get URL | --resolve NAME]")),
         };
     }
     port.parse().map_err(|_| format!("{port:?} is not a port"))
+}
+
+/// Prints what `url`, `http://HOST[:PORT][/PATH]`, answers.
+fn get(url: &str) -> io::Result<()> {
+    let rest = url.strip_prefix("http://").ok_or_else(|| io::Error::other("only http:// is spoken"))?;
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let address = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+    let mut tried = io::Error::other("the name has no address");
+    for address in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CONNECT) {
+            Ok(mut stream) => {
+                stream.set_read_timeout(Some(IDLE))?;
+                write!(stream, "GET /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
+                return print_body(BufReader::new(stream));
+            }
+            Err(error) => tried = error,
+        }
+    }
+    Err(tried)
+}
+
+fn print_body(mut answer: impl BufRead) -> io::Result<()> {
+    let mut line = String::new();
+    answer.read_line(&mut line)?;
+    if line.split_whitespace().nth(1) != Some("200") {
+        return Err(io::Error::other(format!("the answer is {:?}", line.trim())));
+    }
+    while answer.read_line(&mut line)? > 0 && !line.ends_with("\n\r\n") {}
+    io::copy(&mut answer, &mut io::stdout()).map(drop)
+}
+
+/// Prints the addresses of `name`, one a line.
+fn resolve(name: &str) -> io::Result<()> {
+    let mut addresses: Vec<String> = (name, 0).to_socket_addrs()?.map(|address| address.ip().to_string()).collect();
+    addresses.sort();
+    addresses.dedup();
+    addresses.iter().try_for_each(|address| writeln!(io::stdout(), "{address}"))
 }
 
 /// Ends `accept` in the main thread. Only calls what a signal handler may.

@@ -6,6 +6,7 @@
 //! the process ends; [`cleanup`] does that.
 
 mod balance;
+mod hairpin;
 mod kernel;
 mod listeners;
 mod rules;
@@ -37,7 +38,7 @@ const RETRY: Duration = Duration::from_secs(3);
 pub enum Mode {
     /// By the kernel if it lets us, otherwise by listeners, otherwise not at all.
     Auto,
-    /// By listeners on addresses that this machine already has.
+    /// By listeners; the range of cluster IPs is made this machine's own.
     Listeners,
     /// Not at all: node ports alone.
     NodePorts,
@@ -134,18 +135,24 @@ enum Backend {
 
 impl Backend {
     async fn choose(config: &Config, first: Rules) -> Self {
-        match config.mode {
-            Mode::Listeners => return Self::Listeners,
-            Mode::NodePorts => return Self::Nothing("this proxy serves node ports alone".to_owned()),
-            Mode::Auto => {}
-        }
         let mut kernel = Kernel::new(&config.cluster);
-        let Err(no_rules) = kernel.set(first).await else { return Self::Kernel(kernel) };
+        let no_rules = match config.mode {
+            Mode::NodePorts => return Self::Nothing("this proxy serves node ports alone".to_owned()),
+            Mode::Listeners => {
+                // Rules of an earlier process, in another mode, would be asked first.
+                let _ = kernel::remove_table(&config.cluster).await;
+                "rules in the kernel are not wanted".to_owned()
+            }
+            Mode::Auto => match kernel.set(first).await {
+                Ok(()) => return Self::Kernel(kernel),
+                Err(error) => Chain(&error).to_string(),
+            },
+        };
         let Err(no_route) = kernel::add_local_route(&config.service_cidr).await else {
-            tracing::info!(reason = %Chain(&no_rules), "no rules in the kernel: cluster IPs are served by listeners");
+            tracing::info!(reason = no_rules, "no rules in the kernel: cluster IPs are served by listeners");
             return Self::Listeners;
         };
-        let reason = format!("{}; {}", Chain(&no_rules), Chain(&no_route));
+        let reason = format!("{no_rules}; {}", Chain(&no_route));
         tracing::warn!(reason, "cluster IPs are not reachable, only node ports are; run as root to have both");
         Self::Nothing(reason)
     }
@@ -190,6 +197,7 @@ impl Proxy {
                     tracing::error!(error = %Chain(&error), "could not write the service rules; trying again");
                     settled = false;
                 }
+                hairpin::allow(table);
             }
             Backend::Nothing(reason) => problems.extend(unreachable(table, reason)),
             Backend::Listeners => {}
