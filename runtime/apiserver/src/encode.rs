@@ -30,6 +30,8 @@ pub(crate) fn to_stored(kind: &Kind, object: &Object) -> Bytes {
         field(&mut out, &mut first, name, value);
     }
     out.push(b'}');
+    // Kept for as long as the version is.
+    out.shrink_to_fit();
     out.into()
 }
 

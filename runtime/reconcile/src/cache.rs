@@ -65,7 +65,8 @@ struct Inner<K> {
     synced: watch::Sender<bool>,
 }
 
-/// A cache of one kind's objects, kept by a watch. Cloning is cheap; clones share it.
+/// A cache of one kind's objects, kept by a watch, without their `managedFields`. Cloning is cheap;
+/// clones share it.
 pub struct Cache<K>(Arc<Inner<K>>);
 
 impl<K> Clone for Cache<K> {
@@ -178,7 +179,7 @@ impl<K: Resource> Cache<K> {
         if revision(object) <= state.seen && !state.objects.contains_key(&key) {
             return;
         }
-        state.apply(key, Arc::new(object.clone()));
+        state.apply(key, object.clone());
     }
 
     /// Forgets an object that this process itself deleted, if it is still that one.
@@ -195,7 +196,7 @@ impl<K: Resource> Cache<K> {
         let mut state = self.write();
         // In one step with the change: a fold in between would take the object for a deleted one.
         state.seen = state.seen.max(revision(&object));
-        state.apply(ObjectRef::of(&object), Arc::new(object));
+        state.apply(ObjectRef::of(&object), object);
     }
 
     /// A deletion that a watch tells: `last` carries the revision of the deletion.
@@ -231,7 +232,7 @@ impl<K: Resource> Cache<K> {
         gone.iter().for_each(|key| state.remove(key));
         state.gone.retain(|key, uid| listed.get(key).is_some_and(|listed| listed.as_ref() == Some(uid)));
         for object in objects {
-            state.apply(ObjectRef::of(&object), Arc::new(object));
+            state.apply(ObjectRef::of(&object), object);
         }
         state.seen = state.seen.max(at);
         drop(state);
@@ -245,7 +246,10 @@ impl<K: Resource> State<K> {
         self.objects.get(key).is_some_and(|object| object.metadata().uid.as_deref() == uid)
     }
 
-    fn apply(&mut self, key: ObjectRef, new: Arc<K>) {
+    fn apply(&mut self, key: ObjectRef, mut new: K) {
+        // They would be most of the cache, and no reconciler asks who set a field.
+        new.metadata_mut().managed_fields = None;
+        let new = Arc::new(new);
         let old = self.objects.get(&key).cloned();
         let stale = old.as_ref().is_some_and(|old| revision(&**old) >= revision(&*new));
         if stale || new.metadata().uid.as_ref().is_some_and(|uid| self.gone.get(&key) == Some(uid)) {
