@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::docker;
-use crate::harness::{Cluster, alone, quickstart};
+use crate::harness::{Cluster, Sets, alone, quickstart};
 
 /// How often the process is killed while it is at rest, and while it works.
 const KILLS: usize = 8;
@@ -89,7 +89,7 @@ fn fifty_kills_amid_activity_lose_nothing_and_disturb_nobody() {
     let before = cluster.cli(&["get", "pod", "witness", "-o", witnessed]);
 
     let (folder, kubeconfig) = (cluster.dir.path().to_owned(), cluster.kubeconfig());
-    let done = AtomicBool::new(false);
+    let done = &AtomicBool::new(false);
     let (mut acknowledged, mut disturbed) = (Vec::new(), 0);
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
@@ -123,13 +123,15 @@ fn fifty_kills_amid_activity_lose_nothing_and_disturb_nobody() {
             }
             done_so_far
         });
+        // Also when a start fails: the scope waits for both threads.
+        let at_the_end = Sets(done);
         for round in 0..KILLS_AMID_ACTIVITY {
             // At another moment of what goes on each time.
             thread::sleep(Duration::from_millis(u64::try_from(round * 37 % 250).unwrap()));
             cluster.kill();
             cluster.start();
         }
-        done.store(true, Ordering::SeqCst);
+        drop(at_the_end);
         acknowledged = writer.join().unwrap();
         disturbed = disturber.join().unwrap();
     });

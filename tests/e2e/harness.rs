@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -13,11 +14,20 @@ use std::time::{Duration, Instant};
 /// not fail a test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Tests with real containers go one after another: they share the machine's Docker Engine, its
-/// node ports and its two cores.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
+/// Tests with real containers go one after another, those of other processes included: they share the machine's Docker
+/// Engine, its node ports and its cores. The lock is given back when this is dropped, or the process ends.
+pub(crate) struct Alone {
+    _file: File,
+    _turn: MutexGuard<'static, ()>,
+}
+
+pub(crate) fn alone() -> Alone {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    let turn = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = std::env::temp_dir().join("trimtab-tests-with-docker.lock");
+    let file = File::options().create(true).append(true).open(path).unwrap();
+    file.lock().unwrap();
+    Alone { _file: file, _turn: turn }
 }
 
 /// A running cluster. Dropping it removes its containers, its network and its files.
@@ -30,6 +40,7 @@ pub(crate) struct Cluster {
     command: &'static [&'static str],
     listen: String,
     args: Vec<String>,
+    env: Vec<(&'static str, String)>,
 }
 
 impl Cluster {
@@ -49,6 +60,7 @@ impl Cluster {
             command: &["up"],
             listen: "127.0.0.1:0".to_owned(),
             args: args.iter().map(ToString::to_string).collect(),
+            env: Vec::new(),
         }
     }
 
@@ -62,6 +74,11 @@ impl Cluster {
         let server = config.split("https://").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
         server.clone_into(&mut cluster.listen);
         cluster
+    }
+
+    /// Starts its processes with an environment variable.
+    pub(crate) fn env(&mut self, name: &'static str, value: &str) {
+        self.env.push((name, value.to_owned()));
     }
 
     pub(crate) fn start(&mut self) {
@@ -88,7 +105,7 @@ impl Cluster {
     fn process(&self, kubeconfig: &Path, args: &[&str]) -> Child {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_trimtab"));
-        command.args(args).arg("--kubeconfig").arg(kubeconfig).env("NO_COLOR", "1");
+        command.args(args).arg("--kubeconfig").arg(kubeconfig).env("NO_COLOR", "1").envs(self.env.iter().cloned());
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }
 
@@ -183,6 +200,15 @@ impl Drop for Cluster {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// Sets a flag when it is dropped, at the latest by a panic: a scope waits for the threads that look at the flag.
+pub(crate) struct Sets<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Sets<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

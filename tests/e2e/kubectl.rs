@@ -92,6 +92,8 @@ fn kubectl_reaches_into_containers() {
     let kubectl = Kubectl(&cluster);
     let file = quickstart(&cluster.dir.path().join("m"), 30_091).join("hello.yaml");
     kubectl.run(&["apply", "-f", file.to_str().unwrap()]);
+    // `kubectl wait` waits for nothing that is not there.
+    cluster.eventually("there are pods", |_| !kubectl.run(&["get", "pods", "-o", "name"]).is_empty());
     kubectl.run(&["wait", "--for=condition=Ready", "pod", "-l", "app=hello", "--timeout=60s"]);
     let pod = kubectl.run(&["get", "pods", "-o", "jsonpath={.items[0].metadata.name}"]);
     let logs = kubectl.run(&["logs", &pod]);

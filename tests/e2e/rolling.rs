@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::docker;
-use crate::harness::{Cluster, alone, http_get, quickstart};
+use crate::harness::{Cluster, Sets, alone, http_get, quickstart};
 
 /// Three pods behind `port`, made by hand: no file repairs what a test changes.
 fn start(port: u16) -> Cluster {
@@ -40,12 +40,10 @@ fn unnoticed(port: u16, work: impl FnOnce()) {
             }
             (asked, failed)
         });
-        // Also when the work panics, or the scope would wait for ever.
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-        done.store(true, Ordering::SeqCst);
-        let counts = asking.join().unwrap();
-        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        counts
+        let at_the_end = Sets(&done);
+        work();
+        drop(at_the_end);
+        asking.join().unwrap()
     });
     assert!(asked > 0);
     assert!(failed.is_empty(), "{} of {asked} requests failed: {:?}", failed.len(), failed.first());

@@ -34,6 +34,13 @@ impl Services {
         });
     }
 
+    /// Pods are ready since before the restart; into them leads the node's agent, which is new.
+    fn reachable(&self) {
+        let pods = self.pods();
+        let pod = pods.first().unwrap();
+        self.cluster.eventually("the node's agent answers", |_| self.within(pod, &["--resolve", "127.0.0.1"]).is_ok());
+    }
+
     fn of_pods(&self, path: &str) -> BTreeSet<String> {
         let jsonpath = format!("jsonpath={{.items[*].{path}}}");
         let got = self.cluster.cli(&["get", "pods", "-l", "app=hello", "-o", &jsonpath]);
@@ -107,6 +114,7 @@ fn services_are_reached_from_pods_and_host_through_replacement_and_restart() {
     services.cluster.kill();
     services.cluster.start();
     services.ready();
+    services.reachable();
     services.check();
 }
 

@@ -16,7 +16,19 @@ pub(crate) fn registry(kinds: &[(PathBuf, KindFile)], folder: &LitStr) -> Result
     }
     // Naming the files makes an edit of one of them rebuild the crate.
     let tracked = kinds.iter().map(|(path, _)| path.to_str().unwrap_or_default());
+    let types = kinds.iter().map(|(_, file)| type_of(file)).collect::<Result<Vec<_>>>()?;
     Ok(quote! {
+        /// The definitions of all built-in types, from the types themselves: what `definitions.json` is to hold.
+        #[cfg(test)]
+        pub(crate) fn generated_definitions() -> serde_json::Map<String, serde_json::Value> {
+            [#(crate::schema::generate::<#types>()),*].into_iter().flatten().collect()
+        }
+
+        /// Reads each built-in kind. Where crates share generic code (`opt-level = "s"`, so in the
+        /// release build), those above this one have no copies of their own.
+        #[doc(hidden)]
+        pub static READERS: (#(fn(&[u8]) -> Result<#types, serde_json::Error>),*) = (#(crate::from_json::<#types>),*);
+
         /// The registry of the built-in kinds.
         pub fn builtin() -> crate::Kinds {
             const _: &[&[u8]] = &[#(include_bytes!(#tracked)),*];
@@ -35,7 +47,7 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
         Scope::Namespaced => quote!(crate::Scope::Namespaced),
         Scope::Cluster => quote!(crate::Scope::Cluster),
     };
-    let verbs = &file.binding.verbs;
+    let (verbs, inert) = (&file.binding.verbs, file.binding.inert);
     let status = version.subresources.status.is_some();
     let scale = version.subresources.scale.as_ref().map_or_else(
         || quote!(None),
@@ -53,7 +65,8 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
     });
     let columns = columns(file);
     let selectable = version.selectable_fields.iter().map(|field| &field.json_path);
-    let type_: Path = parse_str(&format!("k8s_openapi::api::{}", file.binding.type_))?;
+    let type_ = type_of(file)?;
+    let definition = definition_of(file);
     let strategy: Path = match &file.binding.strategy {
         Some(strategy) => parse_str(&format!("crate::kinds::{strategy}"))?,
         None => parse_str("crate::Plain")?,
@@ -75,12 +88,33 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
             subresources: vec![#(#subresources),*],
             columns: vec![#(#columns),*],
             selectable_fields: vec![#(#selectable.into()),*],
-            schema: crate::schema::Lazy::new(crate::schema::of::<#type_>),
-            definitions: crate::schema::definitions::<#type_>,
-            strategy: &#strategy,
+            schema: ::std::sync::Arc::new(crate::schema::Lazy::new(|| {
+                let _: ::std::marker::PhantomData<#type_>;
+                crate::schema::of(#definition)
+            })),
+            definitions: ::std::boxed::Box::new(|| crate::schema::definitions(#definition)),
+            strategy: ::std::boxed::Box::new(#strategy),
             built_in: true,
+            inert: #inert,
+            defined: None,
         }
     })
+}
+
+// Most types are of the module `api`; those of another API server stand beside it.
+fn type_of(file: &KindFile) -> Result<Path> {
+    let type_ = &file.binding.type_;
+    parse_str(&if is_elsewhere(type_) { format!("k8s_openapi::{type_}") } else { format!("k8s_openapi::api::{type_}") })
+}
+
+fn definition_of(file: &KindFile) -> String {
+    let type_ = &file.binding.type_;
+    let path = type_.replace("::", ".").replace('_', "-");
+    if is_elsewhere(type_) { format!("io.k8s.{path}") } else { format!("io.k8s.api.{path}") }
+}
+
+fn is_elsewhere(type_: &str) -> bool {
+    type_.contains("::pkg::")
 }
 
 // `Name` stands first unless the file places it.

@@ -122,6 +122,9 @@ pub(crate) struct Binding {
     pub verbs: Vec<String>,
     #[serde(default)]
     pub subresources: Vec<Subresource>,
+    /// Kept and served, but nothing acts on it yet; writers are warned.
+    #[serde(default)]
+    pub inert: bool,
 }
 
 #[derive(Deserialize)]

@@ -1,14 +1,15 @@
 //! Kinds that are declared in Rust: what `derive(Resource)` expands to stands on this.
 
+use std::sync::Arc;
+
 use k8s_openapi::Resource;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
 use crate::field::Path;
 use crate::kind::{Column, Kind, ScalePaths, Scope};
 use crate::object::Object;
-use crate::schema::{self, Lazy, Schema};
+use crate::schema::{self, Lazy, Limits, Schema, Type};
 use crate::strategy::{Admission, Operation, Strategy};
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -103,10 +104,12 @@ impl Declaration {
             subresources: Vec::new(),
             columns: std::iter::once(name_column()).chain(self.columns().map(|c| c.column(&openapi))).collect(),
             selectable_fields: Vec::new(),
-            schema: Lazy::ready(Schema::clone(self.schema.get())),
-            definitions: self.definitions,
-            strategy: self,
+            schema: Arc::new(Lazy::ready(Arc::clone(self.schema.get()))),
+            definitions: Box::new(self.definitions),
+            strategy: Box::new(self),
             built_in: false,
+            inert: false,
+            defined: None,
         }
     }
 
@@ -156,17 +159,42 @@ impl Declaration {
 }
 
 /// Fills the schema's defaults and holds the object to the rest of it.
-impl Strategy for Declaration {
-    fn admit(&self, _operation: Operation<'_>, object: &mut Object) -> Admission {
-        let schema = self.schema.get();
-        let mut value = Value::Object(std::mem::take(&mut object.0));
-        schema.fill_defaults(&mut value);
-        let errors = schema.validate(&value, &Path::default());
-        if let Value::Object(map) = value {
-            object.0 = map;
-        }
-        Admission { errors, warnings: Vec::new() }
+impl Strategy for &'static Declaration {
+    fn admit(&self, operation: Operation<'_>, object: &mut Object) -> Admission {
+        admit(self.schema.get(), operation, object)
     }
+}
+
+/// Fills the defaults of a custom object and holds it to its kind's schema.
+pub(crate) fn admit(schema: &Schema, operation: Operation<'_>, object: &mut Object) -> Admission {
+    let old = match operation {
+        Operation::Create => None,
+        Operation::Update { old } | Operation::UpdateStatus { old } => Some(old),
+    };
+    // What metadata must be is the same for every kind, and has been judged; a definition can only
+    // restrict the name.
+    let metadata = object.0.remove("metadata");
+    let mut value = Value::Object(std::mem::take(&mut object.0));
+    schema.fill_defaults(&mut value);
+    let before = old.map(without_metadata);
+    let mut errors = schema.validate(&value, before.as_ref(), &Path::default());
+    if let Value::Object(map) = value {
+        object.0 = map;
+    }
+    if let Some(metadata) = metadata {
+        let limits = schema.properties.get("metadata").and_then(|schema| schema.limits.as_ref());
+        for restriction in limits.iter().flat_map(|limits| &limits.all_of) {
+            errors.extend(restriction.validate(&metadata, None, &Path::new("metadata")));
+        }
+        object.0.insert("metadata".to_owned(), metadata);
+    }
+    Admission { errors, warnings: Vec::new() }
+}
+
+fn without_metadata(object: &Object) -> Value {
+    Value::Object(
+        object.0.iter().filter(|(name, _)| *name != "metadata").map(|(n, v)| (n.clone(), v.clone())).collect(),
+    )
 }
 
 impl DeclaredColumn {
@@ -206,7 +234,7 @@ impl DeclaredColumn {
     }
 }
 
-fn name_column() -> Column {
+pub(crate) fn name_column() -> Column {
     Column {
         name: "Name".into(),
         type_: "string".into(),
@@ -216,6 +244,14 @@ fn name_column() -> Column {
         json_path: ".metadata.name".into(),
     }
 }
+
+/// Upstream's descriptions of what every kind has.
+const API_VERSION: &str = "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources";
+const KIND: &str = "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
+const METADATA: &str = "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
+
+/// The definition of `metadata`.
+const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// The `openAPIV3Schema` of an object with this spec and, if it has one, this status.
 pub fn openapi<Spec: JsonSchema>(
@@ -254,21 +290,41 @@ pub fn openapi<Spec: JsonSchema>(
     object
 }
 
-/// Reads the `openAPIV3Schema` of an object; `metadata` is that of all kinds.
+/// Reads the `openAPIV3Schema` of an object; `metadata` is that of all kinds, with what the schema
+/// demands of it besides.
 pub fn schema(openapi: &Value) -> Schema {
     let mut schema = Schema::from_openapi(openapi);
-    schema.properties.insert("metadata".into(), schema::of::<ObjectMeta>().into());
+    let mut metadata = schema::object_meta();
+    if let Some(restriction) = schema.properties.get("metadata").filter(|own| !own.properties.is_empty()) {
+        let limits = Limits { all_of: vec![Schema::clone(restriction)], ..Limits::default() };
+        Arc::make_mut(&mut metadata).limits = Some(Box::new(limits));
+    }
+    schema.properties.insert("metadata".into(), metadata);
+    // It is always there.
+    schema.required.retain(|name| name != "metadata");
+    for name in ["apiVersion", "kind"] {
+        let text = || Arc::new(Schema { type_: Type::String, ..Schema::default() });
+        schema.properties.entry(name.into()).or_insert_with(text);
+    }
     schema
 }
 
 /// The definitions that OpenAPI documents are made of: the kind's own, called as upstream calls it
 /// (`io.demo.v1.Website`), and those of `metadata`.
 pub fn definitions(declaration: &Declaration) -> Map<String, Value> {
-    let mut own = (declaration.openapi)();
-    own["properties"]["metadata"] = json!({"$ref": format!("#/$defs/{}", ObjectMeta::schema_name())});
-    let group: Vec<_> = declaration.group.rsplit('.').collect();
-    let mut definitions = schema::definitions::<ObjectMeta>();
-    definitions.insert(format!("{}.{}.{}", group.join("."), declaration.version, declaration.kind), own);
+    documents(declaration.group, declaration.version, declaration.kind, (declaration.openapi)())
+}
+
+/// As [`definitions`], of a kind whose `openAPIV3Schema` is at hand.
+pub(crate) fn documents(group: &str, version: &str, kind: &str, mut own: Value) -> Map<String, Value> {
+    own["properties"]["apiVersion"] = json!({"type": "string", "description": API_VERSION});
+    own["properties"]["kind"] = json!({"type": "string", "description": KIND});
+    // Beside a reference nothing else counts, so the description wraps it.
+    own["properties"]["metadata"] =
+        json!({"allOf": [{"$ref": format!("#/$defs/{OBJECT_META}")}], "description": METADATA});
+    let reversed: Vec<_> = group.rsplit('.').collect();
+    let mut definitions = schema::definitions(OBJECT_META);
+    definitions.insert(format!("{}.{version}.{kind}", reversed.join(".")), own);
     definitions
 }
 

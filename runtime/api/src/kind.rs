@@ -1,10 +1,13 @@
 //! The registry of kinds. A built-in kind and a custom one are described alike.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::cmp::{Ordering, Reverse};
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
+use crate::schema::Lazy;
 use crate::strategy::Strategy;
 
 type Str = Cow<'static, str>;
@@ -81,13 +84,35 @@ pub struct Kind {
     /// and `metadata.namespace`.
     pub selectable_fields: Vec<Str>,
     /// The schema of the whole object, made when first asked for.
-    pub schema: crate::schema::Lazy,
+    pub schema: Arc<Lazy>,
     /// The JSON schemas that documents are made of, by definition name; the kind's own among them.
-    pub definitions: fn() -> serde_json::Map<String, serde_json::Value>,
+    pub definitions: Definitions,
     /// The kind's own behaviour.
-    pub strategy: &'static dyn Strategy,
+    pub strategy: Box<dyn Strategy>,
     /// Whether the kind is Kubernetes' own: only these take strategic merge patches.
     pub built_in: bool,
+    /// Whether nothing acts on the kind's objects yet: writers are warned.
+    pub inert: bool,
+    /// What a CustomResourceDefinition says beside the above; `None` for a kind that the program
+    /// declares.
+    pub defined: Option<Defined>,
+}
+
+/// Makes the JSON schemas that documents are made of. Boxing a plain function allocates nothing.
+pub type Definitions = Box<dyn Fn() -> Map<String, Value> + Send + Sync>;
+
+/// What is known of a kind that a CustomResourceDefinition defines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defined {
+    /// The version that objects are stored in.
+    pub storage: Str,
+    /// The revision of the definition. Objects that are not written after it may lack defaults,
+    /// have fields that are no longer known, and be stored in another version.
+    pub since: u64,
+    /// What whoever uses this version is warned with.
+    pub deprecation: Option<Str>,
+    /// Whether the definition is being deleted: nothing new is made.
+    pub terminating: bool,
 }
 
 /// A subresource that is neither `status` nor `scale`.
@@ -128,16 +153,62 @@ impl Kind {
     }
 }
 
+/// A version's name, ordered as clients prefer them: `v2`, `v1`, `v1beta2`, `v1alpha1`, and then what
+/// is called otherwise, by its name
+/// (<https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/#version-priority>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version<'a>(
+    /// Such as `v1`.
+    pub &'a str,
+);
+
+impl Version<'_> {
+    // What is preferred is less: stability, then the two numbers.
+    fn rank(&self) -> Option<(u8, Reverse<u32>, Reverse<u32>)> {
+        let rest = self.0.strip_prefix('v')?;
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (major, rest) = rest.split_at(end);
+        let stage = |minor: &str, stage| Some((stage, Reverse(major.parse().ok()?), Reverse(minor.parse().ok()?)));
+        match rest {
+            "" => stage("0", 0),
+            _ => match (rest.strip_prefix("beta"), rest.strip_prefix("alpha")) {
+                (Some(minor), _) => stage(minor, 1),
+                (_, Some(minor)) => stage(minor, 2),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl Ord for Version<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.rank(), other.rank()) {
+            (Some(own), Some(theirs)) => own.cmp(&theirs).then_with(|| self.0.cmp(other.0)),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => self.0.cmp(other.0),
+        }
+    }
+}
+
+impl PartialOrd for Version<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Kind({} {})", self.api_version(), self.kind)
     }
 }
 
-/// All kinds that are served. Cloning is cheap.
+/// All kinds that are served. Cloning is cheap, and so is adding a kind to a thousand others: the
+/// kinds themselves are shared.
 #[derive(Clone, Debug, Default)]
 pub struct Kinds {
-    by_resource: Arc<BTreeMap<(Str, Str, Str), Arc<Kind>>>,
+    /// By group, version and plural.
+    sorted: Arc<Vec<Arc<Kind>>>,
 }
 
 impl Kinds {
@@ -145,38 +216,78 @@ impl Kinds {
     /// version and plural.
     #[must_use]
     pub fn with(&self, kinds: impl IntoIterator<Item = Kind>) -> Self {
-        let mut by_resource = BTreeMap::clone(&self.by_resource);
+        let mut sorted = Vec::clone(&self.sorted);
         for kind in kinds {
-            by_resource.insert((kind.group.clone(), kind.version.clone(), kind.plural.clone()), Arc::new(kind));
+            match sorted.binary_search_by(|other| key(other).cmp(&key(&kind))) {
+                Ok(at) => sorted[at] = Arc::new(kind),
+                Err(at) => sorted.insert(at, Arc::new(kind)),
+            }
         }
-        Self { by_resource: Arc::new(by_resource) }
+        Self { sorted: Arc::new(sorted) }
+    }
+
+    /// The registry without any version of `plural` in `group`.
+    #[must_use]
+    pub fn without(&self, group: &str, plural: &str) -> Self {
+        let stays = |kind: &&Arc<Kind>| kind.group != group || kind.plural != plural;
+        Self { sorted: Arc::new(self.iter().filter(stays).cloned().collect()) }
     }
 
     /// Every kind, ordered by group, version and plural.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Kind>> {
-        self.by_resource.values()
+        self.sorted.iter()
     }
 
     /// The kind served under `group`, `version` and `plural`, as in a request's path.
-    pub fn by_resource<'a>(&'a self, group: &'a str, version: &'a str, plural: &'a str) -> Option<&'a Arc<Kind>> {
-        find(&self.by_resource, group, version, plural)
+    pub fn by_resource(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Kind>> {
+        let at = self.sorted.binary_search_by(|kind| key(kind).cmp(&(group, version, plural))).ok()?;
+        self.sorted.get(at)
     }
 
     /// The kind of an object's `apiVersion` and `kind`.
     pub fn by_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Kind>> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        self.iter().find(|k| k.kind == kind && k.group == group && k.version == version)
+        let mut of_group = self.from(group).iter().take_while(|k| k.group == group);
+        of_group.find(|k| k.kind == kind && k.version == version)
+    }
+
+    /// The kinds of one group, ordered by version and plural.
+    pub fn group<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Arc<Kind>> {
+        self.from(group).iter().take_while(move |kind| kind.group == group)
+    }
+
+    fn from(&self, group: &str) -> &[Arc<Kind>] {
+        &self.sorted[self.sorted.partition_point(|kind| &*kind.group < group)..]
     }
 }
 
-// A function of its own, so that the map's key type may shrink to the lifetime of the query.
-type Key<'a> = (Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
+fn key(kind: &Kind) -> (&str, &str, &str) {
+    (&kind.group, &kind.version, &kind.plural)
+}
 
-fn find<'a>(
-    kinds: &'a BTreeMap<Key<'a>, Arc<Kind>>,
-    group: &'a str,
-    version: &'a str,
-    plural: &'a str,
-) -> Option<&'a Arc<Kind>> {
-    kinds.get(&(Cow::Borrowed(group), Cow::Borrowed(version), Cow::Borrowed(plural)))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_preferred_as_upstream_prefers_them() {
+        let mut all = ["foo10", "v1alpha1", "v10", "v11beta2", "v2", "v1", "v12alpha1", "foo1", "v3beta1", "v10beta3"];
+        all.sort_by_key(|version| Version(version));
+        let expected = ["v10", "v2", "v1", "v11beta2", "v10beta3", "v3beta1", "v12alpha1", "v1alpha1", "foo1", "foo10"];
+        assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn kinds_are_found_by_resource_and_by_kind() {
+        let kinds = crate::builtin();
+        assert!(kinds.iter().map(|kind| key(kind)).is_sorted());
+        assert_eq!(kinds.by_resource("apps", "v1", "deployments").unwrap().kind, "Deployment");
+        assert_eq!(kinds.by_kind("apps/v1", "Deployment").unwrap().plural, "deployments");
+        assert_eq!(kinds.by_kind("v1", "Pod").unwrap().plural, "pods");
+        assert!(kinds.by_kind("apps/v2", "Deployment").is_none());
+        let fewer = kinds.without("apps", "deployments");
+        assert!(fewer.by_resource("apps", "v1", "deployments").is_none());
+        assert_eq!(fewer.iter().count() + 1, kinds.iter().count());
+        assert!(fewer.group("apps").all(|kind| kind.group == "apps") && fewer.group("apps").count() > 0);
+    }
 }

@@ -7,6 +7,7 @@
 pub mod apply;
 mod cells;
 mod check;
+pub mod crd;
 pub mod custom;
 pub mod field;
 pub mod jsonpath;
@@ -17,7 +18,9 @@ pub mod meta;
 pub mod names;
 mod object;
 pub mod patch;
+pub mod protobuf;
 pub mod quantity;
+pub mod rbac;
 pub mod schema;
 pub mod selector;
 pub mod status;
@@ -25,10 +28,10 @@ mod strategy;
 pub mod table;
 mod yaml;
 
-pub use kind::{Column, Kind, Kinds, ScalePaths, Scope, Subresource};
-pub use object::{Object, ObjectRef};
+pub use kind::{Column, Defined, Definitions, Kind, Kinds, ScalePaths, Scope, Subresource, Version};
+pub use object::{Object, ObjectRef, from_json};
 pub use quantity::Quantity;
-pub use selector::{FieldSelector, Selector};
+pub use selector::{FieldSelector, Selector, label_selector_text};
 pub use status::ApiError;
 pub use strategy::{Admission, Operation, Plain, Strategy};
 

@@ -136,8 +136,16 @@ mod tests {
         for folder in std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
             for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let documents = serde_yaml::Deserializer::from_str(&text).map(Value::deserialize);
-                let expected: Vec<_> = documents.map(Result::unwrap).filter(|value| !value.is_null()).collect();
+                let documents = serde_yaml::Deserializer::from_str(&text).map(|document| {
+                    let mut document = serde_yaml::Value::deserialize(document).unwrap();
+                    document.apply_merge().unwrap();
+                    serde_json::to_value(document).unwrap()
+                });
+                let items = |mut document: Value| match document["kind"].as_str() {
+                    Some("List") => document["items"].as_array_mut().map(std::mem::take).unwrap(),
+                    _ => vec![document],
+                };
+                let expected: Vec<_> = documents.filter(|value| !value.is_null()).flat_map(items).collect();
                 let found: Vec<_> = read(&text).unwrap().into_iter().map(|object| Value::Object(object.0)).collect();
                 assert_eq!(found, expected, "{}", path.display());
                 count += 1;

@@ -13,6 +13,18 @@ use serde_json::{Map, Value};
 #[serde(transparent)]
 pub struct Object(pub Map<String, Value>);
 
+/// Reads an object of a known kind from its JSON.
+///
+/// Every reader of JSON text goes through here, rather than through one of `serde_json`'s other
+/// ways: the code to read a Pod in one of them is 100 KiB, and [`READERS`](crate::READERS) has it
+/// already.
+///
+/// # Errors
+/// If it is no JSON, or a field is missing or of the wrong type.
+pub fn from_json<K: DeserializeOwned>(json: &[u8]) -> Result<K, serde_json::Error> {
+    serde_json::from_slice(json)
+}
+
 impl Object {
     /// Turns a typed object into its JSON.
     ///

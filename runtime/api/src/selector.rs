@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde_json::Value;
 
 /// What one label must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,27 @@ enum Requirement {
 /// A label selector: all its requirements must hold. The empty one selects everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector(Vec<Requirement>);
+
+/// The text of a `LabelSelector` (or of a plain map), as `metav1.FormatLabelSelector` writes it: `a=b,c in (d,e),!f`.
+pub fn label_selector_text(selector: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let is_structured = ["matchLabels", "matchExpressions"]
+        .iter()
+        .any(|field| selector[field].is_object() || selector[field].is_array());
+    let pairs = if is_structured { &selector["matchLabels"] } else { selector };
+    let pairs = pairs.as_object().into_iter().flatten().map(|(key, value)| format!("{key}={}", text(value)));
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten().map(|expression| {
+        let key = text(&expression["key"]);
+        let values: Vec<_> = expression["values"].as_array().into_iter().flatten().map(text).collect();
+        match expression["operator"].as_str() {
+            Some("In") => format!("{key} in ({})", values.join(",")),
+            Some("NotIn") => format!("{key} notin ({})", values.join(",")),
+            Some("Exists") => key,
+            _ => format!("!{key}"),
+        }
+    });
+    pairs.chain(expressions).collect::<Vec<_>>().join(",")
+}
 
 /// A selector's text, or a `LabelSelector`, that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

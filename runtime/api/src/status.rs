@@ -83,6 +83,12 @@ impl ApiError {
             .with_details(|_| ())
     }
 
+    /// 405: the kind is going.
+    pub fn terminating(verb: &str) -> Self {
+        let message = format!("{verb} not allowed while custom resource definition is terminating");
+        Self::new(405, "MethodNotAllowed", message).with_details(|_| ())
+    }
+
     /// 406: none of the accepted media types is served.
     pub fn not_acceptable(supported: &[&str]) -> Self {
         let message = format!("only the following media types are accepted: {}", supported.join(", "));

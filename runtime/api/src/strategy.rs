@@ -48,6 +48,10 @@ pub trait Strategy: Send + Sync + 'static {
         Admission::default()
     }
 
+    /// What a delete changes in the object besides its timestamps, once, before it is decided
+    /// whether the object stays.
+    fn mark_deleted(&self, _object: &mut Object) {}
+
     /// How many seconds a delete gives the object to end when the request does not say; `None`
     /// deletes at once whatever the request says.
     fn grace_period(&self, _object: &Object) -> Option<i64> {

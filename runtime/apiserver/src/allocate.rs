@@ -8,7 +8,7 @@ use serde_json::Value;
 use trimtab_api::field::{Error, Path};
 use trimtab_api::{Kinds, Object};
 use trimtab_env::Env;
-use trimtab_store::{Page, ReadError, Store};
+use trimtab_store::{Entry, Page, ReadError, Revision, Store};
 
 use crate::encode;
 
@@ -24,6 +24,12 @@ pub trait Hook: Send + Sync + 'static {
     /// Gives back what `object` holds and `kept` does not: after a delete, after a write that was
     /// not made, and after one that was.
     fn release(&self, object: &Object, kept: Option<&Object>);
+
+    /// Takes note of a version that is stored, before its write is answered.
+    fn written(&self, _entry: &Entry) {}
+
+    /// Takes note that `entry`, the last version of an object, went with `revision`.
+    fn removed(&self, _entry: &Entry, _revision: Revision) {}
 }
 
 /// Gives Services their cluster IPs and node ports.
@@ -56,7 +62,7 @@ impl ServiceAddresses {
         let kinds: Kinds = trimtab_api::builtin();
         let Some(services) = kinds.by_resource("", "v1", "services") else { return Ok(this) };
         for entry in store.list(&encode::prefix(services, ""), Page::default()).await?.entries {
-            let (ips, ports) = held(&encode::to_object(&entry));
+            let (ips, ports) = held(&encode::to_object(services, &entry));
             let mut taken = this.taken();
             taken.ips.extend(ips);
             taken.ports.extend(ports);

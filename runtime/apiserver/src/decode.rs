@@ -1,6 +1,7 @@
 //! From a request's body to an object.
 
 use serde_json::Value;
+use trimtab_api::schema::{Checked, TypeError};
 use trimtab_api::{ApiError, Kind, Object};
 
 use crate::handler::Call;
@@ -63,14 +64,29 @@ pub(crate) fn of_kind(kind: &Kind, mut object: Object) -> Result<Object, ApiErro
     Ok(object)
 }
 
+/// Of a custom object only `metadata` has types that a decoder knows; the rest is judged with all
+/// else that is wrong with it.
+fn read(kind: &Kind, object: &mut Object) -> Result<Checked, TypeError> {
+    let schema = kind.schema.get();
+    if kind.built_in {
+        return schema.check(&mut object.0);
+    }
+    let mut checked = Checked::default();
+    if let (Some(metadata), Some(schema)) = (object.0.get_mut("metadata"), schema.properties.get("metadata")) {
+        checked = schema.check_field("metadata", metadata)?;
+    }
+    checked.unknown.extend(schema.prune(&mut object.0).unknown);
+    Ok(checked)
+}
+
 /// Checks `object` against its kind's schema: removes unknown fields, and says so as
 /// `fieldValidation` asks.
 ///
 /// # Errors
 /// 400 for a wrong type, and for unknown fields under `Strict`.
-pub(crate) fn check(call: &Call<'_>, object: &mut Object) -> Result<Vec<String>, ApiError> {
+pub(crate) fn check(call: &Call<'_>, object: &mut Object) -> Result<(), ApiError> {
     let kind = &call.kind;
-    let checked = kind.schema.get().check(&mut object.0).map_err(|error| {
+    let checked = read(kind, object).map_err(|error| {
         ApiError::bad_request(format!(
             "{0} in version {1:?} cannot be handled as a {0}: {error}",
             kind.kind, kind.version
@@ -84,8 +100,11 @@ pub(crate) fn check(call: &Call<'_>, object: &mut Object) -> Result<Vec<String>,
             kind.version,
             texts.join(", ")
         ))),
-        "Ignore" => Ok(Vec::new()),
-        "" | "Warn" | "Strict" => Ok(texts),
+        "Ignore" => Ok(()),
+        "" | "Warn" | "Strict" => {
+            texts.into_iter().for_each(|text| call.warnings.add(text));
+            Ok(())
+        }
         other => Err(ApiError::bad_request(format!("fieldValidation {other:?} is not one of Ignore, Warn, Strict"))),
     }
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use trimtab_api::{ApiError, Kind, Object, Operation};
 use trimtab_store::{Entry, Precondition, Write};
 
+use crate::admission::{self, Attributes, Verb};
 use crate::handler::{Answer, Call};
 use crate::read::{self, Filter};
 use crate::server::{ApiServer, format_time};
@@ -27,7 +29,7 @@ pub(crate) async fn delete(server: &ApiServer, call: &Call<'_>) -> Answer {
 pub(crate) async fn delete_with(server: &ApiServer, call: &Call<'_>, options: &DeleteOptions) -> Answer {
     let mut entry = read::find(server, call).await?;
     loop {
-        match attempt(server, call, options, &entry).await {
+        match admitted(server, call, options, &entry).await {
             Ok(answer) => return Ok(answer),
             Err(Committed::Conflict(Some(newer))) => entry = newer,
             Err(Committed::Conflict(None)) => return Err(ApiError::not_found(&call.kind, call.path.name)),
@@ -41,7 +43,7 @@ fn options(call: &Call<'_>) -> Result<DeleteOptions, ApiError> {
     if !call.body.is_empty() {
         let bad =
             |error: serde_json::Error| ApiError::bad_request(format!("the delete options cannot be read: {error}"));
-        options = serde_json::from_value(decode::value(call)?).map_err(bad)?;
+        options = DeleteOptions::deserialize(&decode::value(call)?).map_err(bad)?;
     }
     let text = |name: &str| Some(call.query.get(name)).filter(|text| !text.is_empty());
     if let Some(seconds) = text("gracePeriodSeconds") {
@@ -63,18 +65,42 @@ fn options(call: &Call<'_>) -> Result<DeleteOptions, ApiError> {
     Ok(options)
 }
 
-async fn attempt(
+/// As [`attempt`], if those who have a say allow it.
+async fn admitted(
     server: &ApiServer,
     call: &Call<'_>,
     options: &DeleteOptions,
     entry: &Arc<Entry>,
 ) -> Result<http::Response<trimtab_client::Body>, Committed> {
-    let kind = &call.kind;
-    let old = encode::to_object(entry);
+    let (old, api_version) = (encode::to_object(&call.kind, entry), call.kind.api_version());
+    let write = Attributes {
+        call,
+        verb: Verb::Delete,
+        kind: (&api_version, &call.kind.kind),
+        name: old.name(),
+        old: Some(&old),
+        dry_run: is_dry_run(options),
+    };
+    admission::admit(server, &write, None).await.map_err(Committed::Other)?;
+    attempt(server, &call.kind, options, entry).await
+}
+
+fn is_dry_run(options: &DeleteOptions) -> bool {
+    options.dry_run.as_ref().is_some_and(|list| !list.is_empty())
+}
+
+/// Deletes one version of an object, or marks it.
+pub(crate) async fn attempt(
+    server: &ApiServer,
+    kind: &Kind,
+    options: &DeleteOptions,
+    entry: &Arc<Entry>,
+) -> Result<http::Response<trimtab_client::Body>, Committed> {
+    let old = encode::to_object(kind, entry);
     preconditions(kind, &old, options).map_err(Committed::Other)?;
     let mut new = old.clone();
     mark(server, kind, &mut new, options);
-    let dry_run = options.dry_run.as_ref().is_some_and(|list| !list.is_empty());
+    let dry_run = is_dry_run(options);
     if is_due(kind, &new) {
         if !dry_run {
             remove(server, kind, entry).await?;
@@ -93,7 +119,7 @@ async fn attempt(
         return stays(&new);
     }
     let stored = commit(server, kind, &new, Precondition::At(entry.mod_revision)).await?;
-    stays(&encode::to_object(&stored))
+    stays(&encode::to_object(kind, &stored))
 }
 
 fn preconditions(kind: &Kind, object: &Object, options: &DeleteOptions) -> Result<(), ApiError> {
@@ -123,13 +149,17 @@ fn mark(server: &ApiServer, kind: &Kind, object: &mut Object, options: &DeleteOp
         None | Some(0) => 0,
         Some(own) => options.grace_period_seconds.unwrap_or(own).max(0),
     };
+    let was_marked = object.deletion_timestamp().is_some();
     let pending = object.at(&["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64);
-    if object.deletion_timestamp().is_some() && pending.is_some_and(|pending| pending <= grace) {
+    if was_marked && pending.is_some_and(|pending| pending <= grace) {
         return;
     }
     let due = server.inner.env.now() + std::time::Duration::from_secs(grace.unsigned_abs());
     object.set(&["metadata", "deletionTimestamp"], format_time(due));
     object.set(&["metadata", "deletionGracePeriodSeconds"], grace);
+    if !was_marked {
+        kind.strategy.mark_deleted(object);
+    }
 }
 
 fn set_finalizer(object: &mut Object, add: &str, drop: &str) {
@@ -153,9 +183,10 @@ pub(crate) fn is_due(kind: &Kind, object: &Object) -> bool {
 /// Takes an object out of the store.
 pub(crate) async fn remove(server: &ApiServer, kind: &Kind, entry: &Entry) -> Result<(), Committed> {
     let write = Write { key: entry.key.to_string(), value: None, precondition: Precondition::At(entry.mod_revision) };
-    server.inner.store.commit(write).await.map_err(commit_error)?;
+    let (revision, _) = server.inner.store.commit(write).await.map_err(commit_error)?;
     if let Some(hook) = server.inner.hook(kind) {
-        hook.release(&encode::to_object(entry), None);
+        hook.removed(entry, revision);
+        hook.release(&encode::to_object(kind, entry), None);
     }
     Ok(())
 }
@@ -177,13 +208,13 @@ pub(crate) async fn delete_collection(server: &ApiServer, call: &Call<'_>) -> An
     for entry in &page.entries {
         let mut entry = Arc::clone(entry);
         loop {
-            match attempt(server, call, &options, &entry).await {
+            match admitted(server, call, &options, &entry).await {
                 Err(Committed::Conflict(Some(newer))) => entry = newer,
                 Ok(_) | Err(Committed::Conflict(None)) => break,
                 Err(Committed::Other(error)) => return Err(error),
             }
         }
-        items.push(encode::to_object(&entry));
+        items.push(encode::to_object(&call.kind, &entry));
     }
     let metadata = json!({"resourceVersion": page.revision.to_string()});
     let list = json!({"kind": call.kind.list_kind, "apiVersion": call.kind.api_version(), "metadata": metadata, "items": items});

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
-use trimtab_api::{ApiError, Kind, Kinds};
+use trimtab_api::{ApiError, Kind, Kinds, Version};
 
 use crate::body;
 use crate::handler::Answer;
@@ -32,18 +32,18 @@ fn paths(kinds: &Kinds) -> Vec<String> {
         ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"].map(str::to_owned).to_vec();
     for (group, versions) in groups(kinds) {
         let prefix = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
-        paths.extend(versions.keys().map(|version| format!("{prefix}/{version}")));
+        paths.extend(versions.keys().map(|version| format!("{prefix}/{}", version.0)));
     }
     paths.sort();
     paths
 }
 
-type Versions<'a> = BTreeMap<&'a str, Vec<&'a Kind>>;
+type Versions<'a> = BTreeMap<Version<'a>, Vec<&'a Kind>>;
 
 fn groups(kinds: &Kinds) -> BTreeMap<&str, Versions<'_>> {
     let mut groups: BTreeMap<&str, Versions<'_>> = BTreeMap::new();
     for kind in kinds.iter() {
-        groups.entry(&kind.group).or_default().entry(&kind.version).or_default().push(kind);
+        groups.entry(&kind.group).or_default().entry(Version(&kind.version)).or_default().push(kind);
     }
     groups
 }
@@ -79,7 +79,8 @@ fn root(kinds: &Kinds, core: bool, headers: &HeaderMap) -> http::Response<trimta
 }
 
 fn plain(group: &str, versions: &Versions<'_>) -> Value {
-    let one = |version: &&str| json!({"groupVersion": format!("{group}/{version}"), "version": version});
+    let one =
+        |Version(version): &Version<'_>| json!({"groupVersion": format!("{group}/{version}"), "version": version});
     let list: Vec<Value> = versions.keys().map(one).collect();
     json!({"name": group, "versions": list, "preferredVersion": list.first()})
 }
@@ -94,7 +95,8 @@ fn group_of(kinds: &Kinds, group: &str) -> Option<Value> {
 
 fn resources(kinds: &Kinds, group: &str, version: &str) -> Answer {
     let groups = groups(kinds);
-    let kinds = groups.get(group).and_then(|versions| versions.get(version)).ok_or_else(ApiError::no_such_path)?;
+    let kinds =
+        groups.get(group).and_then(|versions| versions.get(&Version(version))).ok_or_else(ApiError::no_such_path)?;
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     let list: Vec<Value> = kinds.iter().flat_map(|kind| listed(kind)).collect();
     Ok(body::json(
@@ -103,8 +105,15 @@ fn resources(kinds: &Kinds, group: &str, version: &str) -> Answer {
     ))
 }
 
+/// Of a definition that is going nothing more is made or changed.
+fn verbs_of(kind: &Kind) -> Vec<&str> {
+    let going = kind.defined.as_ref().is_some_and(|defined| defined.terminating);
+    let verbs = kind.verbs.iter().map(|verb| &**verb);
+    verbs.filter(|verb| !going || !matches!(*verb, "create" | "patch" | "update")).collect()
+}
+
 fn listed(kind: &Kind) -> Vec<Value> {
-    let mut own = json!({"name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced(), "kind": kind.kind, "verbs": kind.verbs});
+    let mut own = json!({"name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced(), "kind": kind.kind, "verbs": verbs_of(kind)});
     if !kind.short_names.is_empty() {
         own["shortNames"] = json!(kind.short_names);
     }
@@ -152,7 +161,7 @@ fn below(kind: &Kind) -> Vec<Below> {
 fn aggregate(group: &str, versions: &Versions<'_>) -> Value {
     let versions: Vec<Value> = versions
         .iter()
-        .map(|(version, kinds)| {
+        .map(|(Version(version), kinds)| {
             let resources: Vec<Value> = kinds.iter().map(|kind| aggregated(kind)).collect();
             json!({"version": version, "resources": resources, "freshness": "Current"})
         })
@@ -174,7 +183,7 @@ fn aggregated(kind: &Kind) -> Value {
         .map(|(name, response, verbs)| json!({"subresource": name, "responseKind": kind_value(response), "verbs": verbs}))
         .collect();
     let scope = if kind.namespaced() { "Namespaced" } else { "Cluster" };
-    let mut value = json!({"resource": kind.plural, "responseKind": kind_value(&own), "scope": scope, "singularResource": kind.singular, "verbs": kind.verbs});
+    let mut value = json!({"resource": kind.plural, "responseKind": kind_value(&own), "scope": scope, "singularResource": kind.singular, "verbs": verbs_of(kind)});
     if !kind.short_names.is_empty() {
         value["shortNames"] = json!(kind.short_names);
     }

@@ -8,14 +8,14 @@ use std::io::Write;
 
 use bytes::Bytes;
 use serde_json::Value;
-use trimtab_api::{Kind, Object};
+use trimtab_api::{Defined, Kind, Object};
 use trimtab_store::Entry;
 
 use crate::body::Chunks;
 
 /// The bytes that are stored for `object`.
 pub(crate) fn to_stored(kind: &Kind, object: &Object) -> Bytes {
-    let mut out = head(kind).into_bytes();
+    let mut out = stored_head(kind).into_bytes();
     let empty = serde_json::Map::new();
     let metadata = object.0.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
     let mut first = true;
@@ -54,6 +54,44 @@ fn head(kind: &Kind) -> String {
     format!(r#"{{"apiVersion":"{}","kind":"{}","metadata":{{"#, kind.api_version(), kind.kind)
 }
 
+// A custom kind is stored in one of its versions, whichever it was written in.
+fn stored_head(kind: &Kind) -> String {
+    match &kind.defined {
+        Some(Defined { storage, .. }) if *storage != kind.version => {
+            format!(r#"{{"apiVersion":"{}/{storage}","kind":"{}","metadata":{{"#, kind.group, kind.kind)
+        }
+        _ => head(kind),
+    }
+}
+
+/// Whether the stored bytes are what is served: of a custom kind only what was written under its
+/// present definition, in the version asked for.
+fn is_served_as_stored(kind: &Kind, entry: &Entry) -> bool {
+    let Some(defined) = &kind.defined else { return true };
+    entry.mod_revision > defined.since && entry.value.starts_with(head(kind).as_bytes())
+}
+
+/// Whether storing `object` would store what is there. To rewrite an object that does not change is
+/// how it is brought to a new version.
+pub(crate) fn is_as_stored(kind: &Kind, object: &Object, entry: &Entry) -> bool {
+    kind.defined.is_none() || to_stored(kind, object) == entry.value
+}
+
+/// Brings an object that was stored under an earlier definition, or in another version, to what the
+/// kind is now.
+fn bring_up(kind: &Kind, object: &mut Object) {
+    let schema = kind.schema.get();
+    let metadata = object.0.remove("metadata");
+    schema.prune(&mut object.0);
+    let mut value = Value::Object(std::mem::take(&mut object.0));
+    schema.fill_defaults(&mut value);
+    if let Value::Object(map) = value {
+        object.0 = map;
+    }
+    object.0.extend(metadata.map(|metadata| ("metadata".to_owned(), metadata)));
+    object.set(&["apiVersion"], kind.api_version());
+}
+
 /// The object with its resourceVersion, as two pieces of which the large one is shared.
 pub(crate) fn push(chunks: &mut Chunks, kind: &Kind, entry: &Entry) {
     push_at(chunks, kind, entry, entry.mod_revision);
@@ -61,6 +99,11 @@ pub(crate) fn push(chunks: &mut Chunks, kind: &Kind, entry: &Entry) {
 
 /// As [`push`], with another resourceVersion: a deleted object carries that of its deletion.
 pub(crate) fn push_at(chunks: &mut Chunks, kind: &Kind, entry: &Entry, revision: u64) {
+    if !is_served_as_stored(kind, entry) {
+        // Writing JSON to memory cannot fail.
+        chunks.push(serde_json::to_vec(&to_object_at(kind, entry, revision)).unwrap_or_default());
+        return;
+    }
     let (head, tail) = entry.value.split_at(head_len(kind));
     let mut with_version = Vec::with_capacity(head.len() + VERSION_LEN);
     with_version.extend_from_slice(head);
@@ -76,18 +119,28 @@ fn head_len(kind: &Kind) -> usize {
     HEAD_LEN + group + kind.version.len() + kind.kind.len()
 }
 
-/// The object of an entry, with its resourceVersion.
-pub(crate) fn to_object(entry: &Entry) -> Object {
-    to_object_at(entry, entry.mod_revision)
+/// The object of an entry as its kind is now, with its resourceVersion.
+pub(crate) fn to_object(kind: &Kind, entry: &Entry) -> Object {
+    to_object_at(kind, entry, entry.mod_revision)
 }
 
 /// As [`to_object`], with another resourceVersion.
-pub(crate) fn to_object_at(entry: &Entry, revision: u64) -> Object {
+pub(crate) fn to_object_at(kind: &Kind, entry: &Entry, revision: u64) -> Object {
+    let mut object = stored_object(entry);
+    if !is_served_as_stored(kind, entry) {
+        bring_up(kind, &mut object);
+    }
+    object.set(&["metadata", "resourceVersion"], revision.to_string());
+    object
+}
+
+/// The object of an entry as it is stored.
+pub(crate) fn stored_object(entry: &Entry) -> Object {
     let mut object: Object = serde_json::from_slice(&entry.value).unwrap_or_else(|error| {
         tracing::error!(key = &*entry.key, %error, "a stored object cannot be read");
         Object::default()
     });
-    object.set(&["metadata", "resourceVersion"], revision.to_string());
+    object.set(&["metadata", "resourceVersion"], entry.mod_revision.to_string());
     object
 }
 
@@ -100,7 +153,7 @@ pub(crate) fn is_named(entry: &Entry, name: &str) -> bool {
 pub(crate) fn is_deleted(entry: &Entry) -> bool {
     // Asked of the namespace at each create: only bytes that may say so are worth reading.
     const NAME: &[u8] = br#""deletionTimestamp""#;
-    entry.value.windows(NAME.len()).any(|bytes| bytes == NAME) && to_object(entry).deletion_timestamp().is_some()
+    entry.value.windows(NAME.len()).any(|bytes| bytes == NAME) && stored_object(entry).deletion_timestamp().is_some()
 }
 
 /// Where a kind's objects are stored: all of it, of a namespace, or one object.

@@ -34,7 +34,7 @@ pub(crate) async fn sweep(server: &ApiServer) {
 }
 
 fn is_over(entry: &Entry, now: Timestamp, time_to_live: Duration) -> bool {
-    written(&encode::to_object(entry)).is_some_and(|time| time + time_to_live <= now)
+    written(&encode::stored_object(entry)).is_some_and(|time| time + time_to_live <= now)
 }
 
 /// When an object was last written, as its field managers know.

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use hyper::upgrade::OnUpgrade;
 use trimtab_api::{ApiError, Kind};
 use trimtab_client::Body;
 use trimtab_env::Instant;
 
-use crate::auth::{Identity, authorize};
+use crate::auth::{self, Asked, Identity};
 use crate::path::{Query, ResourcePath};
 use crate::server::ApiServer;
+use crate::warnings::Warnings;
 use crate::{body, delete, discovery, health, metrics, nodes, openapi, path, read, subresource, watch, write};
 
 /// A request on a resource.
@@ -24,6 +25,7 @@ pub(crate) struct Call<'a> {
     pub headers: &'a HeaderMap,
     pub body: Bytes,
     pub identity: &'a Identity,
+    pub warnings: Warnings,
 }
 
 impl Call<'_> {
@@ -37,6 +39,7 @@ impl Call<'_> {
             headers: self.headers,
             body: self.body.clone(),
             identity: self.identity,
+            warnings: self.warnings.clone(),
         }
     }
 
@@ -61,7 +64,6 @@ impl Call<'_> {
     }
 }
 
-/// An answer with the texts of its `Warning:` headers.
 pub(crate) type Answer = Result<Response<Body>, ApiError>;
 
 impl ApiServer {
@@ -81,12 +83,14 @@ impl ApiServer {
     async fn route(&self, request: Request<Bytes>, identity: Option<&Identity>, upgrade: Option<OnUpgrade>) -> Answer {
         let (parts, bytes) = request.into_parts();
         let path = parts.uri.path();
-        authorize(identity, path)?;
-        let nobody = Identity::default();
+        let identity = identity.unwrap_or_else(|| Identity::anonymous());
+        let (resource, query) = (path::resource(path), Query::of(&parts.uri));
+        let asked = Asked::of(&parts.method, path, resource.as_ref(), &query);
+        self.inner.authorizer.authorize(&*self.inner.store, identity, &asked).await?;
         if let Some(answer) = self.meta(path, &parts.method, &parts.headers, &parts.uri) {
             return answer;
         }
-        let path = path::resource(path).ok_or_else(ApiError::no_such_path)?;
+        let path = resource.ok_or_else(ApiError::no_such_path)?;
         let kinds = self.inner.kinds();
         let kind = kinds.by_resource(path.group, path.version, path.plural).ok_or_else(ApiError::no_such_path)?;
         if !kind.namespaced() && !path.namespace.is_empty() {
@@ -95,17 +99,21 @@ impl ApiServer {
         let call = Call {
             kind: Arc::clone(kind),
             path,
-            query: Query::of(&parts.uri),
+            query,
             method: &parts.method,
             headers: &parts.headers,
             body: bytes,
-            identity: identity.unwrap_or(&nobody),
+            identity,
+            warnings: Warnings::default(),
         };
+        if let Some(text) = call.kind.defined.as_ref().and_then(|defined| defined.deprecation.as_deref()) {
+            call.warnings.add(text.to_owned());
+        }
         let started = Instant::now();
-        let answer = self.verb(&call, upgrade).await;
-        let code = answer.as_ref().map_or_else(ApiError::code, |response| response.status().as_u16());
-        self.inner.metrics.observe(&call, code, started.elapsed());
-        answer
+        let answer = self.verb(&call, upgrade).await.unwrap_or_else(|error| body::error(&error));
+        let answer = call.warnings.told(answer);
+        self.inner.metrics.observe(&call, answer.status().as_u16(), started.elapsed());
+        Ok(answer)
     }
 
     /// Paths that name no resource: health, version, discovery, OpenAPI.
@@ -146,11 +154,14 @@ impl ApiServer {
             }
             Method::POST if !one => {
                 allowed("create")?;
-                // A Binding is never stored: creating one binds the pod of its name.
-                if !call.kind.can("get") {
-                    subresource::bind(self, call).await
-                } else {
-                    write::create(self, call).await
+                if call.kind.defined.as_ref().is_some_and(|defined| defined.terminating) {
+                    return Err(ApiError::terminating("create"));
+                }
+                match (&*call.kind.group, call.kind.can("get")) {
+                    (_, true) => write::create(self, call).await,
+                    // A Binding is never stored: creating one binds the pod of its name.
+                    ("", false) => subresource::bind(self, call).await,
+                    (_, false) => auth::review::answer(self, call).await,
                 }
             }
             Method::PUT if one => {
@@ -188,15 +199,4 @@ impl ApiServer {
             _ => nodes::proxy(self, call, upgrade).await,
         }
     }
-}
-
-/// Adds `Warning:` headers (RFC 7234, code 299, as upstream).
-pub(crate) fn warn(mut response: Response<Body>, warnings: &[String]) -> Response<Body> {
-    for warning in warnings {
-        let text = format!("299 - {:?}", warning.replace(['\n', '\r'], " "));
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            response.headers_mut().append(http::header::WARNING, value);
-        }
-    }
-    response
 }

@@ -4,10 +4,14 @@
 //! needs beyond its [`trimtab_api::Strategy`] and must be decided with the store at hand, such as a
 //! Service's address, is a [`Hook`] beside it. Start at [`ApiServer`].
 
+mod admission;
 mod allocate;
 mod auth;
+mod backend;
 mod body;
+mod cleaner;
 mod decode;
+mod definitions;
 mod delete;
 mod discovery;
 mod encode;
@@ -20,11 +24,13 @@ mod negotiate;
 mod nodes;
 mod openapi;
 mod path;
+mod pool;
 mod read;
 mod selectable;
 mod serve;
 mod server;
 mod subresource;
+mod warnings;
 mod watch;
 mod write;
 

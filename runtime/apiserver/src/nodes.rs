@@ -1,20 +1,21 @@
 //! Requests that the node's agent answers: logs, exec, attach, port-forward.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::{Method, Request, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use trimtab_api::{ApiError, Object};
 use trimtab_client::{HttpTransport, Transport};
 
+use crate::admission::Verb;
 use crate::handler::{Answer, Call};
+use crate::pool::Pool;
 use crate::server::ApiServer;
-use crate::{encode, read};
+use crate::{encode, read, subresource};
 
 /// How the server shows itself to the nodes' agents, and whom it trusts.
 pub type NodeTls = ClientConfig;
@@ -22,12 +23,12 @@ pub type NodeTls = ClientConfig;
 /// Connections to the nodes' agents, kept by address.
 pub(crate) struct Nodes {
     tls: Option<NodeTls>,
-    open: Mutex<HashMap<String, Arc<HttpTransport>>>,
+    open: Pool,
 }
 
 impl Nodes {
     pub(crate) fn new(tls: Option<NodeTls>) -> Self {
-        Self { tls, open: Mutex::default() }
+        Self { tls, open: Pool::default() }
     }
 
     fn to(&self, server: &str) -> Result<Arc<HttpTransport>, ApiError> {
@@ -35,25 +36,24 @@ impl Nodes {
             .tls
             .as_ref()
             .ok_or_else(|| ApiError::unavailable("this server has no credentials for the nodes' agents"))?;
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(transport) = open.get(server) {
-            return Ok(Arc::clone(transport));
-        }
-        let made = HttpTransport::new(server, tls, None).map_err(|error| ApiError::internal(error.to_string()))?;
-        let made = Arc::new(made);
-        open.insert(server.to_owned(), Arc::clone(&made));
-        Ok(made)
+        let made = self.open.get(server, || HttpTransport::new(server, tls, None));
+        made.map_err(|error| ApiError::internal(error.to_string()))
     }
 }
 
 /// Passes the call on to the agent of the pod's node. An upgraded connection is passed on byte for
 /// byte.
 pub(crate) async fn proxy(server: &ApiServer, call: &Call<'_>, upgrade: Option<OnUpgrade>) -> Answer {
-    let pod = encode::to_object(&*read::find(server, call).await?);
+    let pod = encode::to_object(&call.kind, &*read::find(server, call).await?);
     let container = container(call, &pod)?;
     let node = pod.str_at(&["spec", "nodeName"]);
     if node.is_empty() {
         return Err(ApiError::bad_request(format!("pod {} does not have a host assigned", pod.name())));
+    }
+    if let Some(options) = call.kind.subresource(call.path.subresource).filter(|options| options.kind != call.kind.kind)
+    {
+        let sent = connect_options(call, &options.kind);
+        subresource::admit(server, call, Verb::Connect, ("v1", &options.kind), &sent, None).await?;
     }
     let transport = server.inner.nodes.to(&address(server, node).await?)?;
     let (namespace, name) = (pod.namespace(), pod.name());
@@ -96,6 +96,24 @@ pub(crate) async fn proxy(server: &ApiServer, call: &Call<'_>, upgrade: Option<O
     Ok(response)
 }
 
+/// What the query says, as the object that upstream makes of it.
+fn connect_options(call: &Call<'_>, kind: &str) -> Value {
+    let mut options = json!({"kind": kind, "apiVersion": "v1"});
+    for (name, value) in call.query.pairs() {
+        match name {
+            "stdin" | "stdout" | "stderr" | "tty" => options[name] = call.query.flag(name).into(),
+            "command" => match &mut options[name] {
+                Value::Array(words) => words.push(value.into()),
+                none => *none = json!([value]),
+            },
+            "ports" => options[name] = value.split(',').filter_map(|port| port.parse::<u16>().ok()).collect(),
+            "container" => options[name] = value.into(),
+            _ => {}
+        }
+    }
+    options
+}
+
 /// The query as a kubelet reads it: it calls `input`, `output` and `error` what the API calls
 /// `stdin`, `stdout` and `stderr`, and takes only `1` for yes there.
 fn agents_query(call: &Call<'_>) -> String {
@@ -136,7 +154,7 @@ async fn address(server: &ApiServer, name: &str) -> Result<String, ApiError> {
     let kinds = server.inner.kinds();
     let nodes = kinds.by_resource("", "v1", "nodes").ok_or_else(ApiError::no_such_path)?;
     let entry = server.inner.store.get(&encode::key(nodes, "", name)).await.map_err(read::read_error)?;
-    let node = encode::to_object(&*entry.ok_or_else(|| ApiError::not_found(nodes, name))?);
+    let node = encode::to_object(nodes, &*entry.ok_or_else(|| ApiError::not_found(nodes, name))?);
     let addresses = node.at(&["status", "addresses"]).and_then(Value::as_array);
     let internal = addresses.into_iter().flatten().find(|address| address["type"] == "InternalIP");
     let ip = internal.and_then(|address| address["address"].as_str());

@@ -47,12 +47,16 @@ fn document_path(kind: &Kind) -> String {
     }
 }
 
-// The built-in schemas change with the program alone, custom ones with their names here.
+// The built-in schemas change with the program alone, defined ones with their definitions: neither
+// need be read for this.
 fn hash(kinds: &[&Kind]) -> u64 {
     let mut hasher = DefaultHasher::new();
     env!("CARGO_PKG_VERSION").hash(&mut hasher);
     for kind in kinds {
-        (&*kind.kind, &*kind.plural, format!("{:?}", kind.schema.get())).hash(&mut hasher);
+        (&*kind.kind, &*kind.plural, kind.defined.as_ref().map(|defined| defined.since)).hash(&mut hasher);
+        if !kind.built_in && kind.defined.is_none() {
+            format!("{:?}", kind.schema.get()).hash(&mut hasher);
+        }
     }
     hasher.finish()
 }

@@ -49,7 +49,7 @@ pub(crate) fn one(server: &ApiServer, call: &Call<'_>, form: Form, code: StatusC
         encode::push(&mut chunks, &call.kind, entry);
         return Ok(body::chunks(code, form.content_type(), chunks));
     }
-    formed(server, call, form, code, &encode::to_object(entry))
+    formed(server, call, form, code, &encode::to_object(&call.kind, entry))
 }
 
 /// Answers with one object that may not be stored, as after a dry run.
@@ -239,7 +239,7 @@ pub(crate) fn number(call: &Call<'_>, name: &str) -> Result<usize, ApiError> {
 
 fn answer(server: &ApiServer, call: &Call<'_>, form: Form, metadata: Value, entries: &[Arc<Entry>]) -> Answer {
     let kind = &call.kind;
-    let objects = || entries.iter().map(|entry| encode::to_object(entry));
+    let objects = || entries.iter().map(|entry| encode::to_object(kind, entry));
     Ok(match form {
         Form::Json => listed(kind, &metadata, entries),
         Form::Partial => {

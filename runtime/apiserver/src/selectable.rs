@@ -16,6 +16,8 @@ pub(crate) struct Selectable {
     labels: Vec<(String, String)>,
     /// Name and namespace, then the kind's selectable fields in their order.
     fields: Vec<String>,
+    /// The definition that said which fields, and its version; 0 for a kind of the program's own.
+    of: (u64, String),
 }
 
 /// Stands for the labels where others have an index into [`Selectable::fields`].
@@ -24,12 +26,18 @@ const LABELS: usize = usize::MAX;
 impl Selectable {
     pub(crate) fn of(kind: &Kind, entry: &Entry) -> Arc<Self> {
         let memo = entry.memo.get_or_init(|| Arc::new(Self::read(kind, &entry.value)));
-        // Entries of a kind hold nothing but this; were it otherwise, it is read again.
-        Arc::clone(memo).downcast().unwrap_or_else(|_| Arc::new(Self::read(kind, &entry.value)))
+        match Arc::clone(memo).downcast::<Self>() {
+            Ok(memo) if memo.of.0 == since(kind) && (memo.of.0 == 0 || memo.of.1 == kind.version) => memo,
+            // Another version of the kind selects by other fields, or the definition has changed.
+            _ => Arc::new(Self::read(kind, &entry.value)),
+        }
     }
 
     fn read(kind: &Kind, stored: &[u8]) -> Self {
-        let mut found = Self { labels: Vec::new(), fields: vec![String::new(); kind.selectable_fields.len() + 2] };
+        let since = since(kind);
+        let version = if since == 0 { String::new() } else { kind.version.to_string() };
+        let fields = vec![String::new(); kind.selectable_fields.len() + 2];
+        let mut found = Self { labels: Vec::new(), fields, of: (since, version) };
         let mut wanted = vec![(LABELS, "metadata.labels"), (0, "metadata.name"), (1, "metadata.namespace")];
         let own = kind.selectable_fields.iter().map(|path| path.trim_start_matches('.'));
         wanted.extend(own.enumerate().map(|(index, path)| (index + 2, path)));
@@ -47,6 +55,10 @@ impl Selectable {
     pub(crate) fn field(&self, kind: &Kind, name: &str) -> &str {
         field_index(kind, name).and_then(|index| self.fields.get(index)).map_or("", String::as_str)
     }
+}
+
+fn since(kind: &Kind) -> u64 {
+    kind.defined.as_ref().map_or(0, |defined| defined.since)
 }
 
 /// Where a field stands in [`Selectable::fields`]; `None` when it cannot be selected by.

@@ -1,19 +1,22 @@
 //! The server's state, and what it is made from.
 
 use std::net::Ipv4Addr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Uri};
-use trimtab_api::{Kind, Kinds};
+use trimtab_api::{Kind, Kinds, crd};
 use trimtab_env::{CancellationToken, Env, Tasks};
 use trimtab_store::Store;
 
 use crate::allocate::{Hook, ServiceAddresses};
-use crate::auth::Identity;
+use crate::auth::{self, Authorizer, Identity};
+use crate::cleaner;
+use crate::definitions::Definitions;
 use crate::expire;
 use crate::metrics::Metrics;
 use crate::nodes::{NodeTls, Nodes};
+use crate::pool::Pool;
 
 /// How long history is kept: as long as upstream keeps it.
 const COMPACT_EVERY: Duration = Duration::from_secs(300);
@@ -41,12 +44,15 @@ pub struct ApiServer {
 }
 
 pub(crate) struct Inner {
-    kinds: RwLock<Kinds>,
+    pub definitions: Arc<Definitions>,
     pub store: Arc<dyn Store>,
     pub env: Env,
     /// By group and plural.
     hooks: Vec<(&'static str, &'static str, Arc<dyn Hook>)>,
+    pub authorizer: Authorizer,
     pub nodes: Nodes,
+    /// Connections to webhooks.
+    pub outside: Pool,
     pub metrics: Metrics,
     /// Cancelled when the server ends: watches end with it.
     pub ending: CancellationToken,
@@ -55,27 +61,35 @@ pub(crate) struct Inner {
 
 impl ApiServer {
     /// A server over `config.store`. Reads what is stored to know which addresses are taken, and
-    /// makes the namespaces that every cluster has.
+    /// makes the namespaces, roles and bindings that every cluster has.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn new(config: Config) -> Result<Self, trimtab_store::ReadError> {
         let services = ServiceAddresses::load(&*config.store, &config.env, config.service_cidr).await?;
-        let hooks: Vec<(_, _, Arc<dyn Hook>)> = vec![("", "services", Arc::new(services))];
+        let definitions = Arc::new(Definitions::load(config.kinds, &*config.store, &config.env).await?);
+        let hooks: Vec<(_, _, Arc<dyn Hook>)> = vec![
+            ("", "services", Arc::new(services)),
+            (crd::GROUP, crd::PLURAL, Arc::<Definitions>::clone(&definitions)),
+        ];
         let tasks = Tasks::new();
         let inner = Arc::new(Inner {
-            kinds: RwLock::new(config.kinds),
+            definitions,
             store: config.store,
             env: config.env,
             hooks,
+            authorizer: Authorizer::default(),
             nodes: Nodes::new(config.node_tls),
+            outside: Pool::default(),
             metrics: Metrics::default(),
             ending: tasks.token().clone(),
             tasks,
         });
         let server = Self { inner };
         server.make_namespaces().await;
+        auth::bootstrap::reconcile(&server).await;
         server.keep_tidy();
+        server.inner.tasks.spawn_cancellable("definitions", cleaner::run(Arc::downgrade(&server.inner)));
         Ok(server)
     }
 
@@ -126,7 +140,7 @@ impl ApiServer {
 
 impl Inner {
     pub(crate) fn kinds(&self) -> Kinds {
-        self.kinds.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.definitions.kinds()
     }
 
     pub(crate) fn hook(&self, kind: &Kind) -> Option<&dyn Hook> {

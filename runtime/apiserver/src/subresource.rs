@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
+use serde::Deserialize;
 use serde_json::{Value, json};
-use trimtab_api::{ApiError, Kind, Object, Operation, patch};
+use trimtab_api::{ApiError, Kind, Object, Operation, label_selector_text, patch};
 
+use crate::admission::{self, Attributes, Verb};
 use crate::handler::{Answer, Call};
 use crate::server::ApiServer;
 use crate::write::{self, Committed, Mode, commit};
@@ -14,11 +16,11 @@ use crate::{body, decode, delete, encode, read};
 
 pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
     let entry = read::find(server, call).await?;
-    let current = scale_of(&call.kind, &encode::to_object(&entry));
+    let current = scale_of(&call.kind, &encode::to_object(&call.kind, &entry));
     let wanted = match *call.method {
         Method::GET => return Ok(body::json(StatusCode::OK, &current)),
         Method::PUT => decode::value(call)?,
-        Method::PATCH => patched_scale(call, current)?,
+        Method::PATCH => patched_scale(call, current.clone())?,
         _ => return Err(ApiError::method_not_allowed()),
     };
     let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
@@ -27,6 +29,7 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
         let error = trimtab_api::field::Error::invalid(&path, replicas, "must be greater than or equal to 0");
         return Err(ApiError::invalid(&call.kind, call.path.name, &[error]));
     }
+    admit(server, call, Verb::Update, ("autoscaling/v1", "Scale"), &wanted, Some(&current)).await?;
     let version = wanted["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
     let paths = call.kind.scale.as_ref().ok_or_else(ApiError::no_such_path)?;
     let at = steps(&paths.spec_replicas);
@@ -37,7 +40,7 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
         kind: Arc::clone(&call.kind),
         ..call.borrowed()
     };
-    write::update(server, &whole, Mode::Update, !bound, |old| {
+    write::update(server, &whole, Mode::Scale, !bound, |old| {
         let mut new = old.clone();
         new.set(&at, replicas);
         let version = if bound { version.as_str() } else { old.resource_version() };
@@ -46,7 +49,7 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
     })
     .await?;
     let entry = read::find(server, call).await?;
-    Ok(body::json(StatusCode::OK, &scale_of(&call.kind, &encode::to_object(&entry))))
+    Ok(body::json(StatusCode::OK, &scale_of(&call.kind, &encode::to_object(&call.kind, &entry))))
 }
 
 fn patched_scale(call: &Call<'_>, current: Value) -> Result<Value, ApiError> {
@@ -71,18 +74,30 @@ fn scale_of(kind: &Kind, object: &Object) -> Value {
     let Some(paths) = &kind.scale else { return Value::Null };
     let selector = match object.at(&steps(&paths.label_selector)) {
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Object(map)) => {
-            let pairs: Vec<_> =
-                map.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
-            pairs.join(",")
-        }
-        _ => String::new(),
+        Some(selector) => label_selector_text(selector),
+        None => String::new(),
     };
     let metadata = json!({"name": object.name(), "namespace": object.namespace(), "uid": object.uid(),
         "resourceVersion": object.resource_version(), "creationTimestamp": object.at(&["metadata", "creationTimestamp"])});
     json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
         "spec": {"replicas": count(&paths.spec_replicas)},
         "status": {"replicas": count(&paths.status_replicas), "selector": selector}})
+}
+
+/// Lets those who have a say look at what is sent to a subresource.
+pub(crate) async fn admit(
+    server: &ApiServer,
+    call: &Call<'_>,
+    verb: Verb,
+    kind: (&str, &str),
+    sent: &Value,
+    old: Option<&Value>,
+) -> Result<(), ApiError> {
+    let object = |value: &Value| Object(value.as_object().cloned().unwrap_or_default());
+    let (sent, old) = (object(sent), old.map(object));
+    let name = if call.path.name.is_empty() { sent.name() } else { call.path.name };
+    let write = Attributes { call, verb, kind, name, old: old.as_ref(), dry_run: call.dry_run() };
+    admission::admit(server, &write, Some(&sent)).await
 }
 
 /// Binds a pod to a node: once, and with its `PodScheduled` condition.
@@ -101,11 +116,12 @@ pub(crate) async fn bind(server: &ApiServer, call: &Call<'_>) -> Answer {
     if !admission.errors.is_empty() {
         return Err(ApiError::invalid(bindings, name, &admission.errors));
     }
+    admit(server, call, Verb::Create, ("v1", "Binding"), &Value::Object(binding.0.clone()), None).await?;
     let key = encode::key(pods, call.path.namespace, name);
     let mut entry =
         server.inner.store.get(&key).await.map_err(read::read_error)?.ok_or_else(|| ApiError::not_found(pods, name))?;
     loop {
-        let mut pod = encode::to_object(&entry);
+        let mut pod = encode::to_object(pods, &entry);
         trimtab_api::kinds::pod::bind(&mut pod, &binding, &server.inner.timestamp())
             .map_err(|error| ApiError::conflict(pods, name, error))?;
         match commit(server, pods, &pod, trimtab_store::Precondition::At(entry.mod_revision)).await {
@@ -128,8 +144,9 @@ pub(crate) async fn evict(server: &ApiServer, call: &Call<'_>) -> Answer {
     }
     let eviction = decode::value(call)?;
     let options = eviction.get("deleteOptions").cloned().unwrap_or_else(|| json!({}));
-    let options: DeleteOptions =
-        serde_json::from_value(options).map_err(|error| ApiError::bad_request(format!("deleteOptions: {error}")))?;
+    let options = DeleteOptions::deserialize(&options)
+        .map_err(|error| ApiError::bad_request(format!("deleteOptions: {error}")))?;
+    admit(server, call, Verb::Create, ("policy/v1", "Eviction"), &eviction, None).await?;
     let whole = Call { path: crate::path::ResourcePath { subresource: "", ..call.path.clone() }, ..call.borrowed() };
     delete::delete_with(server, &whole, &options).await?;
     Ok(body::json(
@@ -145,7 +162,7 @@ pub(crate) async fn finalize(server: &ApiServer, call: &Call<'_>) -> Answer {
     }
     let asked = decode::object(call)?;
     let entry = read::find(server, call).await?;
-    let mut new = encode::to_object(&entry);
+    let mut new = encode::to_object(&call.kind, &entry);
     let version = asked.resource_version();
     if !version.is_empty() && version != new.resource_version() {
         return Err(ApiError::stale(&call.kind, new.name()));
@@ -161,5 +178,5 @@ pub(crate) async fn finalize(server: &ApiServer, call: &Call<'_>) -> Answer {
     }
     let stored =
         commit(server, &call.kind, &new, trimtab_store::Precondition::At(entry.mod_revision)).await.map_err(failed)?;
-    Ok(body::json(StatusCode::OK, &encode::to_object(&stored)))
+    Ok(body::json(StatusCode::OK, &encode::to_object(&call.kind, &stored)))
 }

@@ -86,6 +86,7 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
         next_bookmark: now + BOOKMARK_EVERY,
         deadline: now + timeout,
         ending: server.inner.ending.clone(),
+        over: server.inner.definitions.ending(&call.kind).unwrap_or_default(),
     };
     let frames = stream::unfold(state, |mut state| async move {
         let bytes = state.next().await?;
@@ -106,6 +107,8 @@ struct State {
     next_bookmark: Instant,
     deadline: Instant,
     ending: CancellationToken,
+    /// Cancelled when the kind is no longer served as it was.
+    over: CancellationToken,
 }
 
 impl State {
@@ -127,6 +130,8 @@ impl State {
                         self.events = stream::empty().boxed();
                     }
                 },
+                // After the events: what became of the objects is told first.
+                () = self.over.cancelled() => return None,
                 () = tokio::time::sleep_until(self.deadline) => return None,
                 () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
                     self.next_bookmark += BOOKMARK_EVERY;
@@ -190,7 +195,7 @@ impl View {
             out.push_back(Bytes::from_static(b"}\n"));
             return;
         }
-        let object = encode::to_object_at(entry, revision);
+        let object = encode::to_object_at(&self.kind, entry, revision);
         let value = if self.form == Form::Partial {
             read::partial(&object)
         } else {

@@ -6,14 +6,15 @@ use http::StatusCode;
 use serde_json::Value;
 use trimtab_api::apply::{self, Writer};
 use trimtab_api::patch::{self, PatchError};
-use trimtab_api::{ApiError, Kind, Object, Operation};
+use trimtab_api::{Admission, ApiError, Kind, Object, Operation};
 use trimtab_store::{CommitError, Entry, Precondition, Write};
 
-use crate::handler::{Answer, Call, warn};
+use crate::admission::{self, Verb};
+use crate::handler::{Answer, Call};
 use crate::negotiate;
 use crate::read;
 use crate::server::ApiServer;
-use crate::{decode, delete, encode};
+use crate::{auth, decode, delete, encode};
 
 /// Letters behind a generateName, and how often another name is tried.
 const SUFFIX: usize = 5;
@@ -26,14 +27,13 @@ const SYSTEM_FIELDS: [&str; 6] =
 
 pub(crate) async fn create(server: &ApiServer, call: &Call<'_>) -> Answer {
     let mut object = decode::object(call)?;
-    let warnings = decode::check(call, &mut object)?;
+    decode::check(call, &mut object)?;
     let form = negotiate::form(call.headers)?;
     let (object, entry) = insert(server, call, object).await?;
-    let answer = match entry {
+    match entry {
         Some(entry) => read::one(server, call, form, StatusCode::CREATED, &entry),
         None => read::formed(server, call, form, StatusCode::CREATED, &object),
-    };
-    Ok(warn(answer?, &warnings))
+    }
 }
 
 /// Makes a new object; the entry is `None` after a dry run.
@@ -53,11 +53,7 @@ async fn insert(
         if generated {
             object.set(&["metadata", "name"], format!("{generate}{}", server.inner.env.name_suffix(SUFFIX)));
         }
-        let mut new = object.clone();
-        begin(server, kind, &mut new);
-        without_status(kind, &mut new);
-        namespace_takes(server, kind, &new).await?;
-        admit(server, kind, Operation::Create, &mut new)?;
+        let new = admit_new(server, call, object.clone()).await?;
         let new = apply::track(
             None,
             new,
@@ -141,23 +137,105 @@ fn without_status(kind: &Kind, object: &mut Object) {
     }
 }
 
+/// A new object with all that it gets, admitted by all who have a say.
+async fn admit_new(server: &ApiServer, call: &Call<'_>, mut new: Object) -> Result<Object, ApiError> {
+    let kind = &call.kind;
+    namespace_takes(server, kind, &new).await?;
+    mutate(server, call, Operation::Create, &mut new).await?;
+    begin(server, kind, &mut new);
+    without_status(kind, &mut new);
+    admit(server, call, Operation::Create, &mut new)?;
+    validate(server, call, Operation::Create, &new).await?;
+    Ok(new)
+}
+
+/// What admission is told of a write, beside the object.
+fn attributes<'a>(
+    call: &'a Call<'a>,
+    operation: Operation<'a>,
+    api_version: &'a str,
+    name: &'a str,
+) -> admission::Attributes<'a> {
+    let (verb, old) = match operation {
+        Operation::Create => (Verb::Create, None),
+        Operation::Update { old } | Operation::UpdateStatus { old } => (Verb::Update, Some(old)),
+    };
+    admission::Attributes { call, verb, kind: (api_version, &call.kind.kind), name, old, dry_run: call.dry_run() }
+}
+
+/// Lets those change the object who may. Answers whether any was asked.
+async fn mutate(
+    server: &ApiServer,
+    call: &Call<'_>,
+    operation: Operation<'_>,
+    object: &mut Object,
+) -> Result<bool, ApiError> {
+    let (api_version, name) = (call.kind.api_version(), object.name().to_owned());
+    let write = attributes(call, operation, &api_version, &name);
+    // What is wrong with it is told once nobody changes it any more.
+    let fill = |object: &mut Object| drop(shape(&call.kind, operation, object));
+    let asked = admission::mutate(server, &write, object, &fill).await?;
+    if asked {
+        // They stand in the path, which nobody changes.
+        object.set(&["metadata", "name"], name);
+        if call.kind.namespaced() {
+            object.set(&["metadata", "namespace"], call.path.namespace);
+        }
+    }
+    Ok(asked)
+}
+
+/// Asks those who may refuse it. What the hook gave out goes back if one does.
+async fn validate(
+    server: &ApiServer,
+    call: &Call<'_>,
+    operation: Operation<'_>,
+    object: &Object,
+) -> Result<(), ApiError> {
+    let api_version = call.kind.api_version();
+    let write = attributes(call, operation, &api_version, object.name());
+    let answer = admission::validate(server, &write, Some(object)).await;
+    if answer.is_err() {
+        release(server, &call.kind, object, write.old);
+    }
+    answer
+}
+
+/// The kind's own defaults and validation.
+fn shape(kind: &Kind, operation: Operation<'_>, object: &mut Object) -> Admission {
+    // No strategy looks at the owners, and their typed form would not be what was written.
+    let managers = object.remove(&["metadata", "managedFields"]);
+    let admission = kind.strategy.admit(operation, object);
+    if let Some(managers) = managers {
+        object.set(&["metadata", "managedFields"], managers);
+    }
+    // Typed forms leave these to the wire.
+    object.set(&["apiVersion"], kind.api_version());
+    object.set(&["kind"], &*kind.kind);
+    admission
+}
+
 /// Defaults, validation, and what the kind's hook gives out.
-fn admit(server: &ApiServer, kind: &Kind, operation: Operation<'_>, object: &mut Object) -> Result<(), ApiError> {
+fn admit(server: &ApiServer, call: &Call<'_>, operation: Operation<'_>, object: &mut Object) -> Result<(), ApiError> {
+    let kind = &*call.kind;
     let mut errors = trimtab_api::meta::validate(kind, object);
     if let Operation::Update { old } = operation {
         errors.extend(trimtab_api::meta::validate_update(object, old));
     }
     if errors.is_empty() {
-        // No strategy looks at the owners, and their typed form would not be what was written.
-        let managers = object.remove(&["metadata", "managedFields"]);
-        let admission = kind.strategy.admit(operation, object);
+        let admission = shape(kind, operation, object);
         errors = admission.errors;
-        if let Some(managers) = managers {
-            object.set(&["metadata", "managedFields"], managers);
+        admission.warnings.into_iter().for_each(|text| call.warnings.add(text));
+        if kind.inert && !matches!(operation, Operation::UpdateStatus { .. }) {
+            call.warnings.add(format!("{} are kept, but nothing in this cluster acts on them yet", kind.resource()));
         }
-        // Typed forms leave these to the wire.
-        object.set(&["apiVersion"], kind.api_version());
-        object.set(&["kind"], &*kind.kind);
+    }
+    if errors.is_empty() {
+        let old = match operation {
+            Operation::Update { old } => Some(old),
+            _ => None,
+        };
+        auth::escalation::check(&server.inner.authorizer, call, old, object)?;
     }
     if let (true, Some(hook)) = (errors.is_empty(), server.inner.hook(kind)) {
         match operation {
@@ -220,7 +298,12 @@ pub(crate) async fn commit(
     let key = encode::key(kind, object.namespace(), object.name());
     let write = Write { key, value: Some(encode::to_stored(kind, object)), precondition };
     match server.inner.store.commit(write).await {
-        Ok((_, Some(entry))) => Ok(entry),
+        Ok((_, Some(entry))) => {
+            if let Some(hook) = server.inner.hook(kind) {
+                hook.written(&entry);
+            }
+            Ok(entry)
+        }
         Ok((_, None)) => {
             Err(Committed::Other(ApiError::internal("the store answered a write without the version written")))
         }
@@ -241,14 +324,13 @@ pub(crate) fn commit_error(error: CommitError) -> Committed {
 
 pub(crate) async fn replace(server: &ApiServer, call: &Call<'_>) -> Answer {
     let mut object = decode::object(call)?;
-    let warnings = decode::check(call, &mut object)?;
+    decode::check(call, &mut object)?;
     place(&call.kind, call, &mut object)?;
     if object.name().is_empty() {
         return Err(ApiError::bad_request("metadata.name: Required value: name must be provided"));
     }
     let unconditional = object.resource_version().is_empty();
-    let answer = update(server, call, Mode::Update, unconditional, |_| Ok(object.clone())).await;
-    Ok(warn(answer?, &warnings))
+    update(server, call, Mode::Update, unconditional, |_| Ok(object.clone())).await
 }
 
 /// Which part of an object is written, and how it is recorded.
@@ -258,6 +340,8 @@ pub(crate) enum Mode {
     Update,
     /// A server-side apply: the owners are reckoned already.
     Apply,
+    /// A client's write of the scale subresource.
+    Scale,
 }
 
 pub(crate) async fn patch(server: &ApiServer, call: &Call<'_>) -> Answer {
@@ -291,9 +375,8 @@ fn patch_body(call: &Call<'_>) -> Result<Value, ApiError> {
 }
 
 async fn patched(server: &ApiServer, call: &Call<'_>, change: impl Fn(Value) -> Result<Value, PatchError>) -> Answer {
-    let warnings = std::sync::Mutex::new(Vec::new());
     // A patch that names no version is for whatever is there.
-    let answer = update(server, call, Mode::Update, true, |current| {
+    update(server, call, Mode::Update, true, |current| {
         let result = change(Value::Object(current.0.clone())).map_err(|error| match error {
             PatchError::Rejected(_) => ApiError::new(422, "Invalid", error.to_string()),
             _ => ApiError::bad_request(error.to_string()),
@@ -302,12 +385,10 @@ async fn patched(server: &ApiServer, call: &Call<'_>, change: impl Fn(Value) -> 
             return Err(ApiError::bad_request("the patched object is not an object"));
         };
         let mut object = decode::of_kind(&call.kind, Object(map))?;
-        let found = decode::check(call, &mut object)?;
-        *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = found;
+        decode::check(call, &mut object)?;
         Ok(object)
     })
-    .await;
-    Ok(warn(answer?, &warnings.into_inner().unwrap_or_default()))
+    .await
 }
 
 async fn apply_patch(server: &ApiServer, call: &Call<'_>) -> Answer {
@@ -324,7 +405,7 @@ async fn apply_patch(server: &ApiServer, call: &Call<'_>) -> Answer {
     if applied.at(&["metadata", "managedFields"]).and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    let warnings = decode::check(call, &mut applied)?;
+    decode::check(call, &mut applied)?;
     place(kind, call, &mut applied)?;
     let time = server.inner.timestamp();
     let version = kind.api_version();
@@ -333,28 +414,25 @@ async fn apply_patch(server: &ApiServer, call: &Call<'_>) -> Answer {
     let conflicts = |found: apply::Conflicts| conflict(kind, call.path.name, &found);
     let there = read::find(server, call).await;
     if there.as_ref().is_err_and(ApiError::is_not_found) && call.path.subresource.is_empty() {
+        server.inner.authorizer.may_also(call, "create")?;
         let object = apply::apply(None, &applied, who, force, kind.schema.get()).map_err(conflicts)?;
         match upserted(server, call, object).await {
             // Somebody else made it meanwhile: it is there to be applied to.
             Err(error) if error.is_already_exists() => {}
-            answer => return Ok(warn(answer?, &warnings)),
+            answer => return answer,
         }
     }
-    let answer = update(server, call, Mode::Apply, true, |current| {
+    update(server, call, Mode::Apply, true, |current| {
         apply::apply(Some(current), &applied, who, force, kind.schema.get()).map_err(conflicts)
-    });
-    Ok(warn(answer.await?, &warnings))
+    })
+    .await
 }
 
 // The first apply of an object makes it.
 async fn upserted(server: &ApiServer, call: &Call<'_>, object: Object) -> Answer {
     let kind = &call.kind;
-    let mut new = object;
-    begin(server, kind, &mut new);
+    let mut new = admit_new(server, call, object).await?;
     new.remove(&["metadata", "resourceVersion"]);
-    without_status(kind, &mut new);
-    namespace_takes(server, kind, &new).await?;
-    admit(server, kind, Operation::Create, &mut new)?;
     let form = negotiate::form(call.headers)?;
     if call.dry_run() {
         release(server, kind, &new, None);
@@ -403,7 +481,7 @@ pub(crate) async fn update(
     let form = negotiate::form(call.headers)?;
     let mut entry = read::find(server, call).await?;
     for attempt in 0.. {
-        let old = encode::to_object(&entry);
+        let old = encode::to_object(&call.kind, &entry);
         let asked = change(&old)?;
         match write(server, call, mode, &entry, &old, asked).await {
             Ok(Written::Stored(entry)) => return read::one(server, call, form, StatusCode::OK, &entry),
@@ -447,18 +525,26 @@ async fn write(
     let status = call.path.subresource == "status";
     let mut new = keep(kind, old, asked, status);
     let operation = if status { Operation::UpdateStatus { old } } else { Operation::Update { old } };
-    admit(server, kind, operation, &mut new).map_err(other)?;
+    // Of a scale subresource, those who have a say have seen the Scale.
+    let asks = mode != Mode::Scale;
+    if asks && mutate(server, call, operation, &mut new).await.map_err(other)? {
+        new = keep(kind, old, new, status);
+    }
+    admit(server, call, operation, &mut new).map_err(other)?;
+    if asks {
+        validate(server, call, operation, &new).await.map_err(other)?;
+    }
     if counts_generations(kind) && !status && kind.strategy.generation_changes(old, &new) {
         let generation = old.at(&["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0) + 1;
         new.set(&["metadata", "generation"], generation);
     }
     new.set(&["metadata", "resourceVersion"], old.resource_version());
-    if mode == Mode::Update {
+    if mode != Mode::Apply {
         let time = server.inner.timestamp();
         let (version, manager) = (kind.api_version(), call.manager());
         new = apply::track(Some(old), new, writer(&version, &manager, call.path.subresource, &time), kind.schema.get());
     }
-    if new == *old {
+    if new == *old && encode::is_as_stored(kind, &new, entry) {
         return Ok(Written::Stored(Arc::clone(entry)));
     }
     if call.dry_run() {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use serde::de::DeserializeOwned;
-use trimtab_api::ApiError;
+use trimtab_api::{ApiError, from_json};
 
 use crate::error::Error;
 use crate::transport::{Body, Transport, TransportError, Upgraded};
@@ -18,18 +18,26 @@ use crate::transport::{Body, Transport, TransportError, Upgraded};
 pub struct Client {
     transport: Arc<dyn Transport>,
     namespace: Arc<str>,
+    agent: Option<HeaderValue>,
 }
 
 impl Client {
     /// A client over `transport`.
     pub fn new(transport: Arc<dyn Transport>) -> Self {
-        Self { transport, namespace: "default".into() }
+        Self { transport, namespace: "default".into(), agent: None }
     }
 
     /// The same client with another default namespace.
     #[must_use]
     pub fn with_namespace(mut self, namespace: &str) -> Self {
         self.namespace = namespace.into();
+        self
+    }
+
+    /// The same client as the program called `agent`, which is the field manager of writes that name none.
+    #[must_use]
+    pub fn with_user_agent(mut self, agent: &'static str) -> Self {
+        self.agent = Some(HeaderValue::from_static(agent));
         self
     }
 
@@ -48,7 +56,7 @@ impl Client {
     /// # Errors
     /// [`Error::Api`] for any other answer.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, Error> {
-        let response = self.transport.send(request).await?;
+        let response = self.transport.send(self.signed(request)).await?;
         if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
     }
 
@@ -68,7 +76,7 @@ impl Client {
     pub async fn json<T: DeserializeOwned>(&self, request: Request<Bytes>) -> Result<T, Error> {
         let what = format!("{} {}", request.method(), request.uri());
         let bytes = self.bytes(request).await?;
-        serde_json::from_slice(&bytes).map_err(|source| Error::Decode { what, source })
+        from_json(&bytes).map_err(|source| Error::Decode { what, source })
     }
 
     /// GETs `path` as JSON.
@@ -93,10 +101,17 @@ impl Client {
     /// # Errors
     /// [`Error::Api`] when the server does not switch protocols.
     pub async fn upgrade(&self, request: Request<Bytes>) -> Result<(Response<Body>, Upgraded), Error> {
-        match self.transport.upgrade(request).await? {
+        match self.transport.upgrade(self.signed(request)).await? {
             (response, Some(stream)) => Ok((response, stream)),
             (response, None) => Err(self.refusal(response).await),
         }
+    }
+
+    fn signed(&self, mut request: Request<Bytes>) -> Request<Bytes> {
+        if let Some(agent) = &self.agent {
+            request.headers_mut().insert(USER_AGENT, agent.clone());
+        }
+        request
     }
 
     async fn collect(&self, body: Body) -> Result<Bytes, Error> {
@@ -110,7 +125,7 @@ impl Client {
             Ok(body) => body,
             Err(error) => return error,
         };
-        match serde_json::from_slice::<Status>(&body) {
+        match from_json::<Status>(&body) {
             Ok(status) if status.code.is_some() => ApiError::from_status(status).into(),
             _ => ApiError::new(code, "", String::from_utf8_lossy(&body)).into(),
         }

@@ -1,11 +1,13 @@
 //! Requests over HTTPS, by reqwest.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use reqwest::ClientBuilder;
 use rustls::ClientConfig;
 
 use crate::transport::{Body, Transport, TransportError, Upgraded};
@@ -24,14 +26,41 @@ impl HttpTransport {
     /// # Errors
     /// When the TLS configuration cannot be used.
     pub fn new(server: &str, tls: &ClientConfig, bearer: Option<String>) -> Result<Self, TransportError> {
+        Self::made(server, bearer, |builder| Ok(builder.tls_backend_preconfigured(tls.clone())))
+    }
+
+    /// A transport to a server that is not the cluster's: one that `ca` (PEM; without it, the
+    /// system's authorities) vouches for. It is looked for at the address `at`, whatever its name
+    /// resolves to; the port is the name's.
+    ///
+    /// # Errors
+    /// When `ca` cannot be read.
+    pub fn trusting(server: &str, ca: Option<&[u8]>, at: Option<SocketAddr>) -> Result<Self, TransportError> {
+        // Without a provider of its own, reqwest takes the process' default one.
+        let _ = provider().as_ref().clone().install_default();
+        let host = server.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
+        Self::made(server, None, |builder| {
+            let builder = match ca {
+                Some(pem) => builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?),
+                None => builder,
+            };
+            Ok(at.into_iter().fold(builder, |builder, at| builder.resolve(&host, at)))
+        })
+    }
+
+    fn made(
+        server: &str,
+        bearer: Option<String>,
+        with: impl Fn(ClientBuilder) -> reqwest::Result<ClientBuilder>,
+    ) -> Result<Self, TransportError> {
         let server = server.trim_end_matches('/').to_owned();
-        let failed = |source: reqwest::Error| TransportError { server: server.clone(), source: source.into() };
-        let build = |tls: ClientConfig| {
-            let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
-            builder.user_agent(concat!("trimtab/", env!("CARGO_PKG_VERSION")))
+        let builder = || {
+            let agent = concat!("trimtab/", env!("CARGO_PKG_VERSION"));
+            with(reqwest::Client::builder().no_proxy().user_agent(agent))
         };
-        let requests = build(tls.clone()).build().map_err(failed)?;
-        let upgrades = build(tls.clone()).http1_only().build().map_err(failed)?;
+        let both = || reqwest::Result::Ok((builder()?.build()?, builder()?.http1_only().build()?));
+        let (requests, upgrades) =
+            both().map_err(|source| TransportError { server: server.clone(), source: source.into() })?;
         Ok(Self { server, requests, upgrades, bearer })
     }
 

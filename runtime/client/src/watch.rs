@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use trimtab_api::{ApiError, Object};
+use trimtab_api::{ApiError, Object, from_json};
 
 use crate::error::Error;
 use crate::transport::{Body, TransportError};
@@ -111,10 +111,10 @@ impl Reader {
 fn decode<K: DeserializeOwned>(line: &[u8]) -> Result<WatchEvent<K>, Error> {
     let failed = |source| Error::Decode { what: "watch".to_owned(), source };
     let Line { event, object } = serde_json::from_slice(line).map_err(failed)?;
-    let read = |make: fn(K) -> WatchEvent<K>| match serde_json::from_str(object.get()) {
+    let read = |make: fn(K) -> WatchEvent<K>| match from_json(object.get().as_bytes()) {
         Ok(object) => Ok(make(object)),
         Err(error) => {
-            let object = serde_json::from_str(object.get()).map_err(failed)?;
+            let object = from_json(object.get().as_bytes()).map_err(failed)?;
             Ok(WatchEvent::Unreadable { event: event.to_owned(), object: Box::new(object), error: error.to_string() })
         }
     };
@@ -123,12 +123,12 @@ fn decode<K: DeserializeOwned>(line: &[u8]) -> Result<WatchEvent<K>, Error> {
         "MODIFIED" => read(WatchEvent::Modified),
         "DELETED" => read(WatchEvent::Deleted),
         "BOOKMARK" => {
-            let object: Object = serde_json::from_str(object.get()).map_err(failed)?;
+            let object: Object = from_json(object.get().as_bytes()).map_err(failed)?;
             let initial_events_end = object.annotations().any(|pair| pair == ("k8s.io/initial-events-end", "true"));
             Ok(WatchEvent::Bookmark { resource_version: object.resource_version().to_owned(), initial_events_end })
         }
         _ => {
-            let status: Status = serde_json::from_str(object.get()).map_err(failed)?;
+            let status: Status = from_json(object.get().as_bytes()).map_err(failed)?;
             Ok(WatchEvent::Error(ApiError::from_status(status)))
         }
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Endpoints, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use trimtab_client::{Api, Client, DeleteParams, Error, Patch};
 
@@ -64,6 +65,6 @@ fn gone<T>(result: Result<T, Error>) -> Result<(), Error> {
     }
 }
 
-fn decode<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
-    serde_json::from_value(value).expect("these objects are written above")
+fn decode<T: DeserializeOwned>(value: serde_json::Value) -> T {
+    T::deserialize(&value).expect("these objects are written above")
 }

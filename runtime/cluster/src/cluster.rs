@@ -78,8 +78,8 @@ impl Cluster {
             RuntimeChoice::Sim { .. } => "sim".to_owned(),
         };
         let as_node = api.client(&Identity::node(&name));
-        let agent = NodeConfig { name, runtime: config.runtime, cluster_dns: None };
-        let node = component::node(as_node, env, data, agent, Serving::Signed(api.pki()), tasks).await?;
+        let agent = NodeConfig { name, runtime: config.runtime, cluster_dns: None, shares_caches: true };
+        let node = component::node(&manager, as_node, data, agent, Serving::Signed(api.pki()), tasks).await?;
         tell(&node.description);
         api.advertise(node.gateway).await?;
         if let Some(gateway) = node.gateway {

@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use trimtab_env::Env;
 
@@ -13,6 +14,11 @@ const STORE: &str = "store.redb";
 const PKI: &str = "pki";
 const KUBECONFIGS: &str = "kubeconfigs";
 const PODS: &str = "pods";
+/// How long a role may stay taken by a process that was killed: one that it was starting at that
+/// moment has a copy of the lock until it runs its own program.
+const AFTER_A_KILL: Duration = Duration::from_secs(2);
+/// How often a lock is tried.
+const STEP: Duration = Duration::from_millis(20);
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -88,11 +94,28 @@ impl DataDir {
         Ok(Self { cluster: cluster_id(&path)?, path })
     }
 
-    /// Takes `role`.
+    /// Takes `role`, as soon as it is free.
     ///
     /// # Errors
-    /// When another process has it.
-    pub fn hold(&self, role: Role) -> Result<Held, DataDirError> {
+    /// When another process still has it after [`AFTER_A_KILL`].
+    pub async fn hold(&self, role: Role, env: &Env) -> Result<Held, DataDirError> {
+        self.hold_within(role, env, AFTER_A_KILL).await
+    }
+
+    /// As [`Self::hold`], with another patience.
+    pub(crate) async fn hold_within(&self, role: Role, env: &Env, patience: Duration) -> Result<Held, DataDirError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match self.try_hold(role) {
+                Err(DataDirError::InUse { .. }) if waited < patience => {}
+                done => return done,
+            }
+            env.sleep(STEP).await;
+            waited += STEP;
+        }
+    }
+
+    fn try_hold(&self, role: Role) -> Result<Held, DataDirError> {
         let path = role.lock(&self.path);
         let options = || File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let mut lock = options().map_err(access(&path))?;
@@ -161,7 +184,7 @@ impl DataDir {
 }
 
 /// The process that has `role`, as far as the lock file says.
-pub(crate) fn holder(path: &Path, role: Role) -> Option<String> {
+fn holder(path: &Path, role: Role) -> Option<String> {
     let mut text = String::new();
     File::open(role.lock(path)).ok()?.read_to_string(&mut text).ok()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
@@ -202,18 +225,22 @@ fn access(path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_process_has_a_role_and_the_identity_stays() {
+    #[tokio::test(start_paused = true)]
+    async fn one_process_has_a_role_and_the_identity_stays() {
         let dir = tempfile::tempdir().unwrap();
         let env = Env::system();
         let (first, second) = (DataDir::open(dir.path(), &env).unwrap(), DataDir::open(dir.path(), &env).unwrap());
         assert_eq!(first.cluster(), second.cluster());
-        let held = first.hold(Role::ApiServer).unwrap();
-        let error = second.hold(Role::ApiServer).err().unwrap().to_string();
+        let held = first.hold(Role::ApiServer, &env).await.unwrap();
+        let error = second.hold(Role::ApiServer, &env).await.err().unwrap().to_string();
         assert!(error.contains(&format!("in use by process {}", std::process::id())), "{error}");
-        let _other_role = second.hold(Role::Node).unwrap();
-        drop(held);
-        second.hold(Role::ApiServer).unwrap();
+        let _other_role = second.hold(Role::Node, &env).await.unwrap();
+        let freed = async {
+            env.sleep(AFTER_A_KILL / 2).await;
+            drop(held);
+        };
+        let (taken, ()) = tokio::join!(second.hold(Role::ApiServer, &env), freed);
+        taken.unwrap();
         let files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(files.len(), 3, "nothing is left lying about: {files:?}");
     }
@@ -224,7 +251,7 @@ mod tests {
         let path = dir.path().join("data");
         let make = || {
             let data = DataDir::open(&path, &Env::system()).unwrap();
-            let _held = data.hold(Role::ApiServer).unwrap();
+            let _held = data.try_hold(Role::ApiServer).unwrap();
             fs::create_dir_all(data.pki().join("deep")).unwrap();
             fs::write(data.store(), "x").unwrap();
             data

@@ -7,7 +7,7 @@ use trimtab_env::Env;
 use trimtab_network::proxy;
 use trimtab_node::docker::{Docker, Options};
 
-use crate::data_dir::{DataDir, DataDirError, Held, Role, cluster_id, holder};
+use crate::data_dir::{DataDir, DataDirError, Held, Role, cluster_id};
 
 /// How long a running process is given to end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,7 +51,7 @@ pub async fn down(data_dir: &Path, service_cidr: &str, data: Data, env: &Env) ->
     let cluster = cluster_id(data_dir).map_err(DownError::None)?;
     let dir = DataDir::open(data_dir, env).map_err(DownError::None)?;
     // The agent first: it would bring back what is removed.
-    let _held = [stop(&dir, data_dir, Role::Node, env).await?, stop(&dir, data_dir, Role::ApiServer, env).await?];
+    let _held = [stop(&dir, Role::Node, env).await?, stop(&dir, Role::ApiServer, env).await?];
     let options = Options { cluster: cluster.clone(), subnet: String::new() };
     let removed = match Docker::connect(options).await {
         Ok(engine) => engine.remove_all().await.map_err(DownError::Engine)?,
@@ -71,21 +71,16 @@ pub async fn down(data_dir: &Path, service_cidr: &str, data: Data, env: &Env) ->
 }
 
 /// Ends the process that has `role`, and takes it over.
-async fn stop(dir: &DataDir, path: &Path, role: Role, env: &Env) -> Result<Held, DownError> {
-    let pid = holder(path, role).unwrap_or_default();
-    let mut waited = Duration::ZERO;
-    loop {
-        match dir.hold(role) {
-            Ok(held) => return Ok(held),
-            Err(DataDirError::InUse { .. }) if waited.is_zero() => terminate(&pid).await,
-            Err(DataDirError::InUse { .. }) if waited < PATIENCE => {}
-            Err(DataDirError::InUse { .. }) => return Err(DownError::Stuck { pid }),
-            Err(error) => return Err(DownError::None(error)),
-        }
-        let step = Duration::from_millis(50);
-        env.sleep(step).await;
-        waited += step;
-    }
+async fn stop(dir: &DataDir, role: Role, env: &Env) -> Result<Held, DownError> {
+    let pid = match dir.hold_within(role, env, Duration::ZERO).await {
+        Err(DataDirError::InUse { pid, .. }) => pid,
+        done => return done.map_err(DownError::None),
+    };
+    terminate(&pid).await;
+    dir.hold_within(role, env, PATIENCE).await.map_err(|error| match error {
+        DataDirError::InUse { .. } => DownError::Stuck { pid },
+        other => DownError::None(other),
+    })
 }
 
 async fn terminate(pid: &str) {

@@ -3,6 +3,7 @@
 //! Start at [`run`], or at [`install`] to run them beside others over the same caches.
 
 mod backends;
+mod clusterrole_aggregation;
 mod endpoints;
 mod endpointslice;
 pub mod garbage;
@@ -20,6 +21,7 @@ use trimtab_client::Client;
 use trimtab_env::{CancellationToken, Env};
 use trimtab_reconcile::Manager;
 
+pub use clusterrole_aggregation::ClusterRoleAggregation;
 pub use endpoints::EndpointsController;
 pub use endpointslice::EndpointSliceController;
 pub use namespace::NamespaceLifecycle;
@@ -43,6 +45,7 @@ impl Default for Config {
 /// Adds every built-in controller to `manager`. [`garbage::run`] is not among them: it follows all
 /// kinds at once, and runs by itself.
 pub fn install(manager: &Manager, config: &Config) {
+    manager.add(ClusterRoleAggregation);
     manager.add(DefaultServiceAccount);
     manager.add(EndpointsController);
     manager.add(EndpointSliceController);

@@ -3,21 +3,20 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use futures::StreamExt;
-use k8s_openapi::api::core::v1::Taint;
+use k8s_openapi::api::core::v1::{Pod, Taint};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 use trimtab_client::Client;
-use trimtab_env::{CancellationToken, Env, Tasks};
+use trimtab_env::{CancellationToken, Tasks};
+use trimtab_reconcile::{Cache, Manager};
 
-use crate::feed::{self, Nodes};
-use crate::node::{Node, Shared, lock};
+use crate::feed::{Feed, Nodes};
+use crate::node::{Node, Shared};
 use crate::runtime::{self, Runtime};
 use crate::volume::Files;
-use crate::{heartbeat, recorder, server};
+use crate::{eviction, health, heartbeat, server};
 
 /// Where the HTTPS server listens, which the apiserver calls for logs and exec.
 pub struct KubeletServer {
@@ -43,10 +42,12 @@ pub struct NodeConfig {
     pub max_pods: u32,
 }
 
-/// The agent of one process.
+/// What an agent is made from.
 pub struct Config {
     /// The nodes.
     pub nodes: Vec<NodeConfig>,
+    /// The pods: at least all that are bound to these nodes.
+    pub pods: Cache<Pod>,
     /// A folder for the files of pods, which outlives the process.
     pub root: PathBuf,
     /// The name server of pods with `dnsPolicy: ClusterFirst`; the host's when absent.
@@ -74,24 +75,21 @@ pub enum Error {
 
 /// How often everything is compared with the runtime, in case an event was missed.
 const RELIST: Duration = Duration::from_secs(60);
-/// How often a runtime that does not answer is asked again.
-const PROBE: Duration = Duration::from_secs(1);
 
-/// Runs the agent until `shutdown`. Containers keep running afterwards.
+/// Runs the agent until `shutdown`: it reads through the caches of `manager`, and writes as
+/// `client`. Containers keep running afterwards.
 ///
 /// # Errors
 /// If a runtime cannot be prepared at the start.
-pub async fn run(client: Client, env: Env, config: Config, shutdown: CancellationToken) -> Result<(), Error> {
+pub async fn run(manager: Manager, client: Client, config: Config, shutdown: CancellationToken) -> Result<(), Error> {
     let tasks = Tasks::under(&shutdown);
-    let (recorder, writer) = recorder::recorder(client.clone(), env.clone());
-    tasks.spawn("events", writer.run(tasks.token().clone()));
     let shared = Arc::new(Shared {
         client,
-        env: env.clone(),
+        env: manager.env().clone(),
         files: Files::new(&config.root),
         dns: config.cluster_dns,
         domain: config.cluster_domain,
-        recorder,
+        services: manager.cache(),
     });
     let mut nodes = Nodes::new();
     for node in config.nodes {
@@ -105,17 +103,8 @@ pub async fn run(client: Client, env: Env, config: Config, shutdown: Cancellatio
     for node in nodes.values() {
         start(node, port, &tasks);
     }
-    let (orphans, owners) = (tasks.clone(), Arc::clone(&nodes));
-    let on_listed = move || {
-        for node in owners.values() {
-            let node = Arc::clone(node);
-            orphans.spawn_cancellable("orphans", async move { node.remove_orphans().await });
-        }
-    };
-    tasks.spawn_cancellable("pods", feed::pods(Arc::clone(&nodes), env.clone(), on_listed));
-    if nodes.values().any(|node| !node.runtime().is_simulated()) {
-        tasks.spawn_cancellable("volume sources", feed::sources(nodes, env));
-    }
+    let feed = Feed { manager, pods: config.pods, nodes, tasks: tasks.clone(), sources: Once::new() };
+    tasks.spawn_cancellable("pods", feed.run());
     shutdown.cancelled().await;
     tasks.shutdown().await;
     Ok(())
@@ -131,49 +120,12 @@ async fn prepare(config: NodeConfig, shared: &Arc<Shared>, tasks: &Tasks) -> run
 }
 
 fn start(node: &Arc<Node>, port: Option<u16>, tasks: &Tasks) {
-    let changed = Arc::new(Notify::new());
-    tasks.spawn_cancellable("heartbeat", heartbeat::run(Arc::clone(node), port, Arc::clone(&changed)));
-    tasks.spawn_cancellable("runtime events", listen(Arc::clone(node), changed));
+    tasks.spawn_cancellable("heartbeat", heartbeat::run(Arc::clone(node), port));
+    tasks.spawn_cancellable("runtime events", health::follow(Arc::clone(node)));
     if !node.runtime().is_simulated() {
         tasks.spawn_cancellable("relist", relist(Arc::clone(node)));
+        tasks.spawn_cancellable("eviction", eviction::run(Arc::clone(node)));
     }
-}
-
-/// Passes the runtime's events on. When they end, the runtime is asked whether it lives.
-async fn listen(node: Arc<Node>, changed: Arc<Notify>) {
-    loop {
-        let mut events = node.runtime().events();
-        // What happened before the stream was open is seen by looking.
-        node.tell_all_dirty();
-        while let Some(Ok(event)) = events.next().await {
-            tracing::trace!(?event, "runtime event");
-            node.tell(&event.uid, |news| news.dirty = true);
-        }
-        loop {
-            let trouble = node.runtime().version().await.err().map(|error| chain(&error));
-            let down = trouble.is_some();
-            let before = std::mem::replace(&mut *lock(&node.trouble), trouble);
-            if before.is_some() != down {
-                tracing::warn!(node = %node.config.name, down, "the container runtime's state changed");
-                changed.notify_one();
-            }
-            if !down {
-                break;
-            }
-            node.shared.env.sleep(PROBE).await;
-        }
-    }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 async fn relist(node: Arc<Node>) {

@@ -13,10 +13,9 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
 use serde_json::json;
-use tokio::sync::Notify;
 use trimtab_client::{Api, Error, Patch};
 
-use crate::node::{Node, lock};
+use crate::node::Node;
 
 /// Where leases of nodes are.
 const LEASES: &str = "kube-node-lease";
@@ -27,24 +26,26 @@ const LEASE_SECONDS: i32 = 40;
 /// How often the status is written when nothing in it changed.
 const REPORT: Duration = Duration::from_secs(300);
 const RETRY: Duration = Duration::from_secs(1);
+/// How long the runtime may take to list its images.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Upstream reports so many images, the largest.
 const MAX_IMAGES: usize = 50;
 /// The Kubernetes release that this node speaks, and that it is not upstream's kubelet.
 const VERSION: &str = "v1.36.0+trimtab";
 
 /// Registers the node, and keeps its status and lease fresh. Runs until it is dropped.
-pub(crate) async fn run(node: Arc<Node>, port: Option<u16>, changed: Arc<Notify>) {
+pub(crate) async fn run(node: Arc<Node>, port: Option<u16>) {
     let sleep = |duration| node.shared.env.sleep(duration);
     while let Err(error) = register(&node, port).await {
         tracing::debug!(node = %node.config.name, %error, "could not register the node");
         sleep(RETRY).await;
     }
-    tokio::join!(report(&node, port, &changed), renew(&node));
+    tokio::join!(report(&node, port), renew(&node));
 }
 
-async fn report(node: &Node, port: Option<u16>, changed: &Notify) {
+async fn report(node: &Node, port: Option<u16>) {
     loop {
-        drop(tokio::time::timeout(REPORT, changed.notified()).await);
+        drop(tokio::time::timeout(REPORT, node.health.changed()).await);
         while let Err(error) = write_status(node, port).await {
             tracing::warn!(node = %node.config.name, %error, "could not write the node's status");
             node.shared.env.sleep(RETRY).await;
@@ -62,7 +63,8 @@ async fn renew(node: &Node) {
     }
 }
 
-/// Makes the Node, or takes over the one that is there: its labels and taints may be somebody's own by now.
+/// Makes the Node, with its status, or takes over the one that is there: its labels and taints may be somebody's own
+/// by now.
 async fn register(node: &Node, port: Option<u16>) -> Result<(), Error> {
     let api = Api::<Object>::all(&node.shared.client);
     let object = Object {
@@ -75,16 +77,14 @@ async fn register(node: &Node, port: Option<u16>) -> Result<(), Error> {
             taints: (!node.config.taints.is_empty()).then(|| node.config.taints.clone()),
             ..NodeSpec::default()
         }),
-        status: None,
+        status: Some(status(node, port, &[], images(node).await, node.shared.env.now())),
     };
     match api.create(&object).await {
-        Ok(_) => {}
-        Err(error) if error.is_already_exists() => {
-            let patch = Patch::Merge(json!({"metadata": {"labels": labels(node)}}));
-            api.patch(&node.config.name, &patch).await?;
-        }
-        Err(error) => return Err(error),
+        Err(error) if error.is_already_exists() => {}
+        other => return other.map(drop),
     }
+    let patch = Patch::Merge(json!({"metadata": {"labels": labels(node)}}));
+    api.patch(&node.config.name, &patch).await?;
     write_status(node, port).await
 }
 
@@ -108,19 +108,33 @@ async fn write_status(node: &Node, port: Option<u16>) -> Result<(), Error> {
         // Deleted behind our back: it registers again.
         None => return Box::pin(register(node, port)).await,
     };
-    let images = node.runtime().images().await.unwrap_or_default();
-    let status = status(node, port, &old, images, node.shared.env.now());
+    let status = status(node, port, &old, images(node).await, node.shared.env.now());
     api.patch_status(&node.config.name, &Patch::Merge(json!({"status": status}))).await.map(drop)
+}
+
+/// The largest images; nothing when the runtime does not tell, so that those told before stay.
+async fn images(node: &Node) -> Option<Vec<ContainerImage>> {
+    if node.health.trouble().is_some() {
+        return None;
+    }
+    let images = tokio::time::timeout(PATIENCE, node.runtime().images()).await.ok();
+    let mut images = images?.inspect_err(|error| tracing::warn!(%error, "could not list the images")).ok()?;
+    images.sort_by_key(|image| std::cmp::Reverse(image.size));
+    let images = images.into_iter().take(MAX_IMAGES).map(|image| ContainerImage {
+        names: Some([image.digests, image.tags].concat()),
+        size_bytes: i64::try_from(image.size).ok(),
+    });
+    Some(images.collect())
 }
 
 fn status(
     node: &Node,
     port: Option<u16>,
     old: &[NodeCondition],
-    mut images: Vec<crate::runtime::Image>,
+    images: Option<Vec<ContainerImage>>,
     now: Timestamp,
 ) -> NodeStatus {
-    let (host, version) = (&node.host, &node.version);
+    let (host, version) = (&node.host, node.version());
     let amounts: BTreeMap<String, Quantity> = [
         ("cpu", host.cpus.to_string()),
         ("memory", format!("{}Ki", host.memory / 1024)),
@@ -129,11 +143,6 @@ fn status(
     .into_iter()
     .map(|(resource, amount)| (resource.to_owned(), Quantity(amount)))
     .collect();
-    images.sort_by_key(|image| std::cmp::Reverse(image.size));
-    let images = images.into_iter().take(MAX_IMAGES).map(|image| ContainerImage {
-        names: Some([image.digests, image.tags].concat()),
-        size_bytes: i64::try_from(image.size).ok(),
-    });
     let address = |type_: &str, address: String| NodeAddress { type_: type_.to_owned(), address };
     NodeStatus {
         addresses: Some(vec![
@@ -142,10 +151,10 @@ fn status(
         ]),
         allocatable: Some(amounts.clone()),
         capacity: Some(amounts),
-        conditions: Some(conditions(lock(&node.trouble).as_deref(), old, now)),
+        conditions: Some(conditions(node.health.trouble().as_deref(), old, now)),
         daemon_endpoints: port
             .map(|port| NodeDaemonEndpoints { kubelet_endpoint: Some(DaemonEndpoint { port: port.into() }) }),
-        images: Some(images.collect()),
+        images,
         node_info: Some(NodeSystemInfo {
             architecture: host.arch.clone(),
             boot_id: read_line("/proc/sys/kernel/random/boot_id"),

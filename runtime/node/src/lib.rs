@@ -12,14 +12,15 @@
 
 mod agent;
 pub mod docker;
+mod eviction;
 mod feed;
+mod health;
 mod heartbeat;
 pub mod images;
 mod mailbox;
 mod node;
 pub(crate) mod pod;
 mod probe;
-mod recorder;
 pub mod runtime;
 mod server;
 pub mod sim;

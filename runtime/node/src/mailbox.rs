@@ -25,6 +25,8 @@ pub(crate) struct News {
     pub(crate) dirty: bool,
     /// Something that its volumes are made from changed.
     pub(crate) sources_changed: bool,
+    /// Why it must leave the node.
+    pub(crate) evicted: Option<String>,
     /// What probes found.
     pub(crate) verdicts: Vec<Verdict>,
 }
@@ -53,10 +55,10 @@ impl Mailbox {
         self.wake.notify_one();
     }
 
-    /// The newest version of the pod, put back for the next turn unless a newer one has come.
+    /// Whether there is no news.
     pub(crate) fn is_empty(&self) -> bool {
-        let news = self.lock();
-        news.pod.is_none() && !news.gone && !news.dirty && !news.sources_changed && news.verdicts.is_empty()
+        let News { pod, gone, dirty, sources_changed, evicted, verdicts } = &*self.lock();
+        pod.is_none() && !gone && !dirty && !sources_changed && evicted.is_none() && verdicts.is_empty()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, News> {

@@ -2,20 +2,24 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service};
 use trimtab_client::Client;
 use trimtab_env::{Env, Tasks};
+use trimtab_reconcile::{Cache, EventType, Recorder};
 
 use crate::agent::NodeConfig;
+use crate::health::Health;
 use crate::mailbox::Mailbox;
 use crate::pod;
-use crate::recorder::{Note, Recorder};
 use crate::runtime::{Host, Image, Observed, Runtime, Version};
 use crate::volume::Files;
 use crate::worker::Worker;
+
+/// How long to wait after the runtime failed.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// What all nodes of a process share.
 pub(crate) struct Shared {
@@ -24,7 +28,8 @@ pub(crate) struct Shared {
     pub(crate) files: Files,
     pub(crate) dns: Option<IpAddr>,
     pub(crate) domain: String,
-    pub(crate) recorder: Recorder,
+    /// Told to containers by their environment.
+    pub(crate) services: Cache<Service>,
 }
 
 /// One node.
@@ -32,16 +37,15 @@ pub(crate) struct Node {
     pub(crate) config: NodeConfig,
     pub(crate) shared: Arc<Shared>,
     pub(crate) host: Host,
-    pub(crate) version: Version,
+    pub(crate) health: Health,
+    version: Mutex<Version>,
+    recorder: Recorder,
     pub(crate) workers: Tasks,
-    /// Whether the runtime answered last, and else why not.
-    pub(crate) trouble: Mutex<Option<String>>,
     /// Images that are present, by the name pods give them.
     images: Mutex<HashMap<String, Image>>,
     pods: Mutex<HashMap<String, Entry>>,
     /// Pods that had containers when the process started: their workers look before they act.
     adopted: Mutex<HashSet<String>>,
-    orphans_removed: AtomicBool,
 }
 
 struct Entry {
@@ -51,22 +55,34 @@ struct Entry {
 
 impl Node {
     pub(crate) fn new(config: NodeConfig, shared: Arc<Shared>, host: Host, version: Version, workers: Tasks) -> Self {
+        let recorder = Recorder::new(&shared.client, &shared.env, "kubelet", Some(&config.name), &workers);
         Self {
             config,
             shared,
             host,
-            version,
+            health: Health::default(),
+            version: Mutex::new(version),
+            recorder,
             workers,
-            trouble: Mutex::default(),
             images: Mutex::default(),
             pods: Mutex::default(),
             adopted: Mutex::default(),
-            orphans_removed: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn runtime(&self) -> &Arc<dyn Runtime> {
         &self.config.runtime
+    }
+
+    /// The runtime's name and versions, as it told last.
+    pub(crate) fn version(&self) -> Version {
+        lock(&self.version).clone()
+    }
+
+    /// The runtime is back: what was known of it may be true no longer.
+    pub(crate) fn returned(&self, version: Version) {
+        *lock(&self.version) = version;
+        lock(&self.images).clear();
     }
 
     /// What was there when the process started.
@@ -75,8 +91,8 @@ impl Node {
     }
 
     /// A new version of a pod of this node: told to its worker, which is made for a new pod.
-    pub(crate) fn pod_changed(self: &Arc<Self>, pod: Pod) {
-        let (uid, pod) = (pod.metadata.uid.clone().unwrap_or_default(), Arc::new(pod));
+    pub(crate) fn pod_changed(self: &Arc<Self>, pod: Arc<Pod>) {
+        let uid = pod.metadata.uid.clone().unwrap_or_default();
         let mut pods = lock(&self.pods);
         if let Some(entry) = pods.get_mut(&uid) {
             entry.pod = Arc::clone(&pod);
@@ -100,13 +116,6 @@ impl Node {
     /// A pod is no longer in the API.
     pub(crate) fn pod_gone(&self, uid: &str) {
         self.tell(uid, |news| news.gone = true);
-    }
-
-    /// Only these pods are still in the API.
-    pub(crate) fn only(&self, known: &HashSet<String>) {
-        for uid in self.uids().difference(known) {
-            self.pod_gone(uid);
-        }
     }
 
     pub(crate) fn tell(&self, uid: &str, change: impl FnOnce(&mut crate::mailbox::News)) {
@@ -139,16 +148,15 @@ impl Node {
         })
     }
 
-    /// Ends and removes what belongs to no pod of the API: once, after all pods were listed.
-    pub(crate) async fn remove_orphans(&self) {
-        if self.orphans_removed.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        let Ok(observed) = self.runtime().observe(None).await else {
-            self.orphans_removed.store(false, Ordering::SeqCst);
-            return;
+    /// Ends and removes what belongs to no pod of the API, of which there are those `listed`, and those made since.
+    pub(crate) async fn remove_orphans(&self, listed: HashSet<String>) {
+        let observed = loop {
+            match self.runtime().observe(None).await {
+                Ok(observed) => break observed,
+                Err(_) => self.shared.env.sleep(RETRY).await,
+            }
         };
-        let known = self.uids();
+        let known: HashSet<String> = self.uids().into_iter().chain(listed).collect();
         for uid in uids(&observed).difference(&known) {
             tracing::info!(node = %self.config.name, pod = %uid, "removing containers of a pod that is gone");
             self.remove_all(&observed, uid).await;
@@ -182,9 +190,14 @@ impl Node {
         }
         let found = self.runtime().image(name).await?;
         if let Some(image) = &found {
-            lock(&self.images).insert(name.to_owned(), image.clone());
+            self.remember_image(name, image);
         }
         Ok(found)
+    }
+
+    /// The image is there.
+    pub(crate) fn remember_image(&self, name: &str, image: &Image) {
+        lock(&self.images).insert(name.to_owned(), image.clone());
     }
 
     /// The image turned out to be gone, or is to be looked at anew.
@@ -215,8 +228,8 @@ impl Node {
             field_path: container.map(|name| format!("spec.{list}{{{name}}}")),
             ..ObjectReference::default()
         };
-        let node = self.config.name.clone();
-        self.shared.recorder.note(Note { about, warning, reason, message, node });
+        let type_ = if warning { EventType::Warning } else { EventType::Normal };
+        self.recorder.event_about(about, type_, reason, message);
     }
 }
 

@@ -81,6 +81,34 @@ async fn a_pod_runs_is_adopted_repaired_and_ended() {
     engine.remove_all().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_pod_whose_volume_outgrows_its_limit_is_evicted() {
+    let Some(engine) = engine().await else { return };
+    let mut world = World::new().await;
+    world.start(vec![("n".to_owned(), Arc::new(engine.clone()) as Arc<dyn Runtime>)]).await;
+    let spec = json!({
+        "terminationGracePeriodSeconds": 1,
+        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "1Mi"}}],
+        "containers": [{"name": "web", "image": images::HELLO,
+            "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]}],
+    });
+    world.create("greedy", "n", spec).await;
+    let greedy = world.until("greedy", "ready", is_ready).await;
+    std::fs::write(world.volume(&greedy, "scratch").join("file"), vec![1; 2 << 20]).unwrap();
+    let failed =
+        |pod: &k8s_openapi::api::core::v1::Pod| pod.status.as_ref().unwrap().phase.as_deref() == Some("Failed");
+    let status = world.until("greedy", "evicted", failed).await.status.unwrap();
+    assert_eq!(status.reason.as_deref(), Some("Evicted"));
+    let expected = "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Mi\". ";
+    assert_eq!(status.message.as_deref(), Some(expected));
+    let ended = eventually(|| async {
+        engine.observe(None).await.ok().filter(|o| o.containers.iter().all(|c| c.state.is_exited()))
+    });
+    assert!(ended.await.is_some(), "its container still runs");
+    world.end().await;
+    engine.remove_all().await.unwrap();
+}
+
 async fn get(address: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.expect("the pod listens");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use trimtab_apiserver::{ApiServer, Identity};
 use trimtab_client::{Api, Client};
 use trimtab_env::{Env, Tasks};
 use trimtab_node::{Config, NodeConfig, Runtime};
+use trimtab_reconcile::Manager;
 use trimtab_store::Memory;
 
 /// Longer than anything here takes.
@@ -38,7 +40,7 @@ impl World {
             node_tls: None,
         };
         let api = ApiServer::new(config).await.expect("an empty store can be read");
-        let identity = Identity { user: "test".to_owned(), groups: vec!["system:masters".to_owned()] };
+        let identity = Identity::new("test", &["system:masters"]);
         let client = Client::new(api.transport(identity));
         for name in ["default", "kube-node-lease"] {
             let namespace: Namespace =
@@ -61,19 +63,27 @@ impl World {
             taints: Vec::new(),
             max_pods: 110,
         };
+        let manager = Manager::new(self.client.clone(), self.env.clone());
         let config = Config {
             nodes: runtimes.into_iter().map(node).collect(),
+            pods: manager.cache(),
             root: self.files.path().to_owned(),
             cluster_dns: None,
             cluster_domain: "cluster.local".to_owned(),
             server: None,
         };
-        let (client, env, token) = (self.client.clone(), self.env.clone(), self.agent.token().clone());
+        let (client, token) = (self.client.clone(), self.agent.token().clone());
         self.agent.spawn("agent", async move {
-            if let Err(error) = trimtab_node::run(client, env, config, token).await {
+            if let Err(error) = trimtab_node::run(manager, client, config, token).await {
                 panic!("the agent failed: {error}");
             }
         });
+    }
+
+    /// Where an `emptyDir` volume of a pod is.
+    pub(crate) fn volume(&self, pod: &Pod, name: &str) -> PathBuf {
+        let uid = pod.metadata.uid.as_deref().expect("a uid");
+        self.files.path().join("pods").join(uid).join("volumes").join(name)
     }
 
     pub(crate) fn pods(&self) -> Api<Pod> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use serde_json::value::RawValue;
-use trimtab_api::{ApiError, Object, ObjectRef};
+use trimtab_api::{ApiError, Object, ObjectRef, from_json};
 use trimtab_client::{Api, Error, ListParams, WatchEvent};
 use trimtab_env::{Env, Instant};
 
@@ -73,11 +73,11 @@ async fn list<K: Resource>(api: &Api<K>, params: &ListParams, cache: &Cache<K>) 
 fn read<K: Resource>(item: &RawValue) -> Option<K> {
     let failed = |error: &serde_json::Error| {
         let key =
-            serde_json::from_str(item.get()).map(|object: Object| ObjectRef::new(object.namespace(), object.name()));
+            from_json(item.get().as_bytes()).map(|object: Object| ObjectRef::new(object.namespace(), object.name()));
         let key = key.map_or_else(|_| "?".to_owned(), |key| key.to_string());
         tracing::warn!(kind = K::KIND, key, %error, "an object cannot be read; it is passed over");
     };
-    serde_json::from_str(item.get()).inspect_err(failed).ok()
+    from_json(item.get().as_bytes()).inspect_err(failed).ok()
 }
 
 /// Follows the events; answers where to go on, or `None` when a new list is needed.

@@ -1,12 +1,14 @@
 //! What is asked of the API server: the only module that sends requests about a file's objects.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
 use serde_json::json;
 use trimtab_api::Object;
 use trimtab_client::{Api, ApiResource, Client, DeleteParams, Error, Patch, Propagation, request};
+use trimtab_env::Env;
 
 use crate::manifest_file::{AppliedObject, ManifestFile, ManifestFileStatus};
 use crate::plan::{PRUNE, Wanted};
@@ -33,6 +35,38 @@ pub(crate) async fn apply(client: &Client, wanted: &Wanted) -> Result<Object, Er
     let body = serde_json::to_vec(&wanted.object).map_err(|error| Error::Request(error.to_string()))?;
     let body = Some(("application/apply-patch+yaml", Bytes::from(body)));
     client.json(request(Method::PATCH, &api.path(&wanted.key.name, "", &query), body)?).await
+}
+
+/// How often, and with which pause between, a definition is asked whether it is established. The
+/// server of this project says so at once; Kubernetes' takes a moment.
+const ASKED: (u32, Duration) = (50, Duration::from_millis(100));
+
+/// Waits until a definition's kind is served, for a while: what is not served then is tried again
+/// with its file.
+pub(crate) async fn established(client: &Client, env: &Env, name: &str) {
+    let definitions = ApiResource {
+        group: "apiextensions.k8s.io".into(),
+        version: "v1".into(),
+        kind: "CustomResourceDefinition".into(),
+        plural: "customresourcedefinitions".into(),
+        namespaced: false,
+    };
+    let api = Api::<Object>::dynamic(client, &definitions, None);
+    for _ in 0..ASKED.0 {
+        match api.get_opt(name).await {
+            Ok(Some(definition)) if is_established(&definition) => return,
+            Ok(Some(_)) => env.sleep(ASKED.1).await,
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+fn is_established(definition: &Object) -> bool {
+    let conditions = definition.at(&["status", "conditions"]).and_then(|conditions| conditions.as_array());
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Established" && condition["status"] == "True")
 }
 
 /// Whether there is such an object.

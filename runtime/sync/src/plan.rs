@@ -78,6 +78,11 @@ impl Wanted {
         FIRST.iter().position(|kind| *kind == self.key.kind).unwrap_or(FIRST.len())
     }
 
+    /// Whether it defines a kind that others may be of.
+    pub(crate) fn is_definition(&self) -> bool {
+        self.key.group == "apiextensions.k8s.io" && self.key.kind == "CustomResourceDefinition"
+    }
+
     pub(crate) fn record(&self, created: bool) -> AppliedObject {
         let Key { kind, namespace, name, .. } = self.key.clone();
         AppliedObject { api_version: self.resource.api_version(), kind, namespace, name, created }

@@ -52,6 +52,8 @@ struct Work {
     path: PathBuf,
     wanted: Vec<Wanted>,
     problems: Vec<String>,
+    /// Whether a kind is not served; one of the files may define it.
+    unknown_kind: bool,
 }
 
 impl Syncer {
@@ -216,8 +218,14 @@ impl Syncer {
     /// Applies files in the order of their objects' ranks, then prunes what they no longer hold.
     async fn apply_files(&mut self, paths: Vec<PathBuf>) {
         let mut works = Vec::new();
-        for path in paths {
-            works.push(self.resolve(path).await);
+        for path in &paths {
+            works.push(self.resolve(path.clone()).await);
+        }
+        if works.iter().any(|work| work.unknown_kind) && self.define(&works).await {
+            works.clear();
+            for path in paths {
+                works.push(self.resolve(path).await);
+            }
         }
         for work in &mut works {
             self.prepare(work).await;
@@ -235,6 +243,25 @@ impl Syncer {
         }
     }
 
+    /// Applies the definitions among what is wanted, so that it is known what the rest is. Whether
+    /// there was any; what is wrong with it is told when everything is applied.
+    async fn define(&mut self, works: &[Work]) -> bool {
+        let mut any = false;
+        for work in works {
+            let definitions = work.wanted.iter().filter(|wanted| wanted.is_definition()).cloned().collect();
+            let mut first =
+                Work { path: work.path.clone(), wanted: definitions, problems: vec![], unknown_kind: false };
+            self.prepare(&mut first).await;
+            for wanted in std::mem::take(&mut first.wanted) {
+                any = true;
+                let name = wanted.key.name.clone();
+                self.apply(&mut first, wanted).await;
+                cluster::established(&self.client, &self.env, &name).await;
+            }
+        }
+        any
+    }
+
     async fn resolve(&mut self, path: PathBuf) -> Work {
         let mut resolved = self.resolved(&path);
         if resolved.unknown_kind
@@ -246,7 +273,7 @@ impl Syncer {
         if let Some(known) = self.files.get_mut(&path) {
             known.claims = resolved.wanted.iter().map(|wanted| wanted.key.clone()).collect();
         }
-        Work { path, wanted: resolved.wanted, problems: resolved.problems }
+        Work { path, wanted: resolved.wanted, problems: resolved.problems, unknown_kind: resolved.unknown_kind }
     }
 
     fn resolved(&self, path: &Path) -> Resolved {

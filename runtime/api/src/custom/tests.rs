@@ -89,7 +89,8 @@ fn the_definition_is_one_that_kubernetes_takes() {
 fn documents_find_the_kind_by_upstream_s_name() {
     let definitions = (Website::kind().definitions)();
     let properties = &definitions["io.demo.v1.Website"]["properties"];
-    assert_eq!(properties["metadata"], json!({"$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}));
+    let reference = json!({"$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"});
+    assert_eq!(properties["metadata"]["allOf"][0], reference);
     assert!(definitions.contains_key("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
 }
 

@@ -20,11 +20,18 @@ mod lease;
 mod namespace;
 mod node;
 pub mod pod;
+pub mod printed;
 mod replication_controller;
+mod review;
+mod role;
+mod role_binding;
 mod secret;
 mod service;
 mod service_account;
+pub mod webhooks;
+pub mod workload;
 
+pub use crate::crd::CustomResourceDefinition;
 pub use binding::Binding;
 pub use config_map::ConfigMap;
 pub use endpoint_slice::EndpointSlice;
@@ -35,9 +42,13 @@ pub use namespace::Namespace;
 pub use node::Node;
 pub use pod::{Pod, is_ready as pod_is_ready, ready_since as pod_ready_since};
 pub use replication_controller::ReplicationController;
+pub use review::{LocalSubjectAccessReview, SelfSubjectAccessReview, SubjectAccessReview};
+pub use role::{ClusterRole, Role};
+pub use role_binding::{ClusterRoleBinding, RoleBinding};
 pub use secret::Secret;
 pub use service::Service;
 pub use service_account::ServiceAccount;
+pub use webhooks::{MutatingWebhooks, ValidatingWebhooks};
 
 /// Reads `object` as a `K`, lets `admit` fill and check it, and writes it back.
 fn typed<K: DeserializeOwned + Serialize>(object: &mut Object, admit: impl FnOnce(&mut K, &mut Checks)) -> Admission {
@@ -47,6 +58,26 @@ fn typed<K: DeserializeOwned + Serialize>(object: &mut Object, admit: impl FnOnc
             admit(&mut value, &mut checks);
             match Object::from_typed(&value) {
                 Ok(written) => *object = written,
+                Err(error) => checks.push(unreadable(&error)),
+            }
+        }
+        Err(error) => checks.push(unreadable(&error)),
+    }
+    Admission { errors: checks.errors, warnings: checks.warnings }
+}
+
+/// As [`typed`], of a write of `status` alone. The rest is what is stored: it is not read anew.
+fn typed_status<S>(object: &mut Object, admit: impl FnOnce(&mut S, &mut Checks)) -> Admission
+where
+    S: DeserializeOwned + Default + Serialize,
+{
+    let mut checks = Checks::default();
+    let unreadable = |error: &serde_json::Error| Error::type_invalid(&Path::new("status"), "", error);
+    match object.0.get("status").map_or_else(|| Ok(S::default()), S::deserialize) {
+        Ok(mut status) => {
+            admit(&mut status, &mut checks);
+            match serde_json::to_value(&status) {
+                Ok(written) => object.set(&["status"], written),
                 Err(error) => checks.push(unreadable(&error)),
             }
         }

@@ -11,7 +11,7 @@ use crate::cells;
 use crate::check::{Checks, text};
 use crate::field::{Error, Path};
 use crate::kinds::pod::{check_template, default_template};
-use crate::kinds::typed;
+use crate::kinds::{typed, typed_status};
 use crate::object::Object;
 use crate::strategy::{Admission, Operation, Strategy};
 
@@ -21,19 +21,15 @@ pub struct ReplicationController;
 
 impl Strategy for ReplicationController {
     fn admit(&self, operation: Operation<'_>, object: &mut Object) -> Admission {
-        typed(object, |controller: &mut Typed, checks| match operation {
-            Operation::Create => {
-                fill(controller);
+        if let Operation::UpdateStatus { .. } = operation {
+            return typed_status(object, |status: &mut Status, checks| check_status(status, checks));
+        }
+        typed(object, |controller: &mut Typed, checks| {
+            fill(controller);
+            if let Operation::Create = operation {
                 controller.status = Some(Status::default());
-                check(controller, checks);
             }
-            Operation::Update { .. } => {
-                fill(controller);
-                check(controller, checks);
-            }
-            Operation::UpdateStatus { .. } => {
-                check_status(controller.status.as_ref().unwrap_or(&Status::default()), checks);
-            }
+            check(controller, checks);
         })
     }
 

@@ -1,16 +1,24 @@
-//! Schemas of the built-in types: from what `k8s_openapi` knows of them, and `lists.yaml`.
+//! Schemas of the built-in types: from `manifests/definitions.json`, which says what `k8s_openapi` knows of them, and
+//! `lists.yaml`.
+//!
+//! As data they take a tenth of the space that the types' own code to tell them takes.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use schemars::{JsonSchema, SchemaGenerator};
+use flate2::read::GzDecoder;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::{ListType, PatchStrategy, Schema, Type};
 
 const DEFINITIONS: &str = "#/$defs/";
+const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+/// Types that are any JSON, or a schema, or another thing: their definitions cannot say so.
+const JSON: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON";
+const SCHEMA: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,33 +44,77 @@ static RULES: LazyLock<HashMap<String, TypeRules>> = LazyLock::new(|| {
 /// Definitions are shared by all kinds: ObjectMeta and PodSpec are there once.
 static SHARED: LazyLock<Mutex<HashMap<String, Arc<Schema>>>> = LazyLock::new(Mutex::default);
 
-/// The schema of a built-in type. Descriptions are left out: they are large and only documents
-/// need them.
-pub fn of<T: JsonSchema>() -> Schema {
-    let (root, definitions) = generate::<T>();
-    let reader = Reader { definitions, reading: RefCell::default() };
-    let mut schema = reader.read(&root, &T::schema_name());
-    schema.definition = Some(T::schema_name().into_owned().into());
-    schema
+/// The definitions by name, without descriptions: they are large, and only documents need them.
+static SHAPES: LazyLock<HashMap<&str, &RawValue>> = LazyLock::new(|| {
+    const JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/shapes.json"));
+    serde_json::from_str(JSON).expect("the build script wrote it")
+});
+
+/// The definitions by name, with everything.
+static DOCUMENTED: LazyLock<HashMap<String, Box<RawValue>>> = LazyLock::new(|| {
+    const JSON: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/definitions.json.gz"));
+    serde_json::from_reader(GzDecoder::new(JSON)).expect("the build script wrote it")
+});
+
+/// The schema of a built-in type, by its definition's name.
+pub fn of(name: &str) -> Schema {
+    let reader = Reader { reading: RefCell::default() };
+    Schema { definition: Some(name.to_owned().into()), ..reader.read(&shape(name), name) }
+}
+
+/// What `metadata` is, of every kind.
+pub fn object_meta() -> Arc<Schema> {
+    Reader { reading: RefCell::default() }.shared(OBJECT_META)
+}
+
+impl Schema {
+    /// What a schema that stands for a definition stands for.
+    pub(super) fn resolved(&self) -> Option<Arc<Self>> {
+        shared().get(self.definition.as_deref()?).cloned()
+    }
 }
 
 /// The schema of a built-in type and of all it refers to, by definition name, as JSON with
 /// descriptions: what OpenAPI documents are made of.
-pub fn definitions<T: JsonSchema>() -> Map<String, Value> {
-    let (root, mut definitions) = generate::<T>();
+pub fn definitions(name: &str) -> Map<String, Value> {
+    let (mut found, mut left) = (Map::new(), vec![name.to_owned()]);
+    while let Some(name) = left.pop() {
+        let Some(json) = DOCUMENTED.get(&name).filter(|_| !found.contains_key(&name)) else { continue };
+        let json: Value = serde_json::from_str(json.get()).expect("the build script wrote it");
+        references(&json, &mut left);
+        found.insert(name, json);
+    }
+    found
+}
+
+/// The names of the definitions that a schema refers to.
+fn references(json: &Value, found: &mut Vec<String>) {
+    match json {
+        Value::Object(fields) => {
+            let reference = fields.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix(DEFINITIONS));
+            found.extend(reference.map(str::to_owned));
+            fields.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+fn shape(name: &str) -> Value {
+    SHAPES.get(name).and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
+}
+
+/// The definitions of a type and of all it refers to, from the type itself.
+#[cfg(test)]
+pub(crate) fn generate<T: schemars::JsonSchema>() -> Map<String, Value> {
+    let mut generator = schemars::SchemaGenerator::default();
+    let root = T::json_schema(&mut generator).to_value();
+    let mut definitions = generator.take_definitions(true);
     definitions.insert(T::schema_name().into_owned(), root);
     definitions
 }
 
-fn generate<T: JsonSchema>() -> (Value, Map<String, Value>) {
-    let mut generator = SchemaGenerator::default();
-    let root = T::json_schema(&mut generator).to_value();
-    let definitions = generator.take_definitions(true);
-    (root, definitions)
-}
-
 struct Reader {
-    definitions: Map<String, Value>,
     /// The definitions that are being read.
     reading: RefCell<HashSet<String>>,
 }
@@ -97,14 +149,24 @@ impl Reader {
         let Some(name) = reference.and_then(|r| r.strip_prefix(DEFINITIONS)) else {
             return Arc::new(self.read(json, ""));
         };
+        self.shared(name)
+    }
+
+    fn shared(&self, name: &str) -> Arc<Schema> {
         if let Some(shared) = shared().get(name) {
             return Arc::clone(shared);
         }
-        // A type that contains itself ends here: within itself, anything goes.
-        if !self.reading.borrow_mut().insert(name.to_owned()) {
+        if name == JSON {
             return Arc::new(Schema { preserve_unknown: true, ..Schema::default() });
         }
-        let mut schema = self.definitions.get(name).map(|json| self.read(json, name)).unwrap_or_default();
+        let or_another = name.strip_prefix(SCHEMA).is_some_and(|rest| rest.starts_with("Or"));
+        // A type that contains itself is not read again within itself, but found by its name.
+        if or_another || !self.reading.borrow_mut().insert(name.to_owned()) {
+            let definition = if or_another { SCHEMA } else { name };
+            let definition = Some(definition.to_owned().into());
+            return Arc::new(Schema { preserve_unknown: true, recursive: true, definition, ..Schema::default() });
+        }
+        let mut schema = self.read(&shape(name), name);
         schema.definition = Some(name.to_owned().into());
         let schema = Arc::new(schema);
         shared().insert(name.to_owned(), Arc::clone(&schema));
@@ -134,13 +196,31 @@ fn strings(list: &Value) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::Pod;
-
     use super::*;
+
+    /// `UPDATE=1 cargo test -p trimtab-api` writes the file anew.
+    #[test]
+    fn the_file_says_what_the_types_say() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../manifests/definitions.json");
+        let generated = Value::Object(crate::generated_definitions());
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, serde_json::to_string_pretty(&generated).unwrap() + "\n").unwrap();
+        }
+        let written: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert!(written == generated, "definitions.json is not what the types say; write it anew");
+    }
+
+    #[test]
+    fn a_type_brings_all_that_it_refers_to() {
+        let definitions = definitions("io.k8s.api.core.v1.ConfigMap");
+        assert!(definitions["io.k8s.api.core.v1.ConfigMap"]["description"].is_string());
+        assert!(definitions.contains_key("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference"));
+        assert!(!definitions.contains_key("io.k8s.api.core.v1.Pod"));
+    }
 
     #[test]
     fn a_pod_knows_its_lists() {
-        let pod = of::<Pod>();
+        let pod = of("io.k8s.api.core.v1.Pod");
         let containers = &pod.properties["spec"].properties["containers"];
         assert_eq!(containers.list_type, ListType::Map(vec!["name".into()]));
         assert_eq!(containers.patch.merge_key.as_deref(), Some("name"));

@@ -35,6 +35,16 @@ impl Schema {
         Ok(checked)
     }
 
+    /// As [`Schema::check`], of a field of that which is being read.
+    ///
+    /// # Errors
+    /// On the first value of the wrong type.
+    pub fn check_field(&self, name: &str, value: &mut Value) -> Result<Checked, TypeError> {
+        let mut checked = Checked::default();
+        self.value(value, &mut name.to_owned(), &mut checked)?;
+        Ok(checked)
+    }
+
     fn object(&self, map: &mut Map<String, Value>, path: &mut String, checked: &mut Checked) -> Result<(), TypeError> {
         let mut doomed = Vec::new();
         for (name, value) in map.iter_mut() {
@@ -68,6 +78,10 @@ impl Schema {
         let wrong = |path: &str| TypeError { path: path.to_owned(), found, expected: self.type_.name() };
         match (self.type_, value) {
             (Type::Object, Value::Object(map)) => self.object(map, path, checked),
+            (Type::Any, Value::Object(map)) if self.recursive => match self.resolved() {
+                Some(schema) => schema.object(map, path, checked),
+                None => Ok(()),
+            },
             (Type::Array, Value::Array(items)) => {
                 let Some(schema) = &self.items else { return Ok(()) };
                 for (index, item) in items.iter_mut().enumerate() {
@@ -122,12 +136,11 @@ fn name_of(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::Pod;
     use serde_json::json;
 
     #[test]
     fn unknown_fields_and_wrong_types_are_named_by_path() {
-        let schema = super::super::of::<Pod>();
+        let schema = super::super::of("io.k8s.api.core.v1.Pod");
         let mut pod = json!({"spec": {"containers": [{"name": "c", "imag": "x", "image": null}], "x": 1}, "y": 2});
         let checked = schema.check(pod.as_object_mut().unwrap()).unwrap();
         assert_eq!(checked.unknown, ["spec.containers[0].imag", "spec.x", "y"]);

@@ -82,8 +82,6 @@ pub struct Schema {
     pub type_: Type,
     /// An OpenAPI format, such as `int32` or `date-time`.
     pub format: Option<Str>,
-    /// What the value means.
-    pub description: Option<Str>,
     /// The name of the definition this came from, such as `io.k8s.api.core.v1.PodSpec`.
     pub definition: Option<Str>,
     /// The fields of an object.
@@ -108,39 +106,66 @@ pub struct Schema {
     pub atomic_map: bool,
     /// How strategic merge treats the value.
     pub patch: PatchStrategy,
-    /// Further keywords of JSON Schema, checked by the `jsonschema` crate: `pattern`, `minimum`, …
-    pub keywords: BTreeMap<Str, Value>,
+    /// Whether the value is an object of some kind, with `metadata` (`x-kubernetes-embedded-resource`).
+    pub embedded: bool,
+    /// Whether this stands for the definition of its name, within that definition itself.
+    pub recursive: bool,
+    /// What the value must hold to besides.
+    pub limits: Option<Box<Limits>>,
 }
 
 /// A schema that is made when first asked for.
 pub struct Lazy {
     made: OnceLock<Arc<Schema>>,
-    make: fn() -> Schema,
+    make: Make,
+}
+
+enum Make {
+    Plain(fn() -> Schema),
+    With(Box<dyn Fn() -> Schema + Send + Sync>),
 }
 
 impl Lazy {
     /// The schema that `make` gives.
     pub const fn new(make: fn() -> Schema) -> Self {
-        Self { made: OnceLock::new(), make }
+        Self { made: OnceLock::new(), make: Make::Plain(make) }
+    }
+
+    /// The schema that `make` gives from what it holds.
+    pub fn with(make: impl Fn() -> Schema + Send + Sync + 'static) -> Self {
+        Self { made: OnceLock::new(), make: Make::With(Box::new(make)) }
     }
 
     /// A schema that is there already.
-    pub fn ready(schema: Schema) -> Self {
-        Self { made: OnceLock::from(Arc::new(schema)), make: Schema::default }
+    pub fn ready(schema: Arc<Schema>) -> Self {
+        Self { made: OnceLock::from(schema), make: Make::Plain(Schema::default) }
     }
 
     /// The schema.
     pub fn get(&self) -> &Arc<Schema> {
-        self.made.get_or_init(|| Arc::new((self.make)()))
+        self.made.get_or_init(|| {
+            Arc::new(match &self.make {
+                Make::Plain(make) => make(),
+                Make::With(make) => make(),
+            })
+        })
     }
 }
 
 mod built_in;
 mod check;
+mod default;
+mod format;
+mod limits;
 mod openapi;
+mod prune;
 mod structural;
 mod validate;
 
-pub use built_in::{definitions, of};
+#[cfg(test)]
+pub(crate) use built_in::generate;
+pub use built_in::{definitions, object_meta, of};
 pub use check::{Checked, TypeError};
+pub use format::knows_format;
+pub use limits::{Bound, Limits, Range};
 pub use structural::structural;

@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
 use trimtab_client::{HttpTransport, provider};
 
 /// A certificate with its key.
@@ -15,6 +18,7 @@ type Leaf = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     roots: Arc<RootCertStore>,
+    pem: String,
 }
 
 impl Authority {
@@ -25,16 +29,37 @@ impl Authority {
         let certificate = params.self_signed(&key).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(certificate.der().clone()).unwrap();
-        Self { issuer: Issuer::new(params, key), roots: Arc::new(roots) }
+        Self { pem: certificate.pem(), issuer: Issuer::new(params, key), roots: Arc::new(roots) }
+    }
+
+    pub(crate) fn ca_pem(&self) -> &str {
+        &self.pem
     }
 
     pub(crate) fn leaf(&self, name: &str, organisation: &str) -> Leaf {
-        let mut params = CertificateParams::new(["localhost", "127.0.0.1"].map(str::to_owned)).unwrap();
+        let mut params =
+            CertificateParams::new(["localhost", "127.0.0.1", "hooks.default.svc"].map(str::to_owned)).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.distinguished_name.push(DnType::OrganizationName, organisation);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+    }
+
+    /// A kubeconfig of somebody who is known by certificate.
+    pub(crate) fn kubeconfig(&self, address: SocketAddr, name: &str, organisation: &str) -> Value {
+        let (chain, key) = self.leaf(name, organisation);
+        let pem = |label: &str, der: &[u8]| {
+            let text = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
+            STANDARD.encode(text)
+        };
+        let user = json!({"client-certificate-data": pem("CERTIFICATE", &chain[0]), "client-key-data": pem("PRIVATE KEY", key.secret_der())});
+        let cluster = json!({"server": format!("https://{address}"), "insecure-skip-tls-verify": true});
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "test",
+            "clusters": [{"name": "test", "cluster": cluster}], "users": [{"name": "test", "user": user}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        })
     }
 
     pub(crate) fn server(&self) -> ServerConfig {

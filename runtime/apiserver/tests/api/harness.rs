@@ -20,7 +20,7 @@ pub(crate) const SERVICES: &str = "/api/v1/namespaces/default/services";
 pub(crate) struct Server {
     pub api: ApiServer,
     pub store: Arc<dyn Store>,
-    transport: Arc<dyn Transport>,
+    pub transport: Arc<dyn Transport>,
 }
 
 pub(crate) struct Answer {
@@ -69,6 +69,12 @@ impl Server {
         let api = ApiServer::new(config).await.unwrap();
         let transport = api.transport(Identity::new("tester", &["system:masters"]));
         Self { api, store, transport }
+    }
+
+    /// The same server, asked by somebody else.
+    pub(crate) fn by(&self, user: &str, groups: &[&str]) -> Self {
+        let transport = self.api.transport(Identity::new(user, groups));
+        Self { api: self.api.clone(), store: Arc::clone(&self.store), transport }
     }
 
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Response<Body> {

@@ -1,13 +1,18 @@
 //! The API server, asked in process over the in-memory store, and once over TLS.
 
 mod authority;
+mod definitions;
 mod delete;
 mod harness;
+mod kubectl;
 mod list;
 mod model;
 mod negotiate;
 mod nodes;
+mod reviews;
+mod roles;
 mod subresources;
 mod tls;
 mod watch;
+mod webhooks;
 mod write;

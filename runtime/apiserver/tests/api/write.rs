@@ -1,7 +1,11 @@
 //! create, update and patch.
 
+use std::sync::Arc;
+
 use http::Method;
+use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
+use trimtab_client::{Api, Client};
 
 use crate::harness::{MAPS, PODS, RCS, Server, map, pod, version};
 
@@ -18,6 +22,34 @@ async fn what_is_created_is_there_with_its_metadata() {
     assert_eq!(metadata["uid"].as_str().unwrap().len(), 36);
     assert_eq!(metadata["managedFields"][0]["operation"], "Update");
     assert_eq!(server.get(&format!("{MAPS}/a")).await.ok(), made.body);
+}
+
+#[tokio::test]
+async fn a_write_is_recorded_as_its_programs() {
+    let server = Server::new().await;
+    let client = Client::new(Arc::clone(&server.transport)).with_user_agent("robot/1.0 (linux)");
+    let made: ConfigMap = serde_json::from_value(map("a", json!({}))).unwrap();
+    let made = Api::<ConfigMap>::namespaced(&client, "default").create(&made).await.unwrap();
+    assert_eq!(made.metadata.managed_fields.unwrap()[0].manager.as_deref(), Some("robot"));
+}
+
+#[tokio::test]
+async fn what_nothing_acts_on_yet_is_kept_with_a_warning() {
+    let server = Server::new().await;
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let spec = json!({"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": template});
+    let made = server.post(deployments, json!({"metadata": {"name": "web"}, "spec": spec})).await;
+    assert_eq!(
+        made.headers["warning"],
+        "299 - \"deployments.apps are kept, but nothing in this cluster acts on them yet\""
+    );
+    assert_eq!(made.ok()["spec"]["strategy"]["type"], "RollingUpdate");
+    let table = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")];
+    let table = server.ask(Method::GET, deployments, &table, "".into()).await.ok();
+    assert_eq!(table["rows"][0]["cells"].as_array().unwrap()[..4], json!(["web", "0/2", 0, 0]).as_array().unwrap()[..]);
+    let scaled = server.patch(&format!("{deployments}/web/scale"), "merge", json!({"spec": {"replicas": 5}})).await;
+    assert_eq!(scaled.ok()["status"]["selector"], "a=b");
 }
 
 #[tokio::test]

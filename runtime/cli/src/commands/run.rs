@@ -113,6 +113,21 @@ struct Sync {
     manifests: Vec<PathBuf>,
 }
 
+impl Component {
+    /// The name under which its writes are recorded: upstream's, where upstream has the component.
+    fn agent(&self) -> &'static str {
+        match self {
+            Self::Apiserver(_) => "kube-apiserver",
+            Self::Controllers => "kube-controller-manager",
+            Self::Scheduler => "kube-scheduler",
+            Self::Node(_) => "kubelet",
+            Self::Proxy(_) => "kube-proxy",
+            Self::Dns(_) => "trimtab-dns",
+            Self::Sync(_) => "trimtab-sync",
+        }
+    }
+}
+
 impl Data {
     fn open(self, env: &Env) -> anyhow::Result<DataDir> {
         Ok(DataDir::open(&self.data_dir.unwrap_or_else(default_data_dir), env)?)
@@ -126,7 +141,7 @@ pub(crate) async fn run(args: Args, connection: &Connection) -> anyhow::Result<(
         Component::Apiserver(args) => return apiserver(args, connection, &env, &mut stop).await,
         other => other,
     };
-    let client = Session::connect(connection, Console::standard())?.client;
+    let client = Session::connect(connection, Console::standard())?.client.with_user_agent(component.agent());
     let (manager, tasks) = (Manager::new(client.clone(), env.clone()), Tasks::new());
     let started = start(component, client, &manager, &env, &tasks).await;
     if started.is_ok() {
@@ -150,7 +165,7 @@ async fn start(
         Component::Apiserver(_) => unreachable!("needs no client"),
         Component::Controllers => component::controllers(manager, tasks),
         Component::Scheduler => component::scheduler(manager, client, tasks),
-        Component::Node(args) => return node(args, client, env, tasks).await.map(Some),
+        Component::Node(args) => return node(args, client, manager, tasks).await.map(Some),
         Component::Proxy(args) => {
             component::proxy(manager, &client, &args.data.open(env)?, args.mode.into(), tasks);
         }
@@ -186,12 +201,14 @@ async fn apiserver(args: ApiServer, connection: &Connection, env: &Env, stop: &m
     Ok(ready?)
 }
 
-async fn node(args: Node, client: Client, env: &Env, tasks: &Tasks) -> anyhow::Result<component::Node> {
+async fn node(args: Node, client: Client, manager: &Manager, tasks: &Tasks) -> anyhow::Result<component::Node> {
+    let env = manager.env();
     let data = args.data.open(env)?;
     let config = NodeConfig {
         name: args.name.unwrap_or_else(hostname),
         runtime: args.runtime.choice(args.sim_nodes),
         cluster_dns: args.cluster_dns,
+        shares_caches: false,
     };
     let files = match (args.tls_cert, args.tls_key, args.client_ca) {
         (Some(cert), Some(key), Some(client_ca)) => Some(TlsFiles { cert, key, client_ca }),
@@ -205,7 +222,7 @@ async fn node(args: Node, client: Client, env: &Env, tasks: &Tasks) -> anyhow::R
             Serving::Signed(&authority)
         }
     };
-    let node = component::node(client, env, &data, config, serving, tasks).await?;
+    let node = component::node(manager, client, &data, config, serving, tasks).await?;
     print::note(format_args!("* {}", node.description));
     Ok(node)
 }

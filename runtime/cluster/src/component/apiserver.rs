@@ -55,7 +55,7 @@ impl Api {
         env: &Env,
         tell: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
-        let held = data.hold(Role::ApiServer)?;
+        let held = data.hold(Role::ApiServer, env).await?;
         let store: Arc<dyn Store> = Arc::new(Embedded::open(&data.store()).map_err(other("open the store"))?);
         tell(&format!("store opened at revision {}", store.revision()));
         let pki = Pki::open(&data.pki(), env.now())?;
@@ -89,7 +89,8 @@ impl Api {
 
     /// A client in this process, as `identity`.
     pub(crate) fn client(&self, identity: &Identity) -> Client {
-        Client::new(self.server.transport(trimtab_apiserver::Identity::new(&identity.user, identity.groups)))
+        let user = trimtab_apiserver::Identity::new(&identity.user, identity.groups);
+        Client::new(self.server.transport(user)).with_user_agent(identity.agent)
     }
 
     /// A client in this process that may do everything.

@@ -5,13 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Taint;
+use k8s_openapi::api::core::v1::{Pod, Taint};
 use tokio::net::TcpListener;
-use trimtab_client::Client;
+use trimtab_client::{Client, ListParams};
 use trimtab_env::{Env, Tasks};
 use trimtab_node::docker::{self, Docker};
 use trimtab_node::sim::Sim;
 use trimtab_node::{KubeletServer, NodeConfig, Runtime, images};
+use trimtab_reconcile::{Cache, Manager};
 
 use crate::data_dir::{DataDir, Held, Role};
 use crate::error::{StartError, other};
@@ -62,6 +63,20 @@ pub struct Config {
     pub runtime: RuntimeChoice,
     /// The name server of the pods; with Docker, the host's address in the pod network by default.
     pub cluster_dns: Option<IpAddr>,
+    /// Whether other components of the process read all pods anyway; otherwise only the node's own are watched.
+    pub shares_caches: bool,
+}
+
+impl Config {
+    fn pods(&self, manager: &Manager) -> Cache<Pod> {
+        match self.runtime {
+            _ if self.shares_caches => manager.cache(),
+            RuntimeChoice::Docker => {
+                manager.cache_of(ListParams::default().fields(format!("spec.nodeName={}", self.name)))
+            }
+            RuntimeChoice::Sim { .. } => manager.cache_of(ListParams::default().fields("spec.nodeName!=")),
+        }
+    }
 }
 
 /// An agent that runs.
@@ -73,20 +88,20 @@ pub struct Node {
     _held: Option<Held>,
 }
 
-/// Starts the agent as a task of `tasks`.
+/// Starts the agent as a task of `tasks`, on the caches of `manager`.
 ///
 /// # Errors
 /// When the engine does not answer, another agent uses the data directory's containers, or the
 /// certificate cannot be used.
 pub async fn node(
+    manager: &Manager,
     client: Client,
-    env: &Env,
     data: &DataDir,
     config: Config,
     serving: Serving<'_>,
     tasks: &Tasks,
 ) -> Result<Node, StartError> {
-    let Prepared { nodes, address, gateway, description, held } = prepare(data, &config, env).await?;
+    let Prepared { nodes, address, gateway, description, held } = prepare(data, &config, manager.env()).await?;
     let listener = SocketAddr::new(address, 0);
     let listener =
         TcpListener::bind(listener).await.map_err(|source| StartError::Listen { address: listener, source })?;
@@ -100,14 +115,15 @@ pub async fn node(
         .map_err(other("make the agent's TLS configuration"))?;
     let agent = trimtab_node::Config {
         nodes,
+        pods: config.pods(manager),
         root: data.pods(),
         cluster_dns: config.cluster_dns.or(gateway),
         cluster_domain: DOMAIN.to_owned(),
         server: Some(KubeletServer { listener, tls: Arc::new(tls) }),
     };
-    let (env, token) = (env.clone(), tasks.token().clone());
+    let (manager, token) = (manager.clone(), tasks.token().clone());
     tasks.spawn("node", async move {
-        if let Err(error) = trimtab_node::run(client, env, agent, token).await {
+        if let Err(error) = trimtab_node::run(manager, client, agent, token).await {
             tracing::error!(%error, "the node agent stopped");
         }
     });
@@ -157,7 +173,7 @@ async fn prepare(data: &DataDir, config: &Config, env: &Env) -> Result<Prepared,
         }
         RuntimeChoice::Docker => {
             // Two agents would take each other's containers for leftovers.
-            let held = data.hold(Role::Node)?;
+            let held = data.hold(Role::Node, env).await?;
             let engine = connect(data).await?;
             load_images(&engine).await.map_err(StartError::Engine)?;
             let network = engine.pod_network().await.map_err(StartError::Engine)?;

@@ -7,3 +7,4 @@ mod harness;
 mod namespaces;
 mod nodes;
 mod replication;
+mod roles;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use bollard::auth::DockerCredentials;
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions, MountBindOptionsPropagationEnum,
     MountType, PortBinding, PortMap,
@@ -12,7 +13,7 @@ use super::convert::{
 };
 use super::network;
 use crate::images;
-use crate::runtime::{ContainerSpec, PodId, SandboxSpec};
+use crate::runtime::{ContainerSpec, Credentials, PodId, SandboxSpec};
 
 const CPU_PERIOD: i64 = 100_000;
 
@@ -69,6 +70,15 @@ pub(super) fn sandbox(spec: &SandboxSpec, cluster: &str) -> ContainerCreateBody 
     }
 }
 
+pub(super) fn credentials(credentials: &Credentials) -> DockerCredentials {
+    DockerCredentials {
+        username: Some(credentials.username.clone()),
+        password: Some(credentials.password.clone()),
+        serveraddress: Some(credentials.registry.clone()),
+        ..DockerCredentials::default()
+    }
+}
+
 fn port_key(port: &crate::runtime::PortMapping) -> String {
     format!("{}/{}", port.container_port, port.protocol.to_ascii_lowercase())
 }
@@ -97,6 +107,7 @@ pub(super) fn container(sandbox: &str, pod: &PodId, spec: &ContainerSpec, cluste
         env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         working_dir: Some(spec.working_dir.clone()).filter(|dir| !dir.is_empty()),
         open_stdin: Some(spec.stdin),
+        stdin_once: Some(spec.stdin_once),
         tty: Some(spec.tty),
         labels: Some(labels),
         host_config: Some(host_config(sandbox, spec)),
@@ -145,7 +156,9 @@ fn security_options(spec: &ContainerSpec) -> Vec<String> {
         (security.no_new_privileges, "no-new-privileges"),
         (security.seccomp_unconfined && !security.privileged, "seccomp=unconfined"),
     ];
-    options.into_iter().filter(|(wanted, _)| *wanted).map(|(_, option)| option.to_owned()).collect()
+    let options = options.into_iter().filter(|(wanted, _)| *wanted).map(|(_, option)| option.to_owned());
+    let profile = security.app_armor.iter().map(|profile| format!("apparmor={profile}"));
+    options.chain(profile).chain(security.se_linux.iter().map(|label| format!("label={label}"))).collect()
 }
 
 fn mount(mount: &crate::runtime::Mount) -> Mount {

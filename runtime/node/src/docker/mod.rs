@@ -21,11 +21,12 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, try_join_all};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt};
+use jiff::Timestamp;
 
 use crate::images;
 use crate::runtime::{
-    Container, ContainerSpec, Error, Event, ExecOptions, Host, Image, LogOptions, Observed, Output, PodId, Result,
-    Runtime, Sandbox, SandboxSpec, Session, State, Stats, Version,
+    Container, ContainerSpec, Credentials, Error, Event, ExecOptions, Host, Image, LogOptions, Observed, Output, PodId,
+    Result, Runtime, Sandbox, SandboxSpec, Session, State, Stats, Version,
 };
 use convert::{Record, failed};
 pub use network::PodNetwork;
@@ -277,11 +278,13 @@ impl Runtime for Docker {
         .boxed()
     }
 
-    fn pull<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Image>> {
+    fn pull<'a>(&'a self, name: &'a str, credentials: Option<&'a Credentials>) -> BoxFuture<'a, Result<Image>> {
         async move {
             let options = CreateImageOptionsBuilder::new().from_image(&convert::with_tag(name)).build();
-            let mut progress = self.patient.create_image(Some(options), None, None).boxed();
-            while progress.try_next().await.map_err(|error| failed(error, name))?.is_some() {}
+            let mut progress =
+                self.patient.create_image(Some(options), None, credentials.map(create::credentials)).boxed();
+            // What the registry said, whatever the status.
+            while progress.try_next().await.map_err(|error| failed(error, ""))?.is_some() {}
             self.image(name).await?.ok_or_else(|| Error::ImageNotFound(name.to_owned()))
         }
         .boxed()
@@ -331,14 +334,16 @@ impl Runtime for Docker {
         .boxed()
     }
 
-    fn events(&self) -> BoxStream<'static, Result<Event>> {
+    fn events(&self, since: Timestamp) -> BoxStream<'static, Result<Event>> {
         let label = format!("{}={}", convert::CLUSTER, self.options.cluster);
         let filters: HashMap<String, Vec<String>> =
             [("type", vec!["container"]), ("label", vec![label.as_str()]), ("event", vec!["start", "die", "destroy"])]
                 .into_iter()
                 .map(|(key, values)| (key.to_owned(), values.into_iter().map(str::to_owned).collect()))
                 .collect();
-        let options = EventsOptionsBuilder::new().filters(&filters).build();
+        let options = EventsOptionsBuilder::new().filters(&filters).since(&since.as_second().to_string()).build();
+        // What happened while nobody listened is unknown.
+        self.inspected().clear();
         let inspected = Arc::clone(&self.inspected);
         let events = self.patient.events(Some(options)).filter_map(move |message| {
             let event = message.map(convert::event).map_err(|error| failed(error, "")).transpose();

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container as Wanted, Pod};
 
 use super::backoff::BackOff;
-use super::{RestartPolicy, hash, init_containers, restart_policy, spec};
+use super::{KILLED, hash, init_containers, restarts, spec};
+use crate::probe::Condemned;
 use crate::runtime::{Container, Observed, Sandbox, State};
 
 /// What is to be done. Ids are the runtime's.
@@ -36,6 +37,8 @@ pub(crate) struct Stop {
     pub(crate) name: String,
     /// What the event says.
     pub(crate) why: String,
+    /// Seconds that it has to end, where they are not the pod's.
+    pub(crate) grace: Option<u32>,
 }
 
 /// A container to start.
@@ -47,12 +50,14 @@ pub(crate) struct Start {
     pub(crate) attempt: u32,
     /// When the one before ended, if there was one.
     pub(crate) failed: Option<Timestamp>,
+    /// Whether the one before was made from another definition: how that fared says nothing of this one.
+    pub(crate) changed: bool,
 }
 
 /// What beside the pod and the runtime's state decides.
 pub(crate) struct Context<'a> {
-    /// Containers that their liveness or startup probe condemned: id to reason.
-    pub(crate) condemned: &'a HashMap<String, String>,
+    /// Containers that their liveness or startup probe condemned: by id.
+    pub(crate) condemned: &'a HashMap<String, Condemned>,
     pub(crate) backoff: &'a BackOff,
     pub(crate) now: Timestamp,
 }
@@ -96,7 +101,7 @@ pub(crate) fn end_all(observed: &Observed, why: &str) -> Actions {
 }
 
 fn stop(container: &Container, why: &str) -> Stop {
-    Stop { id: container.id.clone(), name: container.name.clone(), why: why.to_owned() }
+    Stop { id: container.id.clone(), name: container.name.clone(), why: why.to_owned(), grace: None }
 }
 
 /// Containers of a sandbox that is gone have lost their network: they end, and are made anew.
@@ -180,7 +185,9 @@ impl<'a> World<'a> {
             match self.instance_here(&container.name).map(|instance| &instance.state) {
                 Some(State::Running { .. }) => return Init::Busy,
                 Some(State::Exited { exit_code: 0, .. }) => {}
-                Some(State::Exited { .. }) if restart_policy(self.pod) == RestartPolicy::Never => return Init::Failed,
+                Some(State::Exited { exit_code, .. }) if !restarts(self.pod, container, *exit_code) => {
+                    return Init::Failed;
+                }
                 _ => return Init::Next(container),
             }
         }
@@ -189,17 +196,18 @@ impl<'a> World<'a> {
 
     /// Whether any container is still to be run.
     fn needs_sandbox(&self) -> bool {
-        let init_failed = restart_policy(self.pod) == RestartPolicy::Never
-            && init_containers(self.pod).iter().any(|c| self.instance(&c.name).is_some_and(failed));
+        let gave_up = |container: &Wanted| match self.instance(&container.name).map(|instance| &instance.state) {
+            Some(State::Exited { exit_code, .. }) => *exit_code != 0 && !restarts(self.pod, container, *exit_code),
+            _ => false,
+        };
+        let init_failed = init_containers(self.pod).iter().any(gave_up);
         !init_failed && spec(self.pod).containers.iter().any(|container| self.is_wanted(container))
     }
 
     /// Whether the container is to run, by its restart policy and how it ended.
     fn is_wanted(&self, container: &Wanted) -> bool {
-        let Some(instance) = self.instance(&container.name) else { return true };
-        match (&instance.state, restart_policy(self.pod)) {
-            (State::Exited { .. }, RestartPolicy::Never) => false,
-            (State::Exited { exit_code, .. }, RestartPolicy::OnFailure) => *exit_code != 0,
+        match self.instance(&container.name).map(|instance| &instance.state) {
+            Some(State::Exited { exit_code, .. }) => restarts(self.pod, container, *exit_code),
             _ => true,
         }
     }
@@ -207,25 +215,25 @@ impl<'a> World<'a> {
     fn plan_main(&self, container: &Wanted, actions: &mut Actions) {
         match self.instance(&container.name) {
             Some(instance) if instance.state.is_running() && self.instance_here(&container.name).is_some() => {
-                let Some(why) = self.fault(container, instance) else { return };
-                actions.stop.push(stop(instance, &why));
+                let Some((why, grace)) = self.fault(container, instance) else { return };
+                actions.stop.push(Stop { grace, ..stop(instance, &why) });
             }
             // It ran in a sandbox that is gone, and is being ended.
-            Some(instance) if instance.state.is_running() && restart_policy(self.pod) == RestartPolicy::Never => {}
+            Some(instance) if instance.state.is_running() && !restarts(self.pod, container, KILLED) => {}
             Some(instance) if instance.state.is_running() => self.start(container, false, actions),
             _ if self.is_wanted(container) => self.start(container, false, actions),
             _ => {}
         }
     }
 
-    /// Why a running container must end: once it has, it is started again by the restart policy.
-    fn fault(&self, container: &Wanted, instance: &Container) -> Option<String> {
-        if let Some(reason) = self.context.condemned.get(&instance.id) {
-            let then = if restart_policy(self.pod) == RestartPolicy::Never { "" } else { ", will be restarted" };
-            return Some(format!("Container {} failed {reason}{then}", container.name));
+    /// Why a running container must end, and in how many seconds: once it has, it is started again by the restart policy.
+    fn fault(&self, container: &Wanted, instance: &Container) -> Option<(String, Option<u32>)> {
+        if let Some(condemned) = self.context.condemned.get(&instance.id) {
+            let then = if restarts(self.pod, container, KILLED) { ", will be restarted" } else { "" };
+            return Some((format!("Container {} failed {}{then}", container.name, condemned.by), condemned.grace));
         }
-        let changed = !instance.hash.is_empty() && instance.hash != hash(container);
-        changed.then(|| format!("Container {} definition changed, will be restarted", container.name))
+        is_changed(container, instance)
+            .then(|| (format!("Container {} definition changed, will be restarted", container.name), None))
     }
 
     fn start(&self, container: &Wanted, init: bool, actions: &mut Actions) {
@@ -234,14 +242,16 @@ impl<'a> World<'a> {
             State::Exited { finished_at, .. } => Some(*finished_at),
             State::Created | State::Running { .. } => None,
         });
+        let changed = instance.is_some_and(|instance| is_changed(container, instance));
         if let Some(failed) = failed
+            && !changed
             && let Some(left) = self.context.backoff.remaining(&container.name, failed, self.context.now)
         {
             actions.backing_off.push((container.name.clone(), left));
             return;
         }
         let attempt = instance.map_or_else(|| known_restarts(self.pod, &container.name), |i| i.attempt + 1);
-        actions.start.push(Start { name: container.name.clone(), init, attempt, failed });
+        actions.start.push(Start { name: container.name.clone(), init, attempt, failed, changed });
     }
 
     /// When nothing runs and nothing will, the sandbox goes, too.
@@ -254,8 +264,8 @@ impl<'a> World<'a> {
     }
 }
 
-fn failed(container: &Container) -> bool {
-    matches!(container.state, State::Exited { exit_code, .. } if exit_code != 0)
+fn is_changed(container: &Wanted, instance: &Container) -> bool {
+    !instance.hash.is_empty() && instance.hash != hash(container)
 }
 
 /// Of a container whose instances are all gone: one more than the API knows of, so that names stay unique.

@@ -49,7 +49,7 @@ fn plan(pod: &Pod, observed: Observed) -> Actions {
     plan_with(pod, observed, &HashMap::new(), &BackOff::default())
 }
 
-fn plan_with(pod: &Pod, observed: Observed, condemned: &HashMap<String, String>, backoff: &BackOff) -> Actions {
+fn plan_with(pod: &Pod, observed: Observed, condemned: &HashMap<String, Condemned>, backoff: &BackOff) -> Actions {
     compute(pod, &observed, &Context { condemned, backoff, now: at(6) })
 }
 
@@ -130,6 +130,15 @@ fn a_crashing_container_waits() {
 }
 
 #[test]
+fn what_a_container_was_before_its_image_changed_is_not_held_against_it() {
+    let mut backoff = BackOff::default();
+    backoff.next("a", at(0), at(0));
+    let before = Container { hash: "of another image".to_owned(), ..container("a", 0, "s0", exited(1)) };
+    let actions = plan_with(&pod("Always", &[], &["a"]), world(vec![before]), &HashMap::new(), &backoff);
+    assert_eq!((starts(&actions), actions.start[0].changed), (vec![("a", 1)], true));
+}
+
+#[test]
 fn a_lost_sandbox_takes_the_containers_with_it() {
     let mut observed = world(vec![container("a", 0, "s0", running())]);
     observed.sandboxes[0].state = exited(137);
@@ -158,11 +167,25 @@ fn a_finished_pod_gets_no_new_sandbox() {
 
 #[test]
 fn a_condemned_container_ends_and_says_why() {
-    let condemned = HashMap::from([("a-0".to_owned(), "liveness probe".to_owned())]);
+    let condemned = HashMap::from([("a-0".to_owned(), Condemned { by: "liveness probe".to_owned(), grace: Some(3) })]);
     let observed = world(vec![container("a", 0, "s0", running())]);
     let actions = plan_with(&pod("Always", &[], &["a"]), observed, &condemned, &BackOff::default());
-    assert_eq!(actions.stop[0].why, "Container a failed liveness probe, will be restarted");
+    let stop = &actions.stop[0];
+    assert_eq!((stop.why.as_str(), stop.grace), ("Container a failed liveness probe, will be restarted", Some(3)));
     assert!(actions.start.is_empty(), "it is started once it has ended");
+}
+
+#[test]
+fn a_container_may_have_a_restart_policy_and_rules_of_its_own() {
+    let mut pod = pod("Never", &[], &["a"]);
+    let restarted =
+        |pod: &Pod, code| !starts(&plan(pod, world(vec![container("a", 0, "s0", exited(code))]))).is_empty();
+    assert!(!restarted(&pod, 42));
+    let rules = json!([{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]);
+    pod.spec.as_mut().unwrap().containers[0].restart_policy_rules = serde_json::from_value(rules).unwrap();
+    assert_eq!([0, 1, 42].map(|code| restarted(&pod, code)), [false, false, true]);
+    pod.spec.as_mut().unwrap().containers[0].restart_policy = Some("OnFailure".to_owned());
+    assert_eq!([0, 1, 42].map(|code| restarted(&pod, code)), [false, true, true]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
     ConfigMap, Container, EnvVar, ObjectFieldSelector, Pod, ResourceFieldSelector, Secret, Service,
@@ -19,7 +20,7 @@ pub(crate) struct Sources {
     /// By name; absent ones do not exist.
     pub(crate) secrets: BTreeMap<String, Secret>,
     /// The services of the pod's namespace, and `kubernetes` of `default`.
-    pub(crate) services: Vec<Service>,
+    pub(crate) services: Vec<Arc<Service>>,
     /// The node's address.
     pub(crate) host_ip: Option<IpAddr>,
     /// The node's processors and bytes of memory, which stand in for absent limits.
@@ -241,7 +242,7 @@ pub(crate) fn resource(
 }
 
 /// `NAME_SERVICE_HOST`, `NAME_SERVICE_PORT` and the rest, for each service with an address.
-fn service_links(pod: &Pod, services: &[Service]) -> Vec<(String, String)> {
+fn service_links(pod: &Pod, services: &[Arc<Service>]) -> Vec<(String, String)> {
     let all = spec(pod).enable_service_links != Some(false);
     let mut env = Vec::new();
     for service in services {
@@ -356,7 +357,7 @@ mod tests {
             "metadata": {"name": "my-db", "namespace": "shop"},
             "spec": {"clusterIP": "10.96.0.7", "ports": [{"name": "sql", "port": 5432, "protocol": "TCP"}]},
         }));
-        let sources = Sources { services: vec![service.unwrap()], ..Sources::default() };
+        let sources = Sources { services: vec![Arc::new(service.unwrap())], ..Sources::default() };
         let env: BTreeMap<_, _> = env_of(json!({"name": "a"}), &sources).unwrap().into_iter().collect();
         assert_eq!(env["MY_DB_SERVICE_HOST"], "10.96.0.7");
         assert_eq!(env["MY_DB_SERVICE_PORT_SQL"], "5432");

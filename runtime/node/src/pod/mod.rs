@@ -4,12 +4,14 @@ pub(crate) mod actions;
 pub(crate) mod backoff;
 pub(crate) mod conditions;
 pub(crate) mod env;
+pub(crate) mod keyring;
+pub(crate) mod references;
 pub(crate) mod resources;
 pub(crate) mod spec;
 pub(crate) mod status;
 pub(crate) mod support;
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, ContainerRestartRule, Pod, PodSpec};
 
 use crate::runtime::PodId;
 
@@ -34,20 +36,25 @@ pub(crate) fn init_containers(pod: &Pod) -> &[Container] {
     spec(pod).init_containers.as_deref().unwrap_or_default()
 }
 
-/// When ended containers are started again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RestartPolicy {
-    Always,
-    OnFailure,
-    Never,
-}
+/// The exit code of a container that was killed.
+pub(crate) const KILLED: i32 = 137;
 
-/// The pod's restart policy.
-pub(crate) fn restart_policy(pod: &Pod) -> RestartPolicy {
-    match spec(pod).restart_policy.as_deref() {
-        Some("Never") => RestartPolicy::Never,
-        Some("OnFailure") => RestartPolicy::OnFailure,
-        _ => RestartPolicy::Always,
+/// Whether a container that ended so is started again: by the first of its rules that fits, else by its own
+/// restart policy, else by the pod's (KEP-5307). An init container that succeeded is done whatever this says.
+pub(crate) fn restarts(pod: &Pod, container: &Container, exit_code: i32) -> bool {
+    let fits = |rule: &ContainerRestartRule| {
+        rule.exit_codes.as_ref().is_some_and(|codes| {
+            let listed = codes.values.iter().flatten().any(|code| *code == exit_code);
+            listed == (codes.operator == "In")
+        })
+    };
+    if container.restart_policy_rules.iter().flatten().any(fits) {
+        return true;
+    }
+    match container.restart_policy.as_deref().or(spec(pod).restart_policy.as_deref()) {
+        Some("Never") => false,
+        Some("OnFailure") => exit_code != 0,
+        _ => true,
     }
 }
 

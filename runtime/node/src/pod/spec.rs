@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSecurityContext, SecurityContext};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSecurityContext, SELinuxOptions, SecurityContext};
 
 use super::env::{Sources, environment, expand};
 use super::resources::limits;
@@ -13,24 +13,51 @@ use crate::runtime::{ContainerSpec, Image, Mount, PortMapping, SandboxSpec, Secu
 ///
 /// # Errors
 /// What is not supported.
-pub(crate) fn sandbox(pod: &Pod, attempt: u32) -> SandboxSpec {
+pub(crate) fn sandbox(pod: &Pod, attempt: u32, domain: &str) -> Result<SandboxSpec, String> {
     let spec = spec(pod);
     let sysctls = spec.security_context.as_ref().and_then(|context| context.sysctls.clone()).unwrap_or_default();
-    SandboxSpec {
+    Ok(SandboxSpec {
         pod: id(pod),
         attempt,
-        hostname: hostname(pod),
+        hostname: kernel_hostname(pod, domain)?,
         ports: ports(pod),
         host_network: is_host_network(pod),
         host_pid: spec.host_pid == Some(true),
         host_ipc: spec.host_ipc == Some(true),
         sysctls: sysctls.into_iter().map(|sysctl| (sysctl.name, sysctl.value)).collect(),
-    }
+    })
 }
 
 /// Whether the pod uses the host's network.
 pub(crate) fn is_host_network(pod: &Pod) -> bool {
     spec(pod).host_network == Some(true)
+}
+
+/// What `hostname` prints: `spec.hostnameOverride` (KEP-4762), else with `setHostnameAsFQDN` the name in full.
+///
+/// # Errors
+/// That the name in full is longer than the kernel takes.
+pub(crate) fn kernel_hostname(pod: &Pod, domain: &str) -> Result<String, String> {
+    let spec = spec(pod);
+    if let Some(name) = &spec.hostname_override {
+        return Ok(name.clone());
+    }
+    let short = hostname(pod);
+    let subdomain = spec.subdomain.as_deref().filter(|subdomain| !subdomain.is_empty());
+    match subdomain.filter(|_| spec.set_hostname_as_fqdn == Some(true)) {
+        None => Ok(short),
+        Some(subdomain) => {
+            let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+            let full = format!("{short}.{subdomain}.{namespace}.svc.{domain}");
+            if full.len() <= 64 {
+                return Ok(full);
+            }
+            Err(format!(
+                "failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long (64 characters is the max, {} characters requested)",
+                full.len()
+            ))
+        }
+    }
 }
 
 /// `spec.hostname`, else the pod's name; at most 63 letters, as upstream cuts it.
@@ -84,6 +111,7 @@ pub(crate) fn container(pod: &Pod, container: &Container, made: Made<'_>) -> Res
         limits: limits(pod, container, made.sources.capacity.1),
         security: security(pod, container, made.image)?,
         stdin: container.stdin == Some(true),
+        stdin_once: container.stdin_once == Some(true),
         tty: container.tty == Some(true),
         share_processes: spec(pod).share_process_namespace == Some(true),
         host_pid: spec(pod).host_pid == Some(true),
@@ -103,6 +131,7 @@ fn security(pod: &Pod, container: &Container, image: &Image) -> Result<Security,
     let capabilities = |list: Option<&Vec<String>>| list.cloned().unwrap_or_default();
     let mut groups: Vec<String> = whole.supplemental_groups.iter().flatten().map(ToString::to_string).collect();
     groups.extend(whole.fs_group.map(|group| group.to_string()));
+    let app_armor = own.app_armor_profile.as_ref().or(whole.app_armor_profile.as_ref());
     let seccomp = own.seccomp_profile.as_ref().or(whole.seccomp_profile.as_ref());
     Ok(Security {
         user: match (user, group) {
@@ -117,8 +146,21 @@ fn security(pod: &Pod, container: &Container, image: &Image) -> Result<Security,
         drop_capabilities: capabilities(own.capabilities.as_ref().and_then(|c| c.drop.as_ref())),
         read_only_root: own.read_only_root_filesystem == Some(true),
         no_new_privileges: own.allow_privilege_escalation == Some(false),
+        app_armor: app_armor.and_then(|profile| match profile.type_.as_str() {
+            "Unconfined" => Some("unconfined".to_owned()),
+            "Localhost" => profile.localhost_profile.clone(),
+            _ => None,
+        }),
+        se_linux: se_linux(own.se_linux_options.as_ref().or(whole.se_linux_options.as_ref())),
         seccomp_unconfined: seccomp.is_some_and(|profile| profile.type_ == "Unconfined"),
     })
+}
+
+/// Labels in the form `user:system_u`.
+fn se_linux(options: Option<&SELinuxOptions>) -> Vec<String> {
+    let Some(options) = options else { return Vec::new() };
+    let parts = [("user", &options.user), ("role", &options.role), ("type", &options.type_), ("level", &options.level)];
+    parts.into_iter().filter_map(|(name, value)| Some(format!("{name}:{}", value.as_ref()?))).collect()
 }
 
 fn image_user(image: &Image) -> &str {
@@ -168,7 +210,7 @@ mod tests {
     fn only_ports_with_a_host_port_are_published() {
         let pod = pod(json!({"containers": [{"name": "a", "ports": [
             {"containerPort": 80}, {"containerPort": 53, "hostPort": 5353, "protocol": "UDP"}]}]}));
-        let ports = sandbox(&pod, 0).ports;
+        let ports = sandbox(&pod, 0, "cluster.local").unwrap().ports;
         assert_eq!((ports.len(), ports[0].host_port, ports[0].protocol.as_str()), (1, 5353, "UDP"));
     }
 
@@ -182,6 +224,25 @@ mod tests {
         let error = made(&refused, &Image::default()).unwrap_err();
         assert_eq!(error, "container has runAsNonRoot and image will run as root");
         assert!(made(&refused, &Image { user: "1000".to_owned(), ..Image::default() }).is_ok());
+    }
+
+    #[test]
+    fn the_hosts_name_may_be_full_or_another() {
+        let named = |spec| {
+            kernel_hostname(
+                &Pod {
+                    metadata: serde_json::from_value(json!({"name": "web", "namespace": "shop"})).unwrap(),
+                    ..pod(spec)
+                },
+                "cluster.local",
+            )
+        };
+        let full = json!({"containers": [], "subdomain": "front", "setHostnameAsFQDN": true});
+        assert_eq!(named(full).unwrap(), "web.front.shop.svc.cluster.local");
+        assert_eq!(named(json!({"containers": [], "setHostnameAsFQDN": true})).unwrap(), "web");
+        assert_eq!(named(json!({"containers": [], "hostnameOverride": "me.example"})).unwrap(), "me.example");
+        let long = json!({"containers": [], "subdomain": "s".repeat(60), "setHostnameAsFQDN": true});
+        assert!(named(long).unwrap_err().contains("64 characters is the max, 87 characters requested"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::actions::{current_sandbox, latest};
 use super::conditions::conditions;
 use super::spec::is_host_network;
-use super::{RestartPolicy, init_containers, restart_policy, spec};
+use super::{KILLED, init_containers, restarts, spec};
 use crate::runtime::{Container, Observed, State};
 
 /// What beside the pod its status is computed from.
@@ -140,10 +140,7 @@ fn states(
             }
         }
         // It ran, and the runtime no longer knows of it: gone for good, unless it will be started again.
-        _ if restart_policy(pod) == RestartPolicy::Never
-            && has_run(old)
-            && !view.waiting.contains_key(&container.name) =>
-        {
+        _ if !restarts(pod, container, KILLED) && has_run(old) && !view.waiting.contains_key(&container.name) => {
             (lost(old), last)
         }
         _ => {
@@ -225,7 +222,10 @@ fn terminated(instance: &Container, view: &View<'_>) -> ContainerState {
 
 /// The phase, by upstream's rules (`getPhase`).
 fn phase(pod: &Pod, init: &[ContainerStatus], main: &[ContainerStatus]) -> &'static str {
-    let policy = restart_policy(pod);
+    let again = |containers: &[Wanted], status: &ContainerStatus, exit_code: i32| {
+        let container = containers.iter().find(|container| container.name == status.name);
+        container.is_some_and(|container| restarts(pod, container, exit_code))
+    };
     let ended = |status: &ContainerStatus| {
         let state = status.state.clone().unwrap_or_default();
         state.terminated.or_else(|| {
@@ -235,19 +235,21 @@ fn phase(pod: &Pod, init: &[ContainerStatus], main: &[ContainerStatus]) -> &'sta
     };
     let is_running = |status: &ContainerStatus| status.state.as_ref().is_some_and(|state| state.running.is_some());
     let running = main.iter().filter(|status| is_running(status)).count();
-    let stopped: Vec<_> = main.iter().filter_map(ended).collect();
+    let stopped: Vec<_> = main.iter().filter_map(|status| Some((status, ended(status)?.exit_code))).collect();
     let begun = running + stopped.len() > 0;
     if !begun && !init.iter().all(|status| status.ready) {
-        let failed = init.iter().filter_map(ended).any(|ended| ended.exit_code != 0);
-        return if failed && policy == RestartPolicy::Never { "Failed" } else { "Pending" };
+        let gave_up = |status: &ContainerStatus| {
+            let code = ended(status).map_or(0, |ended| ended.exit_code);
+            code != 0 && !again(init_containers(pod), status, code)
+        };
+        return if init.iter().any(gave_up) { "Failed" } else { "Pending" };
     }
     match (running, stopped.len()) {
         (running, stopped) if running + stopped < main.len() => "Pending",
         (1.., _) => "Running",
-        _ if policy == RestartPolicy::Always => "Running",
-        _ if stopped.iter().all(|ended| ended.exit_code == 0) => "Succeeded",
-        _ if policy == RestartPolicy::Never => "Failed",
-        _ => "Running",
+        _ if stopped.iter().any(|(status, code)| again(&spec(pod).containers, status, *code)) => "Running",
+        _ if stopped.iter().all(|(_, code)| *code == 0) => "Succeeded",
+        _ => "Failed",
     }
 }
 

@@ -1,91 +1,100 @@
 //! What this agent does not do is refused by the field's path, never left out in silence.
 
-use k8s_openapi::api::core::v1::{Container, Lifecycle, LifecycleHandler, Pod, Probe, Volume};
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::Value;
-
-use super::{init_containers, spec};
 
 /// Volume sources that are supported.
 const VOLUMES: &[&str] = &["emptyDir", "hostPath", "configMap", "secret", "downwardAPI", "projected"];
 
+/// Fields of a pod's spec that are not supported, or not with that value. `*` is each element of a list.
+const REFUSED: &[(&str, Option<&str>)] = &[
+    ("ephemeralContainers", None),
+    ("hostUsers", Some("false")),
+    ("resourceClaims", None),
+    ("resources", None),
+    ("runtimeClassName", None),
+    ("schedulingGroup", None),
+    ("securityContext.supplementalGroupsPolicy", Some("Strict")),
+    ("securityContext.windowsOptions", None),
+    ("initContainers.*.restartPolicy", Some("Always")),
+];
+
+/// The same, of a container.
+const REFUSED_OF_CONTAINERS: &[(&str, Option<&str>)] = &[
+    ("env.*.valueFrom.fileKeyRef", None),
+    ("lifecycle.postStart.tcpSocket", None),
+    ("lifecycle.preStop.tcpSocket", None),
+    ("lifecycle.stopSignal", None),
+    ("livenessProbe.grpc", None),
+    ("livenessProbe.httpGet.scheme", Some("HTTPS")),
+    ("readinessProbe.grpc", None),
+    ("readinessProbe.httpGet.scheme", Some("HTTPS")),
+    ("resources.claims", None),
+    ("restartPolicyRules.*.action", Some("RestartAllContainers")),
+    ("securityContext.procMount", Some("Unmasked")),
+    ("securityContext.seccompProfile.localhostProfile", None),
+    ("securityContext.windowsOptions", None),
+    ("startupProbe.grpc", None),
+    ("startupProbe.httpGet.scheme", Some("HTTPS")),
+    ("volumeDevices", None),
+    ("volumeMounts.*.recursiveReadOnly", Some("Enabled")),
+    ("volumeMounts.*.subPathExpr", None),
+];
+
 /// The path of the first field that asks for what is not supported, and what that is.
 pub(crate) fn refusal(pod: &Pod) -> Option<String> {
-    let spec = spec(pod);
-    let refused = |path: &str| Some(format!("{path} is not supported by this node"));
-    if spec.runtime_class_name.is_some() {
-        return refused("spec.runtimeClassName");
-    }
-    if spec.resource_claims.as_ref().is_some_and(|claims| !claims.is_empty()) {
-        return refused("spec.resourceClaims");
-    }
-    if spec.ephemeral_containers.as_ref().is_some_and(|containers| !containers.is_empty()) {
-        return refused("spec.ephemeralContainers");
-    }
-    if spec.host_users == Some(false) {
-        return refused("spec.hostUsers: false");
-    }
-    let volumes = spec.volumes.iter().flatten().enumerate();
-    let volume = volumes.filter_map(|(index, volume)| unsupported_source(volume).map(|s| (index, s))).next();
-    if let Some((index, source)) = volume {
-        return refused(&format!("spec.volumes[{index}].{source}"));
-    }
-    let named = |list: &'static str, containers: &[Container]| {
-        let mut refusals = containers.iter().enumerate().filter_map(|(index, c)| {
-            container(c, list == "initContainers").map(|field| format!("spec.{list}[{index}].{field}"))
-        });
-        refusals.next()
-    };
-    let path = named("initContainers", init_containers(pod)).or_else(|| named("containers", &spec.containers));
-    path.and_then(|path| refused(&path))
+    let spec = serde_json::to_value(pod.spec.as_ref()?).ok()?;
+    let path = first(&spec, REFUSED, "spec").or_else(|| volume(&spec)).or_else(|| {
+        let mut lists = ["initContainers", "containers"].into_iter();
+        lists.find_map(|list| {
+            let mut containers = spec.get(list)?.as_array()?.iter().enumerate();
+            containers.find_map(|(index, c)| first(c, REFUSED_OF_CONTAINERS, &format!("spec.{list}[{index}]")))
+        })
+    });
+    path.map(|path| format!("{path} is not supported by this node"))
 }
 
-/// The source of a volume, when it is not one of [`VOLUMES`].
-fn unsupported_source(volume: &Volume) -> Option<String> {
-    let Ok(Value::Object(fields)) = serde_json::to_value(volume) else { return None };
-    fields.into_iter().map(|(key, _)| key).find(|key| key != "name" && !VOLUMES.contains(&key.as_str()))
+/// The first field of `object`, which is at `at`, that one of `rules` names.
+fn first(object: &Value, rules: &[(&str, Option<&str>)], at: &str) -> Option<String> {
+    rules.iter().find_map(|(path, value)| find(object, path, *value, at.to_owned()))
 }
 
-fn container(container: &Container, init: bool) -> Option<String> {
-    if init && container.restart_policy.is_some() {
-        return Some("restartPolicy".to_owned());
+fn find(object: &Value, path: &str, wanted: Option<&str>, at: String) -> Option<String> {
+    let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
+    if field == "*" {
+        let mut elements = object.as_array()?.iter().enumerate();
+        return elements.find_map(|(index, element)| find(element, rest?, wanted, format!("{at}[{index}]")));
     }
-    if container.volume_devices.as_ref().is_some_and(|devices| !devices.is_empty()) {
-        return Some("volumeDevices".to_owned());
+    let (found, at) = (object.get(field)?, format!("{at}.{field}"));
+    match (rest, wanted) {
+        (Some(rest), _) => find(found, rest, wanted, at),
+        (None, None) => is_given(found).then_some(at),
+        (None, Some(wanted)) => (text(found) == wanted).then(|| format!("{at}: {wanted}")),
     }
-    let security = container.security_context.as_ref();
-    if security.and_then(|s| s.seccomp_profile.as_ref()).is_some_and(|profile| profile.type_ == "Localhost") {
-        return Some("securityContext.seccompProfile.localhostProfile".to_owned());
-    }
-    let mut mounts = container.volume_mounts.iter().flatten();
-    if let Some(index) = mounts.position(|mount| mount.sub_path_expr.as_deref().is_some_and(|expr| !expr.is_empty())) {
-        return Some(format!("volumeMounts[{index}].subPathExpr"));
-    }
-    let probes = [
-        ("livenessProbe", &container.liveness_probe),
-        ("readinessProbe", &container.readiness_probe),
-        ("startupProbe", &container.startup_probe),
-    ];
-    let probe =
-        probes.into_iter().find_map(|(name, probe)| Some(format!("{name}.{}", unsupported_probe(probe.as_ref()?)?)));
-    probe.or_else(|| Some(format!("lifecycle.{}", unsupported_hook(container.lifecycle.as_ref()?)?)))
 }
 
-fn unsupported_probe(probe: &Probe) -> Option<&'static str> {
-    if probe.http_get.as_ref().is_some_and(|get| get.scheme.as_deref() == Some("HTTPS")) {
-        return Some("httpGet.scheme: HTTPS");
+/// An empty list or text asks for nothing.
+fn is_given(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        _ => true,
     }
-    probe.grpc.is_some().then_some("grpc")
 }
 
-fn unsupported_hook(lifecycle: &Lifecycle) -> Option<&'static str> {
-    let tcp = |hook: &Option<LifecycleHandler>| hook.as_ref().is_some_and(|hook| hook.tcp_socket.is_some());
-    if tcp(&lifecycle.post_start) {
-        return Some("postStart.tcpSocket");
-    }
-    if tcp(&lifecycle.pre_stop) {
-        return Some("preStop.tcpSocket");
-    }
-    lifecycle.stop_signal.is_some().then_some("stopSignal")
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The source of the first volume with another source than [`VOLUMES`].
+fn volume(spec: &Value) -> Option<String> {
+    let mut volumes = spec.get("volumes")?.as_array()?.iter().enumerate();
+    volumes.find_map(|(index, volume)| {
+        let mut fields = volume.as_object()?.keys();
+        let source = fields.find(|key| *key != "name" && !VOLUMES.contains(&key.as_str()))?;
+        Some(format!("spec.volumes[{index}].{source}"))
+    })
 }
 
 #[cfg(test)]
@@ -94,6 +103,7 @@ mod tests {
 
     use super::*;
 
+    #[track_caller]
     fn check(spec: Value, expected: Option<&str>) {
         let pod: Pod = serde_json::from_value(json!({"metadata": {}, "spec": spec})).unwrap();
         let expected = expected.map(|path| format!("{path} is not supported by this node"));
@@ -108,6 +118,12 @@ mod tests {
         let grpc = json!({"containers": [{"name": "a"}, {"name": "b", "livenessProbe": {"grpc": {"port": 1}}}]});
         check(grpc, Some("spec.containers[1].livenessProbe.grpc"));
         let sidecar = json!({"containers": [], "initContainers": [{"name": "s", "restartPolicy": "Always"}]});
-        check(sidecar, Some("spec.initContainers[0].restartPolicy"));
+        check(sidecar, Some("spec.initContainers[0].restartPolicy: Always"));
+        check(json!({"containers": [], "hostUsers": true, "runtimeClassName": ""}), None);
+        check(json!({"containers": [], "hostUsers": false}), Some("spec.hostUsers: false"));
+        let mount = json!({"containers": [{"name": "a", "volumeMounts": [
+            {"name": "v", "mountPath": "/a", "recursiveReadOnly": "IfPossible"},
+            {"name": "v", "mountPath": "/b", "recursiveReadOnly": "Enabled"}]}]});
+        check(mount, Some("spec.containers[0].volumeMounts[1].recursiveReadOnly: Enabled"));
     }
 }

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::runtime::{ExecOptions, Runtime};
+use crate::runtime::{self, ExecOptions, Runtime};
 
 /// More of an answer or output than this is not looked at.
 const MAX_BODY: usize = 10 << 10;
@@ -28,48 +28,51 @@ pub(crate) struct Target {
     pub(crate) ports: Vec<ContainerPort>,
 }
 
-/// Probes once; the error says what was found instead.
-pub(super) async fn check(
-    runtime: &dyn Runtime,
-    target: &Target,
-    probe: &Probe,
-    limit: Duration,
-) -> Result<(), String> {
+/// Why a probe did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// What was found instead.
+    #[error("{0}")]
+    Failed(String),
+    /// Nothing was found out, so that it says nothing about the container.
+    #[error(transparent)]
+    Errored(#[from] runtime::Error),
+}
+
+/// Probes once.
+pub(super) async fn check(runtime: &dyn Runtime, target: &Target, probe: &Probe, limit: Duration) -> Result<(), Fault> {
     // Nothing listens in a pretended container: its script answers.
     if runtime.is_simulated() {
         return run(runtime, &target.id, Vec::new()).await;
     }
     if let Some(get) = &probe.http_get {
-        return http_get(target, get, limit).await;
+        return http_get(target, get, limit).await.map_err(Fault::Failed);
     }
     if let Some(tcp) = &probe.tcp_socket {
-        let address = address(target, tcp.host.as_deref(), &tcp.port)?;
-        return connect(&address, limit).await.map(drop);
+        let address = address(target, tcp.host.as_deref(), &tcp.port).map_err(Fault::Failed)?;
+        return connect(&address, limit).await.map(drop).map_err(Fault::Failed);
     }
     if let Some(exec) = &probe.exec {
         let command = exec.command.clone().unwrap_or_default();
-        return match timeout(limit, run(runtime, &target.id, command)).await {
-            Ok(result) => result,
-            Err(_) => Err(format!("command timed out after {}s", limit.as_secs())),
-        };
+        let timed_out = |_| Fault::Failed(format!("command timed out after {}s", limit.as_secs()));
+        return timeout(limit, run(runtime, &target.id, command)).await.map_err(timed_out)?;
     }
     Ok(())
 }
 
-/// Runs a command to its end; the error is its output, or why it could not be run.
-pub(crate) async fn run(runtime: &dyn Runtime, id: &str, command: Vec<String>) -> Result<(), String> {
+/// Runs a command to its end; when it fails, what it wrote is the fault.
+pub(crate) async fn run(runtime: &dyn Runtime, id: &str, command: Vec<String>) -> Result<(), Fault> {
     let options = ExecOptions { command, stdout: true, stderr: true, ..ExecOptions::default() };
-    let mut session = runtime.exec(id, &options).await.map_err(|error| error.to_string())?;
+    let mut session = runtime.exec(id, &options).await?;
     let mut output = Vec::new();
-    while let Some(Ok(piece)) = session.output.next().await {
-        let bytes = piece.into_bytes();
+    while let Some(piece) = session.output.next().await {
+        let bytes = piece?.into_bytes();
         output.extend_from_slice(&bytes[..bytes.len().min(MAX_BODY - output.len().min(MAX_BODY))]);
     }
-    match session.exit.await {
-        Ok(0) => Ok(()),
-        Ok(code) if output.is_empty() => Err(format!("command exited with {code}")),
-        Ok(_) => Err(String::from_utf8_lossy(&output).trim_end().to_owned()),
-        Err(error) => Err(error.to_string()),
+    match session.exit.await? {
+        0 => Ok(()),
+        code if output.is_empty() => Err(Fault::Failed(format!("command exited with {code}"))),
+        _ => Err(Fault::Failed(String::from_utf8_lossy(&output).trim_end().to_owned())),
     }
 }
 

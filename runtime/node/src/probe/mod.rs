@@ -10,11 +10,15 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Container as Wanted, Pod, Probe};
 use trimtab_env::{CancellationToken, Env, Tasks};
 
+use check::Fault;
 pub(crate) use check::{Target, http_get, run};
 
 use crate::mailbox::Mailbox;
 use crate::pod::spec;
 use crate::runtime::{Container, Observed, Runtime, State};
+
+/// How often a container that is not ready yet is asked, at least.
+const COMING_UP: Duration = Duration::from_secs(1);
 
 /// Which probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +54,15 @@ pub(crate) struct Failure {
     pub(crate) message: String,
 }
 
+/// A container that must end.
+#[derive(Clone, Debug)]
+pub(crate) struct Condemned {
+    /// `liveness probe` or `startup probe`.
+    pub(crate) by: String,
+    /// The probe's own `terminationGracePeriodSeconds`.
+    pub(crate) grace: Option<u32>,
+}
+
 /// The probes of one pod, and what they found.
 pub(crate) struct Probes {
     env: Env,
@@ -62,8 +75,8 @@ pub(crate) struct Probes {
     pub(crate) started: HashSet<String>,
     /// Containers that are ready, by id.
     pub(crate) ready: HashSet<String>,
-    /// Containers that must end, by id: which probe said so.
-    pub(crate) condemned: HashMap<String, String>,
+    /// Containers that must end, by id.
+    pub(crate) condemned: HashMap<String, Condemned>,
 }
 
 struct Watched {
@@ -157,6 +170,7 @@ impl Probes {
             kind,
             container: container.name.clone(),
             passes: kind == Kind::Liveness || (kind == Kind::Readiness && ready),
+            has_passed: ready,
             target,
             probe,
             runtime: Arc::clone(&self.runtime),
@@ -193,7 +207,13 @@ impl Probes {
             (Kind::Liveness, true) => {}
             (kind, false) => {
                 self.ready.remove(&verdict.id);
-                self.condemned.insert(verdict.id.clone(), format!("{} probe", kind.name()));
+                let container = spec(pod).containers.iter().find(|container| container.name == verdict.container);
+                let probe = container.and_then(|container| match kind {
+                    Kind::Startup => container.startup_probe.as_ref(),
+                    _ => container.liveness_probe.as_ref(),
+                });
+                let grace = probe.and_then(|probe| u32::try_from(probe.termination_grace_period_seconds?).ok());
+                self.condemned.insert(verdict.id.clone(), Condemned { by: format!("{} probe", kind.name()), grace });
             }
         }
     }
@@ -213,6 +233,8 @@ struct Prober {
     target: Target,
     /// What it found last; a change of it is told.
     passes: bool,
+    /// Whether it has ever succeeded.
+    has_passed: bool,
     runtime: Arc<dyn Runtime>,
     mailbox: Arc<Mailbox>,
     on_failure: Arc<dyn Fn(Failure) + Send + Sync>,
@@ -230,17 +252,31 @@ impl Prober {
         let mut streak = Streak::default();
         loop {
             let found = check::check(&*self.runtime, &self.target, &self.probe, timeout).await;
-            if let Err(why) = &found {
-                let message = format!("{} probe failed: {why}", capital(self.kind.name()));
-                (self.on_failure)(Failure { container: self.container.clone(), message });
-            }
-            if let Some(passed) = streak.add(found.is_ok(), &self.probe)
+            self.tell(&found);
+            self.has_passed |= found.is_ok();
+            // What errored says nothing of the container, and is not counted.
+            if !matches!(found, Err(Fault::Errored(_)))
+                && let Some(passed) = streak.add(found.is_ok(), &self.probe)
                 && self.conclude(passed)
             {
                 return;
             }
-            env.sleep(period).await;
+            // Nobody gains by waiting for a container that comes up: until it is ready for the first time, it is asked
+            // often. Readiness alone, for no failure of it is ever counted against the container.
+            let comes_up = self.kind == Kind::Readiness && !self.has_passed;
+            env.sleep(if comes_up { period.min(COMING_UP) } else { period }).await;
         }
+    }
+
+    fn tell(&self, found: &Result<(), Fault>) {
+        let text = match found {
+            Ok(()) => return,
+            Err(Fault::Errored(error)) if error.is_unavailable() => return,
+            Err(Fault::Errored(error)) => format!("probe errored and resulted in unknown state: {error}"),
+            Err(Fault::Failed(why)) => format!("probe failed: {why}"),
+        };
+        let message = format!("{} {text}", capital(self.kind.name()));
+        (self.on_failure)(Failure { container: self.container.clone(), message });
     }
 
     /// Tells what is new; whether this probe has nothing more to find.
@@ -284,7 +320,10 @@ fn capital(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+    use crate::sim::Sim;
 
     #[test]
     fn thresholds_count_what_comes_in_a_row() {
@@ -293,5 +332,34 @@ mod tests {
         let found: Vec<_> =
             [true, true, false, false, true, false, false, false].iter().map(|p| streak.add(*p, &probe)).collect();
         assert_eq!(found, [None, Some(true), None, None, None, None, None, Some(false)]);
+    }
+
+    async fn asked_in_five_seconds(kind: Kind, has_passed: bool) -> usize {
+        let (env, count) = (Env::system(), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&count);
+        let prober = Prober {
+            kind,
+            container: String::new(),
+            probe: Probe { period_seconds: Some(10), ..Probe::default() },
+            // Nothing is called so: each try is told as a failure.
+            target: Target { id: "none".to_owned(), ip: None, ports: Vec::new() },
+            passes: false,
+            has_passed,
+            runtime: Arc::new(Sim::new(env.clone(), 0)),
+            mailbox: Arc::default(),
+            on_failure: Arc::new(move |_| {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }),
+        };
+        let ran = tokio::time::timeout(Duration::from_millis(4_500), prober.run(&env, Duration::ZERO)).await;
+        assert!(ran.is_err(), "it probes for ever");
+        count.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_container_that_comes_up_is_asked_often_whether_it_is_ready() {
+        assert_eq!(asked_in_five_seconds(Kind::Readiness, false).await, 5);
+        assert_eq!(asked_in_five_seconds(Kind::Readiness, true).await, 1);
+        assert_eq!(asked_in_five_seconds(Kind::Startup, false).await, 1);
     }
 }

@@ -12,11 +12,12 @@ mod spec;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use jiff::Timestamp;
 
 pub use error::{Error, Result};
 pub use record::{Container, Event, EventKind, Host, Image, Observed, Sandbox, State, Stats, Version};
 pub use session::{ExecOptions, Input, LogOptions, Output, Session, TerminalSize};
-pub use spec::{ContainerSpec, Limits, Mount, PodId, PortMapping, SandboxSpec, Security};
+pub use spec::{ContainerSpec, Credentials, Limits, Mount, PodId, PortMapping, SandboxSpec, Security};
 
 /// A container runtime, as the agent sees it.
 pub trait Runtime: Send + Sync + 'static {
@@ -58,8 +59,8 @@ pub trait Runtime: Send + Sync + 'static {
     /// The image, when it is present.
     fn image<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Image>>>;
 
-    /// Fetches an image from its registry.
-    fn pull<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Image>>;
+    /// Fetches an image from its registry, as somebody or as nobody.
+    fn pull<'a>(&'a self, name: &'a str, credentials: Option<&'a Credentials>) -> BoxFuture<'a, Result<Image>>;
 
     /// All images.
     fn images(&self) -> BoxFuture<'_, Result<Vec<Image>>>;
@@ -83,8 +84,9 @@ pub trait Runtime: Send + Sync + 'static {
     /// What a running container uses.
     fn stats<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Stats>>;
 
-    /// What happens to this cluster's sandboxes and containers. Ends when the runtime does.
-    fn events(&self) -> BoxStream<'static, Result<Event>>;
+    /// What happens, and since `since` has happened, to this cluster's sandboxes and containers. Ends when the
+    /// runtime does.
+    fn events(&self, since: Timestamp) -> BoxStream<'static, Result<Event>>;
 
     /// Whether containers are only pretended: then pods get no volumes, files or environment.
     fn is_simulated(&self) -> bool {

@@ -1,6 +1,7 @@
 //! What a runtime is asked to make. Everything is resolved: no references to the API are left.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -13,6 +14,24 @@ pub struct PodId {
     pub name: String,
     /// Its uid.
     pub uid: String,
+}
+
+/// Who asks a registry for an image.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The registry.
+    pub registry: String,
+    /// The user.
+    pub username: String,
+    /// The password, or a token.
+    pub password: String,
+}
+
+/// Without the password.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.username, self.registry)
+    }
 }
 
 /// A port of the pod that the host forwards.
@@ -92,6 +111,10 @@ pub struct Security {
     pub read_only_root: bool,
     /// No process may gain more rights than its parent has.
     pub no_new_privileges: bool,
+    /// The AppArmor profile, or `unconfined`; the runtime's own when absent.
+    pub app_armor: Option<String>,
+    /// SELinux labels: `user:…`, `role:…`, `type:…`, `level:…`.
+    pub se_linux: Vec<String>,
     /// No system call filter.
     pub seccomp_unconfined: bool,
 }
@@ -123,6 +146,8 @@ pub struct ContainerSpec {
     pub security: Security,
     /// Keep its standard input open.
     pub stdin: bool,
+    /// Close it when the first who attached leaves.
+    pub stdin_once: bool,
     /// Give it a terminal.
     pub tty: bool,
     /// See the processes of the pod's other containers.

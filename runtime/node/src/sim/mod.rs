@@ -20,8 +20,8 @@ use trimtab_env::Env;
 
 use crate::images::architecture;
 use crate::runtime::{
-    Container, ContainerSpec, Error, Event, EventKind, ExecOptions, Host, Image, LogOptions, Observed, Output, PodId,
-    Result, Runtime, Sandbox, SandboxSpec, Session, State, Stats, Version,
+    Container, ContainerSpec, Credentials, Error, Event, EventKind, ExecOptions, Host, Image, LogOptions, Observed,
+    Output, PodId, Result, Runtime, Sandbox, SandboxSpec, Session, State, Stats, Version,
 };
 pub use behaviour::Behaviour;
 
@@ -320,7 +320,7 @@ impl Runtime for Sim {
         futures::future::ready(found).boxed()
     }
 
-    fn pull<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Image>> {
+    fn pull<'a>(&'a self, name: &'a str, _credentials: Option<&'a Credentials>) -> BoxFuture<'a, Result<Image>> {
         async move { self.image(name).await?.ok_or_else(|| Error::ImageNotFound(name.to_owned())) }.boxed()
     }
 
@@ -365,7 +365,7 @@ impl Runtime for Sim {
         futures::future::ready(self.behaviour(id).map(|_| Stats::default())).boxed()
     }
 
-    fn events(&self) -> BoxStream<'static, Result<Event>> {
+    fn events(&self, _since: Timestamp) -> BoxStream<'static, Result<Event>> {
         let events = stream::unfold(Some(self.clone()), |sim| async {
             let sim = sim?;
             match sim.next_event().await {
@@ -412,7 +412,7 @@ mod tests {
         let sim = Sim::scripted(env(), 0, move |_| behaviour.clone());
         let container = started(&sim).await;
         assert!(container.state.is_running());
-        let event = sim.events().next().await.unwrap().unwrap();
+        let event = sim.events(Timestamp::UNIX_EPOCH).next().await.unwrap().unwrap();
         assert_eq!((event.id, event.kind), (container.id, EventKind::Died));
         let observed = sim.observe(None).await.unwrap();
         assert!(matches!(observed.containers[0].state, State::Exited { exit_code: 3, .. }));
@@ -441,6 +441,6 @@ mod tests {
         assert_eq!(ips, ["10.128.3.1", "10.128.3.2"]);
         sim.set_down(true);
         assert!(sim.version().await.unwrap_err().is_unavailable());
-        assert!(sim.events().next().await.unwrap().is_err());
+        assert!(sim.events(Timestamp::UNIX_EPOCH).next().await.unwrap().is_err());
     }
 }

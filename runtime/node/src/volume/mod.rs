@@ -9,7 +9,7 @@ mod content;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Component, Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, HostPathVolumeSource, Pod, Volume};
@@ -88,11 +88,7 @@ impl Files {
         let uid = pod.metadata.uid.as_deref().unwrap_or_default();
         let group = spec(pod).security_context.as_ref().and_then(|context| context.fs_group);
         let group = group.and_then(|group| u32::try_from(group).ok());
-        let in_memory = volume.secret.is_some()
-            || volume.projected.is_some()
-            || volume.empty_dir.as_ref().is_some_and(|dir| dir.medium.as_deref() == Some("Memory"));
-        let base = if in_memory { self.memory.join(uid) } else { self.pod(uid) };
-        let path = base.join("volumes").join(&volume.name);
+        let path = self.path(uid, volume);
         let io = |error: io::Error| format!("{}: {error}", path.display());
         if volume.empty_dir.is_some() {
             make_dir(&path, 0o777, group).map_err(io)?;
@@ -102,6 +98,20 @@ impl Files {
         make_dir(&path, 0o755, group).map_err(io)?;
         atomic::write(&path, &files, group).map_err(io)?;
         Ok(path)
+    }
+
+    /// Where a volume is that is made for the pod.
+    fn path(&self, uid: &str, volume: &Volume) -> PathBuf {
+        let in_memory = volume.secret.is_some()
+            || volume.projected.is_some()
+            || volume.empty_dir.as_ref().is_some_and(|dir| dir.medium.as_deref() == Some("Memory"));
+        let base = if in_memory { self.memory.join(uid) } else { self.pod(uid) };
+        base.join("volumes").join(&volume.name)
+    }
+
+    /// The bytes that a volume made for the pod takes.
+    pub(crate) fn size(&self, uid: &str, volume: &Volume) -> u64 {
+        size(&self.path(uid, volume))
     }
 
     /// What a container sees of the host: its volumes, `hosts`, `resolv.conf`, where to leave its last words.
@@ -188,6 +198,15 @@ impl Files {
         std::fs::create_dir_all(&dir)?;
         std::fs::write(dir.join(name), text)
     }
+}
+
+/// The bytes that a folder and all below it take, as `du` counts them; what goes meanwhile counts nothing.
+fn size(path: &Path) -> u64 {
+    /// What `st_blocks` counts in.
+    const BLOCK: u64 = 512;
+    let entries = path.read_dir().into_iter().flatten().flatten();
+    let sizes = entries.filter_map(|entry| Some((entry.metadata().ok()?, entry.path())));
+    sizes.map(|(meta, path)| meta.blocks() * BLOCK + if meta.is_dir() { size(&path) } else { 0 }).sum()
 }
 
 fn make_dir(path: &Path, mode: u32, group: Option<u32>) -> io::Result<()> {
@@ -308,6 +327,19 @@ mod tests {
         check("FileOrCreate", &dir.path().join("file")).unwrap();
         check("File", &dir.path().join("file")).unwrap();
         check("DirectoryOrCreate", &dir.path().join("dir")).unwrap();
+    }
+
+    #[test]
+    fn a_volume_is_measured_with_all_below_it() {
+        let (dir, files) = files();
+        let volume: Volume = serde_json::from_value(serde_json::json!({"name": "v", "emptyDir": {}})).unwrap();
+        assert_eq!(files.size("u", &volume), 0);
+        let deep = files.path("u", &volume).join("deep");
+        std::fs::create_dir_all(&deep).unwrap();
+        std::fs::write(deep.join("file"), vec![1; 1 << 20]).unwrap();
+        std::os::unix::fs::symlink(dir.path(), deep.join("out")).unwrap();
+        let size = files.size("u", &volume);
+        assert!((1 << 20..2 << 20).contains(&size), "{size}");
     }
 
     #[test]

@@ -21,7 +21,8 @@ impl Worker {
     /// Runs a hook to its end; the error says why it failed.
     pub(super) async fn hook(&self, container: &Wanted, id: &str, hook: &LifecycleHandler) -> Result<(), String> {
         if let Some(exec) = &hook.exec {
-            return run(self.runtime(), id, exec.command.clone().unwrap_or_default()).await;
+            let command = exec.command.clone().unwrap_or_default();
+            return run(self.runtime(), id, command).await.map_err(|fault| fault.to_string());
         }
         if let Some(get) = &hook.http_get {
             let ports = container.ports.clone().unwrap_or_default();

@@ -3,35 +3,35 @@
 //! Level-triggered: each turn looks at the newest pod and what the runtime has of it, does what
 //! [`actions::compute`] says, and writes the status if it changed. A turn may be dropped anywhere.
 
+mod fault;
 mod hooks;
+mod images;
 mod start;
 mod stop;
+mod words;
 
-pub(crate) use start::has_object_volumes;
-
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use trimtab_client::{Api, Patch};
+use trimtab_client::{Api, ApiResource, Patch};
 use trimtab_env::CancellationToken;
 
 use crate::mailbox::{Mailbox, News};
 use crate::node::Node;
 use crate::pod::actions::{self, Actions};
 use crate::pod::backoff::BackOff;
+use crate::pod::references::has_object_volumes;
 use crate::pod::{self, status, support};
 use crate::probe::Probes;
-use crate::runtime::{LogOptions, Observed, Runtime, State};
+use crate::runtime::{self, Observed, Runtime};
 
 /// How long to wait after the API or the runtime failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// The most of a log that stands in for last words.
-const LOG_TAIL_LINES: u64 = 80;
-const LOG_TAIL_BYTES: usize = 2048;
 
 pub(crate) struct Worker {
     node: Arc<Node>,
@@ -43,11 +43,19 @@ pub(crate) struct Worker {
     sources_changed: bool,
     observed: Observed,
     backoff: BackOff,
+    /// What the pod asks for and this node does not do.
+    refusal: Option<String>,
     /// Why containers could not be started: reason and message.
     problems: HashMap<String, (String, String)>,
+    /// What was looked for did not answer, which is no fault of the pod: it is tried again soon.
+    postponed: bool,
     messages: HashMap<String, String>,
-    /// Why the pod as a whole has failed.
-    failure: Option<(&'static str, &'static str)>,
+    /// Ended containers whose last words were looked for, by id.
+    heard: HashSet<String>,
+    /// The instances whose back-off was told.
+    told: HashSet<String>,
+    /// Why the pod as a whole has failed: reason and message.
+    failure: Option<(&'static str, String)>,
     probes: Probes,
 }
 
@@ -58,6 +66,7 @@ impl Worker {
         let begun = pod.status.as_ref().is_some_and(|status| status.container_statuses.is_some());
         let probes = Self::probes(&node, &mailbox, &pod);
         Self {
+            refusal: Self::refusal_on(&node, &pod),
             dirty: adopted || begun,
             sources_changed: adopted,
             probes,
@@ -68,9 +77,17 @@ impl Worker {
             observed: Observed::default(),
             backoff: BackOff::default(),
             problems: HashMap::new(),
+            postponed: false,
             messages: HashMap::new(),
+            heard: HashSet::new(),
+            told: HashSet::new(),
             failure: None,
         }
+    }
+
+    /// A simulated node does everything.
+    fn refusal_on(node: &Node, pod: &Pod) -> Option<String> {
+        if node.runtime().is_simulated() { None } else { support::refusal(pod) }
     }
 
     fn probes(node: &Arc<Node>, mailbox: &Arc<Mailbox>, pod: &Arc<Pod>) -> Probes {
@@ -92,7 +109,12 @@ impl Worker {
         loop {
             let news = self.mailbox.take();
             self.absorb(news);
-            let wait = if self.gone {
+            self.postponed = false;
+            let wait = if self.node.health.trouble().is_some() {
+                // Its return is told to all.
+                self.dirty = true;
+                None
+            } else if self.gone {
                 if self.end_gone().await {
                     return;
                 }
@@ -121,11 +143,21 @@ impl Worker {
         if let Some(pod) = news.pod
             && version(&pod) >= version(&self.pod)
         {
+            self.sources_changed |= has_object_volumes(&pod) && is_relabelled(&self.pod, &pod);
+            if pod.metadata.generation != self.pod.metadata.generation {
+                self.refusal = Self::refusal_on(&self.node, &pod);
+            }
             self.pod = pod;
         }
         self.gone |= news.gone;
         self.dirty |= news.dirty;
-        self.sources_changed |= news.sources_changed;
+        if news.sources_changed {
+            self.sources_changed = true;
+            self.retry_at_once();
+        }
+        if let Some(why) = news.evicted {
+            self.fail("Evicted", why);
+        }
         for verdict in &news.verdicts {
             self.probes.note(&self.pod, verdict);
         }
@@ -148,13 +180,22 @@ impl Worker {
             Ok(observed) => {
                 self.observed = observed;
                 self.dirty = false;
+                self.forget_gone();
                 true
             }
             Err(error) => {
-                tracing::warn!(pod = %self.uid(), %error, "could not look at a pod's containers");
+                self.report("could not look at a pod's containers", Err(error));
                 false
             }
         }
+    }
+
+    /// What is remembered of containers goes with them.
+    fn forget_gone(&mut self) {
+        let ids: HashSet<&str> = self.observed.containers.iter().map(|container| container.id.as_str()).collect();
+        self.messages.retain(|id, _| ids.contains(id.as_str()));
+        self.heard.retain(|id| ids.contains(id.as_str()));
+        self.told.retain(|id| ids.contains(id.as_str()));
     }
 
     /// One turn; how long to wait for the next when nothing happens.
@@ -163,13 +204,13 @@ impl Worker {
             return Some(RETRY);
         }
         self.read_last_words().await;
-        if let Some(why) = support::refusal(&self.pod) {
+        if let Some(why) = self.refusal.clone() {
             return self.refuse(&why).await;
         }
         let deadline = self.check_deadline();
         let actions = self.actions();
         let acted = !actions.stop.is_empty() || !actions.stop_sandboxes.is_empty() || !actions.remove.is_empty();
-        let crashing = self.crash_loops(&actions);
+        let crashing = actions.backing_off.clone();
         self.carry_out(actions).await;
         if self.sources_changed {
             self.refresh_volumes().await;
@@ -179,7 +220,8 @@ impl Worker {
         let written = self.write_status(&crashing).await;
         let retries = self.problems.keys().filter_map(|name| self.retry_in(name));
         let waits = retries.chain(crashing.iter().map(|(_, left)| *left)).chain(deadline);
-        let again = (acted || !written).then_some(if acted { Duration::ZERO } else { RETRY });
+        let failed = !written || self.postponed;
+        let again = (acted || failed).then_some(if failed { RETRY } else { Duration::ZERO });
         waits.chain(again).min()
     }
 
@@ -218,24 +260,14 @@ impl Worker {
         }
     }
 
-    fn report(&self, what: &str, result: crate::runtime::Result<()>) {
-        if let Err(error) = result {
-            tracing::warn!(pod = %self.uid(), %error, "{what}");
+    /// A failure of the runtime that the next turn will meet again, if it lasts.
+    fn report(&self, what: &str, result: runtime::Result<()>) {
+        match result {
+            Ok(()) => {}
+            // Told once for the whole node.
+            Err(error) if error.is_unavailable() => self.node.health.suspect(),
+            Err(error) => tracing::warn!(pod = %self.uid(), %error, "{what}"),
         }
-    }
-
-    /// Containers that crashed and wait, each with how long yet.
-    fn crash_loops(&self, actions: &Actions) -> Vec<(String, Duration)> {
-        actions.backing_off.clone()
-    }
-
-    /// How much longer to wait before a container that could not be started is tried again.
-    fn retry_in(&self, name: &str) -> Option<Duration> {
-        if !self.problems.contains_key(name) {
-            return None;
-        }
-        let now = self.node.shared.env.now();
-        self.backoff.remaining(&format!("{name}/start"), jiff::Timestamp::MIN, now)
     }
 
     /// `activeDeadlineSeconds`: how long yet; a pod whose time is over fails.
@@ -245,11 +277,17 @@ impl Worker {
         let end = start.saturating_add(jiff::SignedDuration::from_secs(seconds)).ok()?;
         let left = Duration::try_from(end.duration_since(self.node.shared.env.now())).ok().filter(|l| !l.is_zero());
         if left.is_none() && !pod::is_terminal(&self.pod) {
-            const MESSAGE: &str = "Pod was active on the node longer than the specified deadline";
-            self.failure = Some(("DeadlineExceeded", MESSAGE));
-            self.node.event(&self.pod, None, false, "DeadlineExceeded", MESSAGE.to_owned());
+            self.fail("DeadlineExceeded", "Pod was active on the node longer than the specified deadline".to_owned());
         }
         left
+    }
+
+    /// The pod as a whole has failed: its containers end.
+    fn fail(&mut self, reason: &'static str, message: String) {
+        if self.failure.is_none() {
+            self.node.event(&self.pod, None, true, reason, message.clone());
+            self.failure = Some((reason, message));
+        }
     }
 
     /// The pod asks for what is not supported: it waits, and says for what.
@@ -270,12 +308,12 @@ impl Worker {
     fn with_view<T>(&self, waiting: &HashMap<String, (String, String)>, f: impl FnOnce(&status::View<'_>) -> T) -> T {
         f(&status::View {
             observed: &self.observed,
-            runtime: &self.node.version.name,
+            runtime: &self.node.version().name,
             waiting,
             started: &self.probes.started,
             ready: &self.probes.ready,
             messages: &self.messages,
-            failure: self.failure,
+            failure: self.failure.as_ref().map(|(reason, message)| (*reason, message.as_str())),
             host_ip: Some(self.node.config.address),
             now: self.node.shared.env.now(),
         })
@@ -290,27 +328,26 @@ impl Worker {
                 0..60 => format!("{delay}s"),
                 _ => format!("{}m{}s", delay / 60, delay % 60),
             };
-            let id = pod::id(&self.pod);
-            let message = format!(
-                "back-off {text} restarting failed container={name} pod={}_{}({})",
-                id.name, id.namespace, id.uid
-            );
-            self.node.event(
-                &self.pod,
-                Some(name),
-                true,
-                "BackOff",
-                format!("Back-off restarting failed container {name} in pod {}_{}({})", id.name, id.namespace, id.uid),
-            );
+            let runtime::PodId { namespace, name: pod, uid } = pod::id(&self.pod);
+            let message = format!("back-off {text} restarting failed container={name} pod={pod}_{namespace}({uid})");
+            let ended = actions::latest(&self.observed, name).map(|container| container.id.clone());
+            if self.told.insert(ended.unwrap_or_default()) {
+                let text = format!("Back-off restarting failed container {name} in pod {pod}_{namespace}({uid})");
+                self.node.event(&self.pod, Some(name), true, "BackOff", text);
+            }
             waiting.insert(name.clone(), ("CrashLoopBackOff".to_owned(), message));
         }
         let new = self.with_view(&waiting, |view| status::status(&self.pod, view));
         let Some(patch) = patch(self.pod.status.as_ref(), &new) else { return true };
         let id = pod::id(&self.pod);
         let body = Patch::Merge(json!({"metadata": {"uid": id.uid}, "status": patch}));
-        match Api::<Pod>::namespaced(&self.node.shared.client, &id.namespace).patch_status(&id.name, &body).await {
-            Ok(pod) => {
-                self.pod = Arc::new(pod);
+        let client = &self.node.shared.client;
+        let api = Api::<Written>::of(client, ApiResource::of::<Pod>(), Some(&id.namespace));
+        match api.patch_status(&id.name, &body).await {
+            Ok(Written { metadata }) => {
+                let pod = Arc::make_mut(&mut self.pod);
+                pod.status = Some(new);
+                pod.metadata.resource_version = metadata.resource_version;
                 true
             }
             // It is gone, or another of the same name: the watch will tell.
@@ -321,46 +358,27 @@ impl Worker {
             }
         }
     }
+}
 
-    /// Reads what ended containers left, once.
-    async fn read_last_words(&mut self) {
-        if self.runtime().is_simulated() {
-            return;
-        }
-        let ended: Vec<_> = self.observed.containers.iter().filter(|c| c.state.is_exited()).cloned().collect();
-        for container in ended.iter().filter(|c| !self.messages.contains_key(&c.id)).collect::<Vec<_>>() {
-            let words = self.node.shared.files.read_last_words(self.uid(), &container.name, container.attempt);
-            let words = match words {
-                None if self.falls_back_to_log(container) => self.log_tail(&container.id).await,
-                words => words,
-            };
-            self.messages.extend(words.map(|words| (container.id.clone(), words)));
-        }
-    }
+/// Of the answer to a write of the status, what was not known before.
+#[derive(Deserialize)]
+struct Written {
+    metadata: WrittenMeta,
+}
 
-    fn falls_back_to_log(&self, container: &crate::runtime::Container) -> bool {
-        let failed = matches!(container.state, State::Exited { exit_code, .. } if exit_code != 0);
-        let mut all = pod::spec(&self.pod).containers.iter().chain(pod::init_containers(&self.pod));
-        let policy = all.find(|c| c.name == container.name).and_then(|c| c.termination_message_policy.as_deref());
-        failed && policy == Some("FallbackToLogsOnError")
-    }
-
-    async fn log_tail(&self, id: &str) -> Option<String> {
-        use futures::StreamExt;
-        let options = LogOptions { tail: Some(LOG_TAIL_LINES), ..LogOptions::default() };
-        let mut lines = self.runtime().logs(id, &options).await.ok()?;
-        let mut text = Vec::new();
-        while let Some(Ok(line)) = lines.next().await {
-            text.extend_from_slice(&line.into_bytes());
-        }
-        let start = text.len().saturating_sub(LOG_TAIL_BYTES);
-        Some(String::from_utf8_lossy(&text[start..]).into_owned()).filter(|text| !text.is_empty())
-    }
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenMeta {
+    resource_version: Option<String>,
 }
 
 /// The store's revision of a pod. Only compared between versions of the same pod.
 fn version(pod: &Pod) -> u64 {
     pod.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default()
+}
+
+fn is_relabelled(old: &Pod, new: &Pod) -> bool {
+    old.metadata.labels != new.metadata.labels || old.metadata.annotations != new.metadata.annotations
 }
 
 /// A merge patch from one status to the other: only the fields that differ.

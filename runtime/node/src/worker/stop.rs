@@ -16,7 +16,7 @@ impl Worker {
         if stops.is_empty() {
             return;
         }
-        join_all(stops.iter().map(|stop| self.stop_one(stop, grace))).await;
+        join_all(stops.iter().map(|stop| self.stop_one(stop, stop.grace.unwrap_or(grace)))).await;
         self.dirty = true;
     }
 

@@ -1,6 +1,8 @@
 //! What files do: apply, apply again, prune, repair, report.
 
 use serde_json::json;
+use trimtab_api::Object;
+use trimtab_client::{Api, ApiResource};
 
 use crate::harness::{World, config_map, replace};
 
@@ -161,4 +163,39 @@ async fn two_files_do_not_fight_over_an_object() {
     assert_eq!(world.value("a").await, "one");
     world.remove("a.yaml");
     world.eventually("the second takes over", || async { world.value("a").await == "two" }).await;
+}
+
+#[tokio::test]
+async fn a_definition_and_its_object_stand_in_one_file() {
+    let world = World::new().await;
+    let site = |image: &str| {
+        format!(
+            "apiVersion: demo.io/v1\nkind: Site\nmetadata: {{name: a}}\nspec: {{image: {image}}}\n---\n\
+             apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: sites.demo.io}}\n\
+             spec:\n  group: demo.io\n  scope: Namespaced\n  names: {{plural: sites, kind: Site}}\n  versions:\n  \
+             - name: v1\n    served: true\n    storage: true\n    schema:\n      openAPIV3Schema:\n        type: object\n        \
+             properties: {{spec: {{type: object, properties: {{image: {{type: string}}}}}}}}\n"
+        )
+    };
+    world.write("a.yaml", &site("x"));
+    world.eventually("the file is ready", || world.is_ready("a.yaml")).await;
+    let status = world.status("a.yaml").await.unwrap();
+    let kinds: Vec<_> = status.objects.iter().map(|object| &*object.kind).collect();
+    assert_eq!(kinds, ["CustomResourceDefinition", "Site"]);
+    let sites = ApiResource {
+        group: "demo.io".into(),
+        version: "v1".into(),
+        kind: "Site".into(),
+        plural: "sites".into(),
+        namespaced: true,
+    };
+    let sites = Api::<Object>::dynamic(&world.client, &sites, Some("default"));
+    let image =
+        || async { sites.get_opt("a").await.ok().flatten().map(|site| site.str_at(&["spec", "image"]).to_owned()) };
+    assert_eq!(image().await.as_deref(), Some("x"));
+    replace(&world.path("a.yaml"), &site("two"));
+    world.eventually("the edit is applied", || async { image().await.as_deref() == Some("two") }).await;
+    world.remove("a.yaml");
+    world.eventually("both are pruned", || async { image().await.is_none() }).await;
+    world.eventually("the file is forgotten", || async { world.files().await.is_empty() }).await;
 }

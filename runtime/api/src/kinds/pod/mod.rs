@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cells;
 use crate::check::{Checks, text};
 use crate::field::Path;
-use crate::kinds::{stored, typed};
+use crate::kinds::{stored, typed, typed_status};
 use crate::object::Object;
 use crate::strategy::{Admission, Operation, Strategy};
 
@@ -39,24 +39,13 @@ pub struct Pod;
 
 impl Strategy for Pod {
     fn admit(&self, operation: Operation<'_>, object: &mut Object) -> Admission {
-        typed(object, |pod: &mut Typed, checks| match operation {
-            Operation::Create => create(pod, checks),
-            Operation::Update { old } => {
-                if let Some(old) = stored::<Typed>(old, checks) {
-                    fill(pod);
-                    if let Some(spec) = &mut pod.spec {
-                        admission::admit_update(spec, spec_of(&old));
-                    }
-                    check(pod, checks);
-                    update::check_spec(&spec_path(), spec_of(pod), spec_of(&old), checks);
-                }
-            }
+        match operation {
+            Operation::Create => typed(object, create),
+            Operation::Update { old } => typed(object, |pod, checks| update(pod, old, checks)),
             Operation::UpdateStatus { old } => {
-                if let Some(old) = stored::<Typed>(old, checks) {
-                    update::check_status(pod, &old, checks);
-                }
+                typed_status(object, |status, checks| update::check_status(status, old, checks))
             }
-        })
+        }
     }
 
     /// A pod that runs nowhere, or no more, needs no time to end.
@@ -89,6 +78,16 @@ fn create(pod: &mut Typed, checks: &mut Checks) {
         let detail = "cannot be set until all schedulingGates have been cleared";
         checks.forbidden(&spec_path().child("nodeName"), detail);
     }
+}
+
+fn update(pod: &mut Typed, old: &Object, checks: &mut Checks) {
+    let Some(old) = stored::<Typed>(old, checks) else { return };
+    fill(pod);
+    if let Some(spec) = &mut pod.spec {
+        admission::admit_update(spec, spec_of(&old));
+    }
+    check(pod, checks);
+    update::check_spec(&spec_path(), spec_of(pod), spec_of(&old), checks);
 }
 
 fn fill(pod: &mut Typed) {

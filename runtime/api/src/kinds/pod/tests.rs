@@ -248,6 +248,32 @@ fn an_ended_container_stays_ended() {
 }
 
 #[test]
+fn a_container_with_a_policy_or_rules_of_its_own_may_run_again() {
+    for (own, allowed) in [
+        ("", false),
+        (", restartPolicy: OnFailure", true),
+        (
+            ", restartPolicy: Never, restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [3]}}]",
+            true,
+        ),
+    ] {
+        let mut old = object(&format!(
+            "{{metadata: {{name: p}}, spec: {{restartPolicy: Never, containers: [{{name: c, image: i{own}}}]}}}}"
+        ));
+        let status = |state: &str| {
+            let text = format!(
+                "{{containerStatuses: [{{name: c, image: i, imageID: '', ready: false, restartCount: 0, state: {state}}}]}}"
+            );
+            Value::Object(object(&text).0)
+        };
+        old.set(&["status"], status("{terminated: {exitCode: 3}}"));
+        let mut new = old.clone();
+        new.set(&["status"], status("{running: {}}"));
+        assert_eq!(Pod.admit(Operation::UpdateStatus { old: &old }, &mut new).errors.is_empty(), allowed, "{own}");
+    }
+}
+
+#[test]
 fn a_pod_on_a_node_gets_its_grace_period() {
     for (spec, expected) in [
         ("{}", 0),

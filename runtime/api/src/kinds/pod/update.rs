@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodSpec, PodStatus, Toleration};
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, PodSpec, PodStatus, Toleration};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::check::{Checks, text};
 use crate::field::{Error, Path};
 use crate::names;
+use crate::object::Object;
 
 use super::placement;
 
@@ -159,11 +161,10 @@ fn union<'a>(old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> impl I
     old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)))
 }
 
-/// What is wrong with a new status of `old`. The class stays when it is left out.
-pub(super) fn check_status(new: &mut Pod, old: &Pod, checks: &mut Checks) {
+/// What is wrong with a new status of the pod `old`. The class stays when it is left out.
+pub(super) fn check_status(status: &mut PodStatus, old: &Object, checks: &mut Checks) {
     let path = Path::new("status");
-    let old_status = old.status.clone().unwrap_or_default();
-    let status = new.status.get_or_insert_default();
+    let old_status = old.at(&["status"]).map(PodStatus::deserialize).and_then(Result::ok).unwrap_or_default();
     if text(&status.qos_class).is_empty() {
         status.qos_class.clone_from(&old_status.qos_class);
     }
@@ -173,19 +174,35 @@ pub(super) fn check_status(new: &mut Pod, old: &Pod, checks: &mut Checks) {
         checks.follows(&path, &condition.type_, names::qualified_name);
     }
     check_ips(&path, status, checks);
-    let policy = old.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always");
+    let stays = |name: &str, exit_code: i32| stays_ended(old, name, exit_code);
     check_ended(
         &path.child("containerStatuses"),
         (status.container_statuses.as_deref(), old_status.container_statuses.as_deref()),
-        policy,
+        stays,
         checks,
     );
     check_ended(
         &path.child("ephemeralContainerStatuses"),
         (status.ephemeral_container_statuses.as_deref(), old_status.ephemeral_container_statuses.as_deref()),
-        "Never",
+        |_, _| true,
         checks,
     );
+}
+
+/// Whether a container that has ended so is never started again: by its own restart policy, else the pod's. One with
+/// rules may always be.
+fn stays_ended(pod: &Object, name: &str, exit_code: i32) -> bool {
+    let containers = pod.at(&["spec", "containers"]).and_then(Value::as_array);
+    let container = containers.into_iter().flatten().find(|container| container["name"] == name);
+    if container.is_some_and(|container| container.get("restartPolicyRules").is_some()) {
+        return false;
+    }
+    let own = container.and_then(|container| container.get("restartPolicy")?.as_str());
+    match own.unwrap_or_else(|| pod.str_at(&["spec", "restartPolicy"])) {
+        "Never" => true,
+        "OnFailure" => exit_code == 0,
+        _ => false,
+    }
 }
 
 fn check_ips(path: &Path, status: &PodStatus, checks: &mut Checks) {
@@ -204,19 +221,15 @@ fn check_ips(path: &Path, status: &PodStatus, checks: &mut Checks) {
 fn check_ended(
     path: &Path,
     (new, old): (Option<&[ContainerStatus]>, Option<&[ContainerStatus]>),
-    restart_policy: &str,
+    stays: impl Fn(&str, i32) -> bool,
     checks: &mut Checks,
 ) {
-    if restart_policy == "Always" {
-        return;
-    }
     let ended = |status: &ContainerStatus| status.state.as_ref().and_then(|state| state.terminated.clone());
     for (index, was) in old.into_iter().flatten().enumerate() {
         let Some(end) = ended(was) else { continue };
-        if end.exit_code != 0 && restart_policy == "OnFailure" {
-            continue;
-        }
-        if new.into_iter().flatten().any(|status| status.name == was.name && ended(status).is_none()) {
+        if stays(&was.name, end.exit_code)
+            && new.into_iter().flatten().any(|status| status.name == was.name && ended(status).is_none())
+        {
             let path = path.index(index).child("state");
             checks.forbidden(&path, "may not be transitioned to non-terminated state");
         }

@@ -1,0 +1,4 @@
+mod golden;
+mod hostile;
+mod round_trip;
+mod table;

@@ -1,0 +1,155 @@
+//! Admission: what is configured to look at a write may change or refuse it before it is made
+//! (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/>).
+
+mod review;
+mod rule;
+mod webhook;
+
+use futures::FutureExt;
+use futures::future::join_all;
+use serde_json::Value;
+use trimtab_api::{ApiError, Object, patch};
+
+use crate::handler::Call;
+use crate::server::ApiServer;
+use webhook::{Webhook, configured};
+
+/// What is done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Create,
+    Update,
+    Delete,
+    Connect,
+}
+
+impl Verb {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+        }
+    }
+}
+
+/// Gives an object its kind's defaults.
+pub(crate) type Fill<'a> = &'a (dyn Fn(&mut Object) + Sync);
+
+/// A write, as those see it who admit it.
+pub(crate) struct Attributes<'a> {
+    pub call: &'a Call<'a>,
+    pub verb: Verb,
+    /// `apiVersion` and `kind` of what is sent: of a subresource, not those of its resource.
+    pub kind: (&'a str, &'a str),
+    pub name: &'a str,
+    /// What is stored.
+    pub old: Option<&'a Object>,
+    pub dry_run: bool,
+}
+
+/// Lets the mutating webhooks change `object`, which `fill` gives its defaults before and after
+/// each. Answers whether any was asked.
+///
+/// # Errors
+/// When one refuses the write, or fails and its failure policy says so.
+pub(crate) async fn mutate(
+    server: &ApiServer,
+    write: &Attributes<'_>,
+    object: &mut Object,
+    fill: Fill<'_>,
+) -> Result<bool, ApiError> {
+    let hooks = concerned(server, "mutatingwebhookconfigurations", write, Some(&*object)).await?;
+    if hooks.is_empty() {
+        return Ok(false);
+    }
+    fill(object);
+    let mut left = Vec::with_capacity(hooks.len());
+    for hook in &hooks {
+        ask_to_change(server, hook, write, object, fill).await?;
+        left.push(object.clone());
+    }
+    // Once more, for those who want to see what others have made of it since.
+    for (hook, left) in hooks.iter().zip(left) {
+        if hook.reinvocation_policy.as_deref() == Some("IfNeeded") && left != *object {
+            ask_to_change(server, hook, write, object, fill).await?;
+        }
+    }
+    Ok(true)
+}
+
+async fn ask_to_change(
+    server: &ApiServer,
+    hook: &Webhook,
+    write: &Attributes<'_>,
+    object: &mut Object,
+    fill: Fill<'_>,
+) -> Result<(), ApiError> {
+    let Some(change) = webhook::ask(server, hook, write, Some(&*object)).await? else { return Ok(()) };
+    let failed = |error: String| ApiError::internal(format!("admission webhook {:?}: {error}", hook.name));
+    let current = Value::Object(std::mem::take(&mut object.0));
+    match patch::json(current, &change).map_err(|error| failed(error.to_string()))? {
+        Value::Object(changed) => object.0 = changed,
+        _ => return Err(failed("the patched object is not an object".to_owned())),
+    }
+    // Of a subresource, the resource's schema says nothing.
+    if write.kind.1 == write.call.kind.kind {
+        let schema = write.call.kind.schema.get();
+        schema.check(&mut object.0).map_err(|error| failed(error.to_string()))?;
+    }
+    fill(object);
+    Ok(())
+}
+
+/// Asks whether the write may be made as it now is. `object` is absent from a delete.
+///
+/// # Errors
+/// When anything refuses it, or fails and its failure policy says so.
+pub(crate) async fn validate(
+    server: &ApiServer,
+    write: &Attributes<'_>,
+    object: Option<&Object>,
+) -> Result<(), ApiError> {
+    let hooks = concerned(server, "validatingwebhookconfigurations", write, object).await?;
+    let mut asked = Vec::with_capacity(hooks.len());
+    for hook in &hooks {
+        asked.push(webhook::ask(server, hook, write, object).boxed());
+    }
+    join_all(asked).await.into_iter().try_for_each(|answer| answer.map(drop))
+}
+
+/// As [`mutate`] and [`validate`], of a write whose object is gone or belongs to no kind: nothing
+/// that a webhook would change of it is kept.
+///
+/// # Errors
+/// As [`validate`].
+pub(crate) async fn admit(server: &ApiServer, write: &Attributes<'_>, object: Option<&Object>) -> Result<(), ApiError> {
+    for hook in concerned(server, "mutatingwebhookconfigurations", write, object).await? {
+        if webhook::ask(server, &hook, write, object).await?.is_some() {
+            return Err(ApiError::bad_request(format!(
+                "admission webhook {:?} attempted to modify the object, which is not supported for this operation",
+                hook.name
+            )));
+        }
+    }
+    validate(server, write, object).await
+}
+
+async fn concerned(
+    server: &ApiServer,
+    plural: &str,
+    write: &Attributes<'_>,
+    object: Option<&Object>,
+) -> Result<Vec<Webhook>, ApiError> {
+    // A webhook that refuses everything could not be taken away again.
+    if write.call.kind.group == "admissionregistration.k8s.io" {
+        return Ok(Vec::new());
+    }
+    let mut hooks = configured(server, plural).await?;
+    if !hooks.is_empty() {
+        let namespace = rule::namespace_labels(server, write, object).await?;
+        hooks.retain(|hook| rule::concerns(hook, write, object, namespace.as_ref()));
+    }
+    Ok(hooks)
+}

@@ -1,0 +1,93 @@
+//! Whether a write concerns a webhook.
+
+use k8s_openapi::api::admissionregistration::v1::RuleWithOperations;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use trimtab_api::{ApiError, Object, Selector};
+
+use super::Attributes;
+use super::webhook::Webhook;
+use crate::server::ApiServer;
+use crate::{encode, read};
+
+/// Of what namespace selectors look at, the labels; `None` for what is in no namespace.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(super) async fn namespace_labels(
+    server: &ApiServer,
+    write: &Attributes<'_>,
+    object: Option<&Object>,
+) -> Result<Option<Object>, ApiError> {
+    let kind = &write.call.kind;
+    if kind.group.is_empty() && kind.plural == "namespaces" {
+        return Ok(object.or(write.old).cloned());
+    }
+    if !kind.namespaced() {
+        return Ok(None);
+    }
+    let kinds = server.inner.kinds();
+    let Some(namespaces) = kinds.by_resource("", "v1", "namespaces") else { return Ok(None) };
+    let key = encode::key(namespaces, "", write.call.path.namespace);
+    let entry = server.inner.store.get(&key).await.map_err(read::read_error)?;
+    Ok(Some(entry.map(|entry| encode::to_object(namespaces, &entry)).unwrap_or_default()))
+}
+
+pub(super) fn concerns(
+    hook: &Webhook,
+    write: &Attributes<'_>,
+    object: Option<&Object>,
+    namespace: Option<&Object>,
+) -> bool {
+    hook.rules.iter().flatten().any(|rule| matches(rule, write))
+        && namespace.is_none_or(|namespace| selects(hook.namespace_selector.as_ref(), namespace))
+        && [object, write.old].into_iter().flatten().any(|object| selects(hook.object_selector.as_ref(), object))
+}
+
+fn selects(selector: Option<&LabelSelector>, object: &Object) -> bool {
+    let Some(Ok(selector)) = selector.map(Selector::try_from) else { return true };
+    selector.matches(|key| object.labels().find(|(have, _)| *have == key).map(|(_, value)| value))
+}
+
+fn matches(rule: &RuleWithOperations, write: &Attributes<'_>) -> bool {
+    let (kind, path) = (&write.call.kind, &write.call.path);
+    let among =
+        |list: &Option<Vec<String>>, wanted: &str| list.iter().flatten().any(|item| item == "*" || item == wanted);
+    let scope = match rule.scope.as_deref() {
+        Some("Namespaced") => kind.namespaced(),
+        Some("Cluster") => !kind.namespaced(),
+        _ => true,
+    };
+    scope
+        && among(&rule.operations, write.verb.name())
+        && among(&rule.api_groups, &kind.group)
+        && among(&rule.api_versions, &kind.version)
+        && rule.resources.iter().flatten().any(|resource| names(resource, &kind.plural, path.subresource))
+}
+
+/// Whether a rule's `resource`, such as `pods`, `pods/*` or `*/scale`, names this one. `*` is all
+/// resources, but no subresource.
+fn names(resource: &str, plural: &str, subresource: &str) -> bool {
+    let (main, sub) = resource.split_once('/').unwrap_or((resource, ""));
+    (main == "*" || main == plural) && (sub == "*" || sub == subresource)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn resources_and_subresources_are_told_apart() {
+        for (resource, main, status) in [
+            ("pods", true, false),
+            ("*", true, false),
+            ("pods/status", false, true),
+            ("pods/*", true, true),
+            ("*/*", true, true),
+            ("*/status", false, true),
+            ("services", false, false),
+            ("services/*", false, false),
+        ] {
+            assert_eq!((names(resource, "pods", ""), names(resource, "pods", "status")), (main, status), "{resource}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Whether somebody may do something.
+
+use trimtab_api::ApiError;
+use trimtab_api::rbac::{Attributes, Grant, MASTERS, User};
+use trimtab_store::Store;
+
+use super::Identity;
+use super::attributes::{Asked, forbidden};
+use super::policy::Followed;
+use crate::handler::Call;
+use crate::path::ResourcePath;
+use crate::read::read_error;
+
+/// Decides by the roles and bindings of the store.
+#[derive(Default)]
+pub(crate) struct Authorizer {
+    pub(crate) policy: Followed,
+}
+
+impl Authorizer {
+    /// Whether `identity` may do what the request asks for.
+    ///
+    /// # Errors
+    /// 403, or 401 for a stranger; 500 when the roles cannot be read.
+    pub(crate) async fn authorize(
+        &self,
+        store: &dyn Store,
+        identity: &Identity,
+        asked: &Asked<'_>,
+    ) -> Result<(), ApiError> {
+        if identity.is_master() {
+            return Ok(());
+        }
+        self.policy.catch_up(store).await.map_err(read_error)?;
+        for attributes in std::iter::once(asked.attributes()).chain(asked.besides()) {
+            if let Err(reason) = self.decide(identity.as_user(), &attributes) {
+                // Whoever has not said who it is may still do so.
+                let stranger = identity.is_anonymous();
+                return Err(if stranger {
+                    ApiError::unauthorized()
+                } else {
+                    forbidden(identity, &attributes, &reason)
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the caller may also `verb` what it named: an apply of what is not there creates it.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn may_also(&self, call: &Call<'_>, verb: &str) -> Result<(), ApiError> {
+        let ResourcePath { group, version, plural: resource, namespace, name, subresource, .. } = call.path;
+        let asked = Attributes::Resource { verb, namespace, group, version, resource, subresource, name };
+        self.decide(call.identity.as_user(), &asked).map_err(|reason| ApiError::forbidden(&call.kind, name, reason))
+    }
+
+    /// Whether `user` may do what `asked` describes, by what is known of the store.
+    ///
+    /// # Errors
+    /// When it may not; the text says which roles are missing, if any.
+    pub(crate) fn decide(&self, user: User<'_>, asked: &Attributes<'_>) -> Result<(), String> {
+        self.told(user, asked, |_| ())
+    }
+
+    /// As [`Authorizer::decide`]; and why it may, `""` when it needs no role.
+    ///
+    /// # Errors
+    /// As [`Authorizer::decide`].
+    pub(crate) fn explain(&self, user: User<'_>, asked: &Attributes<'_>) -> Result<String, String> {
+        self.told(user, asked, |grant| grant.map(ToString::to_string).unwrap_or_default())
+    }
+
+    fn told<T>(
+        &self,
+        user: User<'_>,
+        asked: &Attributes<'_>,
+        tell: impl FnOnce(Option<&Grant<'_>>) -> T,
+    ) -> Result<T, String> {
+        if user.groups.iter().any(|group| group == MASTERS) {
+            return Ok(tell(None));
+        }
+        let policy = self.policy.read();
+        let grant = policy.decide(user, asked)?;
+        Ok(tell(Some(&grant)))
+    }
+}

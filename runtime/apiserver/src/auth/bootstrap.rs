@@ -1,0 +1,239 @@
+//! The roles and bindings that every cluster has, from `manifests/rbac/`, and how they are kept:
+//! what is missing is added at each start, what was added stays (`pkg/registry/rbac/reconciliation`).
+
+use std::sync::LazyLock;
+
+use futures::future::join_all;
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use trimtab_api::apply::{self, Writer};
+use trimtab_api::rbac::{GROUP, uncovered};
+use trimtab_api::{Kind, Object, manifest};
+use trimtab_store::{Precondition, Write};
+
+use crate::encode;
+use crate::server::ApiServer;
+use crate::write::{Committed, commit};
+
+const FILES: [&str; 3] = [
+    include_str!("../../../../manifests/rbac/cluster-roles.yaml"),
+    include_str!("../../../../manifests/rbac/controllers.yaml"),
+    include_str!("../../../../manifests/rbac/bindings.yaml"),
+];
+const LABEL: &str = "kubernetes.io/bootstrapping";
+/// Set to `false`, it keeps an object as it is.
+const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
+const OF_CONTROLLERS: &str = "system:controller:";
+/// Who is recorded as the writer.
+const MANAGER: &str = "kube-apiserver";
+/// How often a write is tried that somebody else was quicker than.
+const TRIES: usize = 3;
+
+/// Parsed once: a test makes many servers.
+static DEFAULTS: LazyLock<Vec<Object>> = LazyLock::new(|| {
+    let read = |text| manifest::read(text).expect("the files are read by a test");
+    let mut all: Vec<Object> = FILES.into_iter().flat_map(read).collect();
+    let controllers = all.iter().filter_map(|role| Some((role.name(), role.name().strip_prefix(OF_CONTROLLERS)?)));
+    let bindings: Vec<Object> = controllers.map(|(role, account)| of_controller(role, account)).collect();
+    all.extend(bindings);
+    for object in &mut all {
+        object.set(&["metadata", "labels", LABEL], "rbac-defaults");
+        object.set(&["metadata", "annotations", AUTOUPDATE], "true");
+    }
+    all
+});
+
+fn of_controller(role: &str, account: &str) -> Object {
+    let binding = json!({
+        "apiVersion": format!("{GROUP}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": role},
+        "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": role},
+        "subjects": [
+            {"kind": "ServiceAccount", "name": account, "namespace": "kube-system"},
+            {"apiGroup": GROUP, "kind": "User", "name": "system:kube-controller-manager"},
+        ],
+    });
+    Object(binding.as_object().cloned().unwrap_or_default())
+}
+
+/// Brings what is stored up to date. What cannot be written is told and left.
+pub(crate) async fn reconcile(server: &ApiServer) {
+    let kinds = server.inner.kinds();
+    // All at once: the store makes one step of them.
+    let writes = DEFAULTS.iter().filter_map(|wanted| {
+        // A registry without roles needs none.
+        let kind = kinds.by_kind(wanted.api_version(), wanted.kind())?;
+        Some(async move {
+            if let Err(error) = keep(server, kind, wanted).await {
+                tracing::warn!(kind = &*kind.kind, name = wanted.name(), %error, "a default could not be written");
+            }
+        })
+    });
+    join_all(writes).await;
+}
+
+async fn keep(server: &ApiServer, kind: &Kind, wanted: &Object) -> Result<(), trimtab_api::ApiError> {
+    let key = encode::key(kind, wanted.namespace(), wanted.name());
+    for _ in 0..TRIES {
+        let there = server.inner.store.get(&key).await.map_err(crate::read::read_error)?;
+        let (new, precondition) = match &there {
+            None => (made(server, kind, wanted), Precondition::Absent),
+            Some(entry) => {
+                let at = Precondition::At(entry.mod_revision);
+                let old = encode::to_object(kind, entry);
+                match merged(&old, wanted) {
+                    Merged::Same => return Ok(()),
+                    Merged::Changed(new) => (tracked(server, kind, Some(&old), new), at),
+                    Merged::Other => {
+                        // A binding's role cannot be changed.
+                        let write = Write { key: key.clone(), value: None, precondition: at };
+                        let _ = server.inner.store.commit(write).await;
+                        continue;
+                    }
+                }
+            }
+        };
+        match commit(server, kind, &new, precondition).await {
+            Ok(_) => return Ok(()),
+            Err(Committed::Conflict(_)) => {}
+            Err(Committed::Other(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn made(server: &ApiServer, kind: &Kind, wanted: &Object) -> Object {
+    let mut new = wanted.clone();
+    new.set(&["metadata", "uid"], server.inner.env.uuid());
+    new.set(&["metadata", "creationTimestamp"], server.inner.timestamp());
+    tracked(server, kind, None, new)
+}
+
+fn tracked(server: &ApiServer, kind: &Kind, old: Option<&Object>, new: Object) -> Object {
+    let (time, version) = (server.inner.timestamp(), kind.api_version());
+    let writer = Writer { manager: MANAGER, api_version: &version, subresource: "", time: &time };
+    apply::track(old, new, writer, kind.schema.get())
+}
+
+/// What there should be, in place of what is there.
+#[derive(Debug, PartialEq)]
+enum Merged {
+    Same,
+    Changed(Object),
+    /// It is a binding of another role.
+    Other,
+}
+
+fn merged(there: &Object, wanted: &Object) -> Merged {
+    if there.str_at(&["metadata", "annotations", AUTOUPDATE]) == "false" {
+        return Merged::Same;
+    }
+    if there.0.get("roleRef") != wanted.0.get("roleRef") {
+        return Merged::Other;
+    }
+    let mut new = there.clone();
+    for field in ["labels", "annotations"] {
+        let mut pairs = wanted.at(&["metadata", field]).and_then(Value::as_object).cloned().unwrap_or_default();
+        pairs.extend(there.at(&["metadata", field]).and_then(Value::as_object).cloned().unwrap_or_default());
+        new.set(&["metadata", field], pairs);
+    }
+    let rules = |role: &Object| Vec::<PolicyRule>::deserialize(list(role, &["rules"])).unwrap_or_default();
+    let missing = uncovered(&rules(there), &rules(wanted));
+    extend(&mut new, &["rules"], missing.iter().filter_map(|rule| serde_json::to_value(rule).ok()));
+    for path in [&["subjects"][..], &["aggregationRule", "clusterRoleSelectors"]] {
+        let there = list(there, path);
+        let there = there.as_array().map(Vec::as_slice).unwrap_or_default();
+        let wanted = list(wanted, path);
+        let missing = wanted.as_array().into_iter().flatten().filter(|item| !there.contains(item));
+        extend(&mut new, path, missing.cloned());
+    }
+    if new == *there { Merged::Same } else { Merged::Changed(new) }
+}
+
+fn list(object: &Object, path: &[&str]) -> Value {
+    object.at(path).filter(|list| list.is_array()).cloned().unwrap_or_else(|| json!([]))
+}
+
+fn extend(object: &mut Object, path: &[&str], more: impl Iterator<Item = Value>) {
+    let more: Vec<Value> = more.collect();
+    if more.is_empty() {
+        return;
+    }
+    let Value::Array(mut all) = list(object, path) else { return };
+    all.extend(more);
+    object.set(path, all);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+    use trimtab_api::Operation;
+
+    use super::*;
+
+    #[test]
+    fn every_default_is_as_the_server_would_store_it() {
+        let kinds = trimtab_api::builtin();
+        assert_eq!(DEFAULTS.len(), 63);
+        for object in &*DEFAULTS {
+            let kind = kinds.by_kind(object.api_version(), object.kind()).unwrap();
+            let mut admitted = object.clone();
+            let unknown = kind.schema.get().check(&mut admitted.0).unwrap().unknown;
+            assert!(unknown.is_empty(), "{}: {unknown:?}", object.name());
+            let errors = kind.strategy.admit(Operation::Create, &mut admitted).errors;
+            assert!(errors.is_empty(), "{}: {errors:?}", object.name());
+            for field in ["rules", "roleRef", "subjects", "aggregationRule"] {
+                assert_eq!(admitted.0.get(field), object.0.get(field), "{}", object.name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_binding_names_a_role_that_is_there() {
+        let is_role = |kind: &str, name: &str| DEFAULTS.iter().any(|o| o.kind() == kind && o.name() == name);
+        for binding in DEFAULTS.iter().filter(|object| object.kind().ends_with("Binding")) {
+            let (kind, name) = (binding.str_at(&["roleRef", "kind"]), binding.str_at(&["roleRef", "name"]));
+            assert!(is_role(kind, name), "{name}");
+        }
+    }
+
+    fn object(yaml: &str) -> Object {
+        Object(serde_yaml::from_str::<Map<String, Value>>(yaml).unwrap())
+    }
+
+    fn check(there: &str, wanted: &str, expected: Option<&str>) {
+        let found = merged(&object(there), &object(wanted));
+        let expected = expected.map_or(Merged::Same, |yaml| Merged::Changed(object(yaml)));
+        assert_eq!(found, expected, "{there}");
+    }
+
+    #[test]
+    fn what_is_missing_is_added_and_what_was_added_stays() {
+        let wanted = "{metadata: {labels: {a: x}, annotations: {b: x}}, rules: [{verbs: [get, list], apiGroups: [''], resources: [pods]}]}";
+        check(wanted, wanted, None);
+        check(
+            "{metadata: {labels: {a: y}, annotations: {b: x, c: z}}, rules: [{verbs: [get], apiGroups: ['', x], resources: [pods]}]}",
+            wanted,
+            Some(
+                "{metadata: {labels: {a: y}, annotations: {b: x, c: z}}, rules: [{verbs: [get], apiGroups: ['', x], resources: [pods]}, {verbs: [list], apiGroups: [''], resources: [pods]}]}",
+            ),
+        );
+        check("{metadata: {annotations: {rbac.authorization.kubernetes.io/autoupdate: 'false'}}}", wanted, None);
+    }
+
+    #[test]
+    fn subjects_are_added_and_another_role_is_another_binding() {
+        let binding = |role: &str, subjects: &str| {
+            format!(
+                "{{metadata: {{labels: {{}}, annotations: {{}}}}, roleRef: {{name: {role}}}, subjects: {subjects}}}"
+            )
+        };
+        check(
+            &binding("r", "[{name: b}]"),
+            &binding("r", "[{name: a}]"),
+            Some(&binding("r", "[{name: b}, {name: a}]")),
+        );
+        check(&binding("r", "[{name: b}, {name: a}]"), &binding("r", "[{name: a}]"), None);
+        assert_eq!(merged(&object(&binding("r", "[]")), &object(&binding("s", "[]"))), Merged::Other);
+    }
+}

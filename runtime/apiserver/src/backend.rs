@@ -1,0 +1,63 @@
+//! Where a Service's pods are, for what the server itself asks of them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde_json::Value;
+use trimtab_api::{ApiError, Object};
+
+use crate::server::ApiServer;
+use crate::{encode, read};
+
+/// One of a Service's pods.
+pub(crate) struct Backend {
+    /// The name that its certificate is for.
+    pub host: String,
+    pub port: u16,
+    /// Where it is; for the name of another cluster's or no cluster's, wherever that resolves to.
+    pub at: Option<SocketAddr>,
+}
+
+/// A ready pod behind `port` of a Service.
+///
+/// # Errors
+/// When there is no such Service or port, or no pod is ready.
+pub(crate) async fn of(server: &ApiServer, namespace: &str, name: &str, port: i32) -> Result<Backend, ApiError> {
+    let kinds = server.inner.kinds();
+    let services = kinds.by_resource("", "v1", "services").ok_or_else(ApiError::no_such_path)?;
+    let entry = server.inner.store.get(&encode::key(services, namespace, name)).await.map_err(read::read_error)?;
+    let service = encode::to_object(services, &*entry.ok_or_else(|| ApiError::not_found(services, name))?);
+    if service.str_at(&["spec", "type"]) == "ExternalName" {
+        let port = u16::try_from(port).map_err(|_| ApiError::bad_request(format!("{port} is no port")))?;
+        return Ok(Backend { host: service.str_at(&["spec", "externalName"]).to_owned(), port, at: None });
+    }
+    let ports = service.at(&["spec", "ports"]).and_then(Value::as_array);
+    let found = ports.into_iter().flatten().find(|known| known["port"] == port);
+    let found =
+        found.ok_or_else(|| ApiError::unavailable(format!("no service port {port} found for service {name:?}")))?;
+    let mut ready = ready(server, namespace, name, found["name"].as_str().unwrap_or_default()).await?;
+    if ready.is_empty() {
+        return Err(ApiError::unavailable(format!("no endpoints available for service {name:?}")));
+    }
+    let drawn = server.inner.env.below(ready.len() as u64);
+    let at = ready.swap_remove(usize::try_from(drawn).unwrap_or_default());
+    Ok(Backend { host: format!("{name}.{namespace}.svc"), port: at.port(), at: Some(at) })
+}
+
+async fn ready(server: &ApiServer, namespace: &str, service: &str, port: &str) -> Result<Vec<SocketAddr>, ApiError> {
+    let kinds = server.inner.kinds();
+    let slices = kinds.by_resource("discovery.k8s.io", "v1", "endpointslices").ok_or_else(ApiError::no_such_path)?;
+    let prefix = encode::prefix(slices, namespace);
+    let page = server.inner.store.list(&prefix, trimtab_store::Page::default()).await.map_err(read::read_error)?;
+    let found = page.entries.iter().map(|entry| encode::to_object(slices, entry));
+    let own = found.filter(|slice| slice.labels().any(|label| label == ("kubernetes.io/service-name", service)));
+    Ok(own.flat_map(|slice| addresses(&slice, port)).collect())
+}
+
+fn addresses(slice: &Object, port: &str) -> Vec<SocketAddr> {
+    let list = |field: &str| slice.0.get(field).and_then(Value::as_array).into_iter().flatten();
+    let found = list("ports").find(|known| known["name"].as_str().unwrap_or_default() == port);
+    let Some(port) = found.and_then(|known| u16::try_from(known["port"].as_u64()?).ok()) else { return Vec::new() };
+    let ready = list("endpoints").filter(|endpoint| endpoint["conditions"]["ready"] != false);
+    let first = ready.filter_map(|endpoint| endpoint["addresses"][0].as_str()?.parse::<IpAddr>().ok());
+    first.map(|ip| SocketAddr::new(ip, port)).collect()
+}

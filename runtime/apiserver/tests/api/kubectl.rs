@@ -1,0 +1,115 @@
+//! The unmodified `kubectl` on PATH, against a server in this process.
+
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::authority::Authority;
+use crate::harness::Server;
+use crate::tls::Served;
+
+const DEFINITION: &str = r#"
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: sites.demo.io}
+spec:
+  group: demo.io
+  scope: Namespaced
+  names: {plural: sites, kind: Site, shortNames: [st], categories: [all]}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}, scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}
+    additionalPrinterColumns:
+    - {name: Image, type: string, jsonPath: .spec.image}
+    schema:
+      openAPIV3Schema:
+        description: A site is what people look at.
+        type: object
+        properties:
+          spec:
+            type: object
+            required: [image]
+            properties:
+              image: {type: string, description: What to run.}
+              replicas: {type: integer, default: 1, maximum: 10}
+          status: {type: object, properties: {replicas: {type: integer}}}
+"#;
+const SITE: &str = "apiVersion: demo.io/v1\nkind: Site\nmetadata: {name: a}\nspec: {image: x}\n";
+
+struct Kubectl {
+    served: Served,
+    dir: tempfile::TempDir,
+}
+
+impl Kubectl {
+    /// `None` when there is no kubectl.
+    #[expect(clippy::print_stdout, reason = "says what is left out")]
+    async fn new() -> Option<Self> {
+        let mut found = Command::new("kubectl");
+        found.args(["version", "--client"]).stdout(Stdio::null()).stderr(Stdio::null());
+        if !found.status().await.is_ok_and(|status| status.success()) {
+            println!("left out: no kubectl on PATH");
+            return None;
+        }
+        let served = Served::of(Server::new().await, Authority::new()).await;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config"), served.kubeconfig().to_string()).unwrap();
+        Some(Self { served, dir })
+    }
+
+    /// What it prints; `Err` with what it complains of.
+    async fn ask(&self, args: &[&str], input: &str) -> Result<String, String> {
+        let mut command = Command::new("kubectl");
+        // Discovery is cached in the home folder: each test has its own.
+        command.args(args).env("KUBECONFIG", self.dir.path().join("config")).env("HOME", self.dir.path());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    async fn run(&self, args: &[&str], input: &str) -> String {
+        self.ask(args, input).await.unwrap_or_else(|error| panic!("kubectl {args:?}: {error}"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_custom_kind_is_like_any_other() {
+    let Some(kubectl) = Kubectl::new().await else { return };
+    let apply = ["apply", "-f", "-"];
+    assert!(
+        kubectl
+            .run(&apply, DEFINITION)
+            .await
+            .contains("customresourcedefinition.apiextensions.k8s.io/sites.demo.io created")
+    );
+    kubectl.run(&["wait", "--for=condition=Established", "crd/sites.demo.io", "--timeout=5s"], "").await;
+    assert_eq!(kubectl.run(&apply, SITE).await, "site.demo.io/a created\n");
+    assert_eq!(kubectl.run(&apply, SITE).await, "site.demo.io/a unchanged\n");
+    assert!(kubectl.run(&apply, DEFINITION).await.ends_with(" unchanged\n"));
+    let table = kubectl.run(&["get", "st"], "").await;
+    assert_eq!(table.split_whitespace().collect::<Vec<_>>(), ["NAME", "IMAGE", "a", "x"]);
+    assert!(kubectl.run(&["get", "all"], "").await.contains("site.demo.io/a"));
+    assert!(kubectl.run(&["get", "crd"], "").await.contains("sites.demo.io"));
+    let explained = kubectl.run(&["explain", "site.spec.image"], "").await;
+    assert!(explained.contains("What to run.") && explained.contains("KIND:       Site"), "{explained}");
+    assert!(kubectl.run(&["explain", "site"], "").await.contains("A site is what people look at."));
+    let twice = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+    assert_eq!(kubectl.run(&twice, SITE).await, "site.demo.io/a serverside-applied\n");
+    kubectl.run(&["scale", "st", "a", "--replicas=3"], "").await;
+    assert_eq!(kubectl.run(&["get", "site", "a", "-o", "jsonpath={.spec.replicas}"], "").await, "3");
+    let error =
+        kubectl.ask(&["patch", "st", "a", "--type=merge", "-p", r#"{"spec":{"replicas":11}}"#], "").await.unwrap_err();
+    assert!(error.contains("spec.replicas in body should be less than or equal to 10"), "{error}");
+    let misspelt = SITE.replace("image", "imag");
+    let error = kubectl.ask(&apply, &misspelt).await.unwrap_err();
+    assert!(error.contains("unknown field \"spec.imag\""), "{error}");
+    kubectl.run(&["delete", "crd", "sites.demo.io", "--timeout=10s"], "").await;
+    let error = kubectl.ask(&["get", "sites"], "").await.unwrap_err();
+    assert!(error.contains("the server doesn't have a resource type") || error.contains("could not find"), "{error}");
+    kubectl.served.end().await;
+}
