@@ -136,14 +136,22 @@ impl ApiError {
 
     /// 422: fields that do not fit, each with a cause.
     pub fn invalid(kind: &Kind, name: &str, errors: &[field::Error]) -> Self {
+        Self::invalid_as(&kind.group, &kind.kind, name, errors)
+    }
+
+    /// As [`ApiError::invalid`], of what a subresource is sent, whose kind is not served by itself.
+    pub fn invalid_as(group: &str, kind: &str, name: &str, errors: &[field::Error]) -> Self {
         let all = match errors {
             [one] => one.to_string(),
             many => format!("[{}]", many.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
         };
-        let resource =
-            if kind.group.is_empty() { kind.kind.to_string() } else { format!("{}.{}", kind.kind, kind.group) };
-        let error = Self::new(422, "Invalid", format!("{resource} {name:?} is invalid: {all}")).about(kind, name);
-        let error = error.with_details(|details| details.kind = Some(kind.kind.to_string()));
+        let resource = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        let error = Self::new(422, "Invalid", format!("{resource} {name:?} is invalid: {all}"));
+        let error = error.with_details(|details| {
+            details.group = (!group.is_empty()).then(|| group.to_owned());
+            details.kind = Some(kind.to_owned());
+            details.name = (!name.is_empty()).then(|| name.to_owned());
+        });
         errors
             .iter()
             .fold(error, |error, e| error.with_cause(e.kind.reason(), Some(&e.path.to_string()), e.message.clone()))

@@ -147,7 +147,11 @@ fn below(kind: &Kind) -> Vec<Below> {
         found.push(("scale".to_owned(), scale, verbs(&["get", "patch", "update"])));
     }
     for subresource in &kind.subresources {
-        let (group, version) = if subresource.kind == "Eviction" { ("policy", "v1") } else { (&*own.0, &*own.1) };
+        let (group, version) = match &*subresource.kind {
+            "Eviction" => ("policy", "v1"),
+            "TokenRequest" => ("authentication.k8s.io", "v1"),
+            _ => (&*own.0, &*own.1),
+        };
         let response = (group.to_owned(), version.to_owned(), subresource.kind.to_string());
         found.push((
             subresource.name.to_string(),

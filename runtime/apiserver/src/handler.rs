@@ -83,7 +83,8 @@ impl ApiServer {
     async fn route(&self, request: Request<Bytes>, identity: Option<&Identity>, upgrade: Option<OnUpgrade>) -> Answer {
         let (parts, bytes) = request.into_parts();
         let path = parts.uri.path();
-        let identity = identity.unwrap_or_else(|| Identity::anonymous());
+        let identity = auth::caller(self, identity, &parts.headers).await?;
+        let identity = &*identity;
         let (resource, query) = (path::resource(path), Query::of(&parts.uri));
         let asked = Asked::of(&parts.method, path, resource.as_ref(), &query);
         self.inner.authorizer.authorize(&*self.inner.store, identity, &asked).await?;
@@ -120,6 +121,7 @@ impl ApiServer {
     fn meta(&self, path: &str, method: &Method, headers: &HeaderMap, uri: &http::Uri) -> Option<Answer> {
         let found = health::answer(self, path, uri)
             .or_else(|| metrics::answer(self, path))
+            .or_else(|| auth::token::published(self.inner.tokens.as_ref(), path))
             .or_else(|| discovery::answer(&self.inner.kinds(), path, headers))
             .or_else(|| openapi::answer(&self.inner.kinds(), path, headers));
         let found = found?;
@@ -196,6 +198,7 @@ impl ApiServer {
             "binding" => subresource::bind(self, call).await,
             "eviction" => subresource::evict(self, call).await,
             "finalize" => subresource::finalize(self, call).await,
+            "token" => auth::token::create(self, call).await,
             _ => nodes::proxy(self, call, upgrade).await,
         }
     }

@@ -35,7 +35,7 @@ mod watch;
 mod write;
 
 pub use allocate::{Hook, ServiceAddresses};
-pub use auth::Identity;
+pub use auth::{Identity, KeyError, ServiceAccounts, SigningKey};
 pub use nodes::NodeTls;
 pub use serve::ServeError;
 pub use server::{ApiServer, Config};

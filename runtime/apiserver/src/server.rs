@@ -10,7 +10,8 @@ use trimtab_env::{CancellationToken, Env, Tasks};
 use trimtab_store::Store;
 
 use crate::allocate::{Hook, ServiceAddresses};
-use crate::auth::{self, Authorizer, Identity};
+use crate::auth::token::Tokens;
+use crate::auth::{self, Authorizer, Identity, ServiceAccounts};
 use crate::cleaner;
 use crate::definitions::Definitions;
 use crate::expire;
@@ -35,6 +36,8 @@ pub struct Config {
     pub service_cidr: (Ipv4Addr, u8),
     /// How to reach the nodes' agents; without it, logs and exec are answered with 503.
     pub node_tls: Option<NodeTls>,
+    /// How service accounts show who they are; without it, they have no tokens.
+    pub service_accounts: Option<ServiceAccounts>,
 }
 
 /// The API server. Cloning is cheap; clones are the same server.
@@ -50,6 +53,7 @@ pub(crate) struct Inner {
     /// By group and plural.
     hooks: Vec<(&'static str, &'static str, Arc<dyn Hook>)>,
     pub authorizer: Authorizer,
+    pub tokens: Option<Tokens>,
     pub nodes: Nodes,
     /// Connections to webhooks.
     pub outside: Pool,
@@ -79,6 +83,7 @@ impl ApiServer {
             env: config.env,
             hooks,
             authorizer: Authorizer::default(),
+            tokens: config.service_accounts.map(Tokens::new),
             nodes: Nodes::new(config.node_tls),
             outside: Pool::default(),
             metrics: Metrics::default(),

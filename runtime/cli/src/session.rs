@@ -25,6 +25,16 @@ pub(crate) struct Connection {
     pub(crate) namespace: Option<String>,
 }
 
+impl Connection {
+    /// What the kubeconfig files say.
+    pub(crate) fn config(&self) -> Result<Kubeconfig> {
+        Ok(match &self.kubeconfig {
+            Some(path) => Kubeconfig::read(path)?,
+            None => Kubeconfig::load()?,
+        })
+    }
+}
+
 /// Which objects of a kind are meant.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Filter {
@@ -75,10 +85,7 @@ impl Session {
     /// # Errors
     /// When there is no usable context.
     pub(crate) fn connect(connection: &Connection, console: Console) -> Result<Self> {
-        let config = match &connection.kubeconfig {
-            Some(path) => Kubeconfig::read(path)?,
-            None => Kubeconfig::load()?,
-        };
+        let config = connection.config()?;
         let client = config.client(connection.context.as_deref())?;
         Ok(Self::new(client, console, connection.namespace.as_deref()))
     }

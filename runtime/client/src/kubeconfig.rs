@@ -302,15 +302,31 @@ impl Kubeconfig {
         }
     }
 
+    /// Who signs the certificate of the server of `context`, or of the current one, in PEM; `None` when the
+    /// file does not say.
+    ///
+    /// # Errors
+    /// When there is no such context, or what it names cannot be read.
+    pub fn certificate_authority(&self, context: Option<&str>) -> Result<Option<String>, Error> {
+        let (_, cluster) = self.place(context)?;
+        let (data, file) = (&cluster.certificate_authority_data, &cluster.certificate_authority);
+        let pem = pem("certificate authority", data.as_deref(), file.as_deref())?;
+        Ok(pem.map(|pem| String::from_utf8_lossy(&pem).into_owned()))
+    }
+
+    fn place(&self, context: Option<&str>) -> Result<(&ContextInfo, &ClusterInfo), ConfigError> {
+        let name =
+            context.or(self.current_context.as_deref()).filter(|n| !n.is_empty()).ok_or(ConfigError::NoContext)?;
+        let context = &find(&self.contexts, "context", name)?.context;
+        Ok((context, &find(&self.clusters, "cluster", &context.cluster)?.cluster))
+    }
+
     /// A client for `context`, or for the current one.
     ///
     /// # Errors
     /// When the context or its credentials cannot be used.
     pub fn client(&self, context: Option<&str>) -> Result<Client, Error> {
-        let name =
-            context.or(self.current_context.as_deref()).filter(|n| !n.is_empty()).ok_or(ConfigError::NoContext)?;
-        let context = &find(&self.contexts, "context", name)?.context;
-        let cluster = &find(&self.clusters, "cluster", &context.cluster)?.cluster;
+        let (context, cluster) = self.place(context)?;
         let user = &find(&self.users, "user", &context.user)?.user;
         let token = user.token.clone().map_or_else(
             || user.token_file.as_deref().map(read_file).transpose().map(|t| t.map(|t| t.trim().to_owned())),

@@ -71,7 +71,7 @@ impl Cluster {
         let (api, tasks) = (&self.api, &self.components);
         // Its caches serve all components of this process: it is the one that reads everything.
         let manager = Manager::new(api.client(&Identity::controllers()), env.clone());
-        component::controllers(&manager, tasks);
+        component::controllers(&manager, Some(api.pki().ca_pem().to_owned()), tasks);
         component::scheduler(&manager, api.client(&Identity::scheduler()), tasks);
         let name = match config.runtime {
             RuntimeChoice::Docker => hostname(),

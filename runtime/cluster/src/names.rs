@@ -10,6 +10,10 @@ pub(crate) const API_SERVICE_IP: &str = "10.96.0.1";
 /// The wanted range of the pods' addresses.
 pub(crate) const POD_SUBNET: &str = "10.244.0.0/24";
 pub(crate) const DOMAIN: &str = "cluster.local";
+/// Who says that it has made the service accounts' tokens.
+pub(crate) fn token_issuer() -> String {
+    format!("https://kubernetes.default.svc.{DOMAIN}")
+}
 /// The context's name in kubeconfig files.
 pub(crate) const CONTEXT: &str = "trimtab";
 pub(crate) const DNS_PORT: u16 = 53;

@@ -126,6 +126,26 @@ impl Pki {
         Ok(made)
     }
 
+    /// The key that service accounts' tokens are signed with, in PKCS #8 (DER): kept in the file
+    /// `sa.key`, beside its public part in `sa.pub`, so that tokens outlive a restart.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written, or holds no key.
+    pub(crate) fn service_account_key(&self) -> Result<Vec<u8>, PkiError> {
+        let what = "service accounts' signing key";
+        let (private, public) = (self.dir.join("sa.key"), self.dir.join("sa.pub"));
+        let key = if private.exists() {
+            KeyPair::from_pem(&read_text(&private)?).map_err(about(what))?
+        } else {
+            let key = KeyPair::generate().map_err(about(what))?;
+            for (path, text) in [(&public, key.public_key_pem()), (&private, key.serialize_pem())] {
+                write_private(path, text.as_bytes()).map_err(|source| PkiError::File { path: path.clone(), source })?;
+            }
+            key
+        };
+        Ok(key.serialize_der())
+    }
+
     // The file's age stands for the certificate's: both are made in the same step. A certificate
     // of a former authority is older than the authority's file.
     fn is_fresh(&self, cert: &Path) -> bool {
@@ -220,6 +240,15 @@ mod tests {
         let second = Pki::open(dir.path(), now()).unwrap();
         assert_eq!(first.ca_pem(), second.ca_pem());
         assert_eq!(admin.cert_pem, second.kept_client("admin", &identity::Identity::administrator()).unwrap().cert_pem);
+    }
+
+    #[test]
+    fn the_service_accounts_key_outlives_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = || Pki::open(dir.path(), now()).unwrap().service_account_key().unwrap();
+        let first = key();
+        assert!(first == key(), "the same key");
+        trimtab_apiserver::SigningKey::from_pkcs8(&first).unwrap();
     }
 
     #[test]

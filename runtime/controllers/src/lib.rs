@@ -12,6 +12,7 @@ mod metadata;
 mod namespace;
 mod node_lifecycle;
 mod replication;
+mod root_ca;
 mod service_account;
 mod taints;
 
@@ -27,6 +28,7 @@ pub use endpointslice::EndpointSliceController;
 pub use namespace::NamespaceLifecycle;
 pub use node_lifecycle::NodeLifecycle;
 pub use replication::Replication;
+pub use root_ca::RootCaPublisher;
 pub use service_account::DefaultServiceAccount;
 
 /// What may be set.
@@ -34,11 +36,14 @@ pub use service_account::DefaultServiceAccount;
 pub struct Config {
     /// How long a node may be silent before it counts as dead (`--node-monitor-grace-period`).
     pub node_grace: Duration,
+    /// The authority of the API server's certificate, in PEM, which every namespace is told (`--root-ca-file`);
+    /// without it, none is.
+    pub root_ca: Option<String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { node_grace: Duration::from_secs(50) }
+        Self { node_grace: Duration::from_secs(50), root_ca: None }
     }
 }
 
@@ -52,6 +57,9 @@ pub fn install(manager: &Manager, config: &Config) {
     manager.add(NamespaceLifecycle);
     manager.add(NodeLifecycle::new(config.node_grace));
     manager.add(Replication);
+    if let Some(pem) = &config.root_ca {
+        manager.add(RootCaPublisher::new(pem));
+    }
 }
 
 /// Runs everything in this crate, until `shutdown`.

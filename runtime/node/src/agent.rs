@@ -15,6 +15,7 @@ use trimtab_reconcile::{Cache, Manager};
 use crate::feed::{Feed, Nodes};
 use crate::node::{Node, Shared};
 use crate::runtime::{self, Runtime};
+use crate::token::Tokens;
 use crate::volume::Files;
 use crate::{eviction, health, heartbeat, server};
 
@@ -89,6 +90,7 @@ pub async fn run(manager: Manager, client: Client, config: Config, shutdown: Can
         files: Files::new(&config.root),
         dns: config.cluster_dns,
         domain: config.cluster_domain,
+        tokens: Tokens::default(),
         services: manager.cache(),
     });
     let mut nodes = Nodes::new();

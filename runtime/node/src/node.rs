@@ -15,6 +15,7 @@ use crate::health::Health;
 use crate::mailbox::Mailbox;
 use crate::pod;
 use crate::runtime::{Host, Image, Observed, Runtime, Version};
+use crate::token::Tokens;
 use crate::volume::Files;
 use crate::worker::Worker;
 
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) files: Files,
     pub(crate) dns: Option<IpAddr>,
     pub(crate) domain: String,
+    pub(crate) tokens: Tokens,
     /// Told to containers by their environment.
     pub(crate) services: Cache<Service>,
 }

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use trimtab_api::{Object, ObjectRef};
-use trimtab_client::{Api, Client, DeleteParams};
+use trimtab_client::{Api, Client, DeleteParams, ListParams};
 use trimtab_env::Env;
 
 use crate::cache::Cache;
@@ -44,6 +44,11 @@ impl<K: Resource> Context<K> {
     /// The shared cache of a kind. A kind that was not named in the setup is first listed now.
     pub fn cache<C: Resource>(&self) -> Cache<C> {
         self.manager.cache()
+    }
+
+    /// The shared cache of the objects that `params` selects.
+    pub fn cache_of<C: Resource>(&self, params: ListParams) -> Cache<C> {
+        self.manager.cache_of(params)
     }
 
     /// The API of a kind in all namespaces; writes go to their object's namespace.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use trimtab_api::ObjectRef;
+use trimtab_client::ListParams;
 use trimtab_env::{Env, Tasks};
 
 use crate::cache::Change;
@@ -89,7 +90,16 @@ impl<C: Controller> Setup<'_, C> {
     /// Objects of kind `K`: a change of one wakes the objects that `map` names, for its old state
     /// and for its new one.
     pub fn watches<K: Resource>(&mut self, map: impl Fn(&K) -> Vec<ObjectRef> + Send + Sync + 'static) {
-        let cache = self.manager.cache::<K>();
+        self.watches_of::<K>(ListParams::default(), map);
+    }
+
+    /// As [`Setup::watches`], of those objects alone that `params` selects.
+    pub fn watches_of<K: Resource>(
+        &mut self,
+        params: ListParams,
+        map: impl Fn(&K) -> Vec<ObjectRef> + Send + Sync + 'static,
+    ) {
+        let cache = self.manager.cache_of::<K>(params);
         self.sources.push(Box::new(move |tasks, queue| {
             let mut changes = cache.subscribe();
             tasks.spawn_cancellable("source", async move {

@@ -3,6 +3,7 @@
 
 mod review;
 mod rule;
+mod service_account;
 mod webhook;
 
 use futures::FutureExt;
@@ -49,7 +50,7 @@ pub(crate) struct Attributes<'a> {
     pub dry_run: bool,
 }
 
-/// Lets the mutating webhooks change `object`, which `fill` gives its defaults before and after
+/// Gives `object` what the cluster gives it, and lets the mutating webhooks change it, which `fill` gives its defaults before and after
 /// each. Answers whether any was asked.
 ///
 /// # Errors
@@ -60,6 +61,7 @@ pub(crate) async fn mutate(
     object: &mut Object,
     fill: Fill<'_>,
 ) -> Result<bool, ApiError> {
+    service_account::admit(server, write, object).await?;
     let hooks = concerned(server, "mutatingwebhookconfigurations", write, Some(&*object)).await?;
     if hooks.is_empty() {
         return Ok(false);

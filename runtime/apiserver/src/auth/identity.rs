@@ -13,6 +13,8 @@ const AUTHENTICATED: &str = "system:authenticated";
 /// Everybody else.
 const UNAUTHENTICATED: &str = "system:unauthenticated";
 const ANONYMOUS: &str = "system:anonymous";
+/// Every service account is in it; with `:` and a namespace, those of the namespace.
+const SERVICE_ACCOUNTS: &str = "system:serviceaccounts";
 /// Under it stands what an identity was shown by.
 pub(super) const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
 
@@ -55,6 +57,13 @@ impl Identity {
         Some(Self { extra, ..Self::known(user, groups) })
     }
 
+    /// The service account `name` of `namespace`
+    /// (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens>).
+    pub(crate) fn service_account(namespace: &str, name: &str, uid: &str) -> Self {
+        let groups = vec![SERVICE_ACCOUNTS.to_owned(), format!("{SERVICE_ACCOUNTS}:{namespace}")];
+        Self { uid: uid.to_owned(), ..Self::known(service_account_user(namespace, name), groups) }
+    }
+
     /// Who shows nothing.
     pub(crate) fn anonymous() -> &'static Self {
         static NOBODY: LazyLock<Identity> = LazyLock::new(|| Identity {
@@ -90,6 +99,11 @@ impl Identity {
     pub(crate) fn as_user(&self) -> User<'_> {
         User { name: &self.user, groups: &self.groups }
     }
+}
+
+/// What the service account `name` of `namespace` is called as a user.
+pub(crate) fn service_account_user(namespace: &str, name: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{name}")
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use trimtab_api::rbac::{Attributes, User};
 use trimtab_api::{ApiError, Object, Operation};
 
+use super::authenticate;
+use super::token::{Known, Tokens};
 use crate::handler::{Answer, Call};
 use crate::server::ApiServer;
 use crate::{decode, negotiate, read};
@@ -32,6 +34,7 @@ pub(crate) async fn answer(server: &ApiServer, call: &Call<'_>) -> Answer {
             access(server, user, &review)
         }
         "SelfSubjectRulesReview" => rules(server, call, review.str_at(&["spec", "namespace"]))?,
+        "TokenReview" => whose(server, &mut review).await?,
         "SelfSubjectReview" => json!({"userInfo": call.identity.to_user_info()}),
         _ => return Err(ApiError::no_such_path()),
     };
@@ -79,6 +82,27 @@ fn access(server: &ApiServer, user: User<'_>, review: &Object) -> Value {
         Err(reason) => (false, reason),
     };
     if reason.is_empty() { json!({"allowed": allowed}) } else { json!({"allowed": allowed, "reason": reason}) }
+}
+
+/// Whose token it is that the review shows.
+async fn whose(server: &ApiServer, review: &mut Object) -> Result<Value, ApiError> {
+    let token = review.str_at(&["spec", "token"]);
+    if token.is_empty() {
+        return Err(ApiError::bad_request("token is required for TokenReview in authentication"));
+    }
+    let mut audiences = strings(review.at(&["spec", "audiences"]));
+    if audiences.is_empty() {
+        audiences = server.inner.tokens.as_ref().map(Tokens::audiences).unwrap_or_default();
+    }
+    let known = authenticate::of_token(server, token, &audiences).await;
+    review.set(&["spec", "audiences"], audiences);
+    Ok(match known {
+        Ok(Some(Known { identity, audiences })) => {
+            json!({"authenticated": true, "user": identity.to_user_info(), "audiences": audiences})
+        }
+        Ok(None) => json!({"user": {}}),
+        Err(error) => json!({"user": {}, "error": error}),
+    })
 }
 
 fn rules(server: &ApiServer, call: &Call<'_>, namespace: &str) -> Result<Value, ApiError> {

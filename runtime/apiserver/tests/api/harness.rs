@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
+use rcgen::KeyPair;
 use serde_json::{Value, json};
-use trimtab_apiserver::{ApiServer, Config, Identity, NodeTls};
+use trimtab_apiserver::{ApiServer, Config, Identity, NodeTls, ServiceAccounts, SigningKey};
 use trimtab_client::{Body, Transport};
 use trimtab_env::Env;
 use trimtab_store::{Memory, Store};
@@ -16,6 +17,9 @@ pub(crate) const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 pub(crate) const PODS: &str = "/api/v1/namespaces/default/pods";
 pub(crate) const RCS: &str = "/api/v1/namespaces/default/replicationcontrollers";
 pub(crate) const SERVICES: &str = "/api/v1/namespaces/default/services";
+
+/// Who makes the tokens of a server that has them.
+pub(crate) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 pub(crate) struct Server {
     pub api: ApiServer,
@@ -65,10 +69,46 @@ impl Server {
             env: Env::seeded(7, epoch),
             service_cidr: ("10.96.0.0".parse().unwrap(), 24),
             node_tls,
+            service_accounts: None,
         };
+        Self::of(config).await
+    }
+
+    /// A server whose service accounts have tokens, and its clock, which the test moves.
+    pub(crate) async fn with_tokens() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let service_accounts = ServiceAccounts {
+            key: SigningKey::from_pkcs8(&key.serialize_der()).unwrap(),
+            issuer: ISSUER.to_owned(),
+            jwks_uri: "https://127.0.0.1/openid/v1/jwks".to_owned(),
+        };
+        Self::of(Config {
+            kinds: trimtab_api::builtin(),
+            store: Arc::new(Memory::new()),
+            env: Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap()),
+            service_cidr: ("10.96.0.0".parse().unwrap(), 24),
+            node_tls: None,
+            service_accounts: Some(service_accounts),
+        })
+        .await
+    }
+
+    async fn of(config: Config) -> Self {
+        let store = Arc::clone(&config.store);
         let api = ApiServer::new(config).await.unwrap();
         let transport = api.transport(Identity::new("tester", &["system:masters"]));
         Self { api, store, transport }
+    }
+
+    /// The same server, asked by whoever the requests' headers say.
+    pub(crate) fn open(&self) -> Self {
+        Self { api: self.api.clone(), store: Arc::clone(&self.store), transport: self.api.open_transport() }
+    }
+
+    /// A GET with a bearer token.
+    pub(crate) async fn get_with(&self, path: &str, token: &str) -> Answer {
+        let bearer = format!("Bearer {token}");
+        self.open().ask(Method::GET, path, &[("authorization", &bearer)], Bytes::new()).await
     }
 
     /// The same server, asked by somebody else.

@@ -1,5 +1,6 @@
 //! The API server, asked in process over the in-memory store, and once over TLS.
 
+mod accounts;
 mod authority;
 mod definitions;
 mod delete;
@@ -13,6 +14,7 @@ mod reviews;
 mod roles;
 mod subresources;
 mod tls;
+mod tokens;
 mod watch;
 mod webhooks;
 mod write;

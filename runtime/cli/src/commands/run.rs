@@ -142,8 +142,9 @@ pub(crate) async fn run(args: Args, connection: &Connection) -> anyhow::Result<(
         other => other,
     };
     let client = Session::connect(connection, Console::standard())?.client.with_user_agent(component.agent());
+    let root_ca = connection.config()?.certificate_authority(connection.context.as_deref())?;
     let (manager, tasks) = (Manager::new(client.clone(), env.clone()), Tasks::new());
-    let started = start(component, client, &manager, &env, &tasks).await;
+    let started = start(component, client, root_ca, &manager, &env, &tasks).await;
     if started.is_ok() {
         let ending = tasks.token().clone();
         tasks.spawn("manager", async move { manager.run(ending).await });
@@ -157,13 +158,14 @@ pub(crate) async fn run(args: Args, connection: &Connection) -> anyhow::Result<(
 async fn start(
     component: Component,
     client: Client,
+    root_ca: Option<String>,
     manager: &Manager,
     env: &Env,
     tasks: &Tasks,
 ) -> anyhow::Result<Option<component::Node>> {
     match component {
         Component::Apiserver(_) => unreachable!("needs no client"),
-        Component::Controllers => component::controllers(manager, tasks),
+        Component::Controllers => component::controllers(manager, root_ca, tasks),
         Component::Scheduler => component::scheduler(manager, client, tasks),
         Component::Node(args) => return node(args, client, manager, tasks).await.map(Some),
         Component::Proxy(args) => {

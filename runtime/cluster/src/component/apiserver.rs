@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
-use trimtab_apiserver::ApiServer;
+use trimtab_apiserver::{ApiServer, ServiceAccounts, SigningKey};
 use trimtab_client::Client;
 use trimtab_env::{Env, Tasks};
 use trimtab_store::{Embedded, Store};
@@ -64,12 +64,20 @@ impl Api {
         let to_nodes = pki.client(&Identity::kubelet_client())?;
         let node_tls =
             tls::client(&to_nodes, pki.ca_pem()).map_err(other("make the API's client TLS configuration"))?;
+        let key = SigningKey::from_pkcs8(&pki.service_account_key()?)
+            .map_err(other("use the service accounts' signing key"))?;
+        let service_accounts = ServiceAccounts {
+            key,
+            issuer: names::token_issuer(),
+            jwks_uri: format!("https://{}/openid/v1/jwks", reachable(address)),
+        };
         let server = trimtab_apiserver::Config {
             kinds: trimtab_api::builtin().with([trimtab_sync::ManifestFile::kind()]),
             store: Arc::clone(&store),
             env: env.clone(),
             service_cidr: SERVICE_CIDR,
             node_tls: Some(node_tls),
+            service_accounts: Some(service_accounts),
         };
         let server = ApiServer::new(server).await.map_err(other("read the store"))?;
         let api = Self { server, pki, address, store, env: env.clone(), tasks: Tasks::new(), _held: held };

@@ -23,9 +23,11 @@ use crate::data_dir::DataDir;
 use crate::error::{StartError, other};
 use crate::names::{DNS_PORT, DOMAIN, SERVICE_CIDR_TEXT};
 
-/// Adds the built-in controllers to `manager`, and runs the garbage collector beside them.
-pub fn controllers(manager: &Manager, tasks: &Tasks) {
-    trimtab_controllers::install(manager, &trimtab_controllers::Config::default());
+/// Adds the built-in controllers to `manager`, and runs the garbage collector beside them. `root_ca`
+/// (PEM) is whom pods are told to trust.
+pub fn controllers(manager: &Manager, root_ca: Option<String>, tasks: &Tasks) {
+    let config = trimtab_controllers::Config { root_ca, ..trimtab_controllers::Config::default() };
+    trimtab_controllers::install(manager, &config);
     let (client, env, token) = (manager.client().clone(), manager.env().clone(), tasks.token().clone());
     tasks.spawn("garbage-collector", async move { trimtab_controllers::garbage::run(client, env, token).await });
 }

@@ -15,6 +15,8 @@ use trimtab_store::{Memory, Store};
 /// How much virtual time anything may take.
 const PATIENCE: Duration = Duration::from_secs(1_000);
 pub(crate) const NAMESPACE: &str = "default";
+/// Whom the namespaces are told to trust.
+pub(crate) const ROOT_CA: &str = "-----BEGIN CERTIFICATE-----";
 
 pub(crate) struct ControlPlane {
     pub(crate) client: Client,
@@ -35,6 +37,7 @@ impl ControlPlane {
             env: env.clone(),
             service_cidr: ("10.96.0.0".parse().unwrap(), 24),
             node_tls: None,
+            service_accounts: None,
         };
         let server = ApiServer::new(config).await.unwrap();
         let client = Client::new(server.transport(Identity::new("tester", &["system:masters"])));
@@ -46,7 +49,9 @@ impl ControlPlane {
     /// Starts the controllers, as a process does.
     pub(crate) fn start(&self) {
         let (client, env, token) = (self.client.clone(), self.env.clone(), self.tasks.token().clone());
-        let run = trimtab_controllers::run(client, env, trimtab_controllers::Config::default(), token);
+        let config =
+            trimtab_controllers::Config { root_ca: Some(ROOT_CA.to_owned()), ..trimtab_controllers::Config::default() };
+        let run = trimtab_controllers::run(client, env, config, token);
         self.tasks.spawn("controllers", run);
     }
 

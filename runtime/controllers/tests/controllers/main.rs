@@ -8,3 +8,4 @@ mod namespaces;
 mod nodes;
 mod replication;
 mod roles;
+mod root_ca;

@@ -19,6 +19,8 @@ pub(crate) struct Sources {
     pub(crate) config_maps: BTreeMap<String, ConfigMap>,
     /// By name; absent ones do not exist.
     pub(crate) secrets: BTreeMap<String, Secret>,
+    /// The pod's tokens, by the audience (`""` is the API server) and the seconds that they are asked for.
+    pub(crate) tokens: BTreeMap<(String, i64), String>,
     /// The services of the pod's namespace, and `kubernetes` of `default`.
     pub(crate) services: Vec<Arc<Service>>,
     /// The node's address.

@@ -9,6 +9,7 @@ use super::atomic::File;
 use crate::pod::env::{Sources, field, resource};
 use crate::pod::spec;
 use crate::pod::spec::{hostname, is_host_network};
+use crate::token;
 
 type Files = BTreeMap<String, File>;
 
@@ -38,8 +39,12 @@ pub(super) fn files(pod: &Pod, volume: &Volume, sources: &Sources) -> Result<Fil
             files.extend(of_secret(sources, &secret.name, secret.optional, secret.items.as_deref(), mode)?);
         } else if let Some(api) = &source.downward_api {
             files.extend(downward(pod, sources, api.items.as_deref().unwrap_or_default(), mode)?);
+        } else if let Some(asked) = &source.service_account_token {
+            let token = sources.tokens.get(&token::key(asked)).ok_or("there is no token of the service account")?;
+            files.insert(asked.path.clone(), (token.clone().into_bytes(), bits(mode, None)));
         } else {
-            return Err("projected.sources: only configMap, secret and downwardAPI are supported".to_owned());
+            let known = "only configMap, secret, downwardAPI and serviceAccountToken are supported";
+            return Err(format!("projected.sources: {known}"));
         }
     }
     Ok(files)
@@ -245,6 +250,28 @@ mod tests {
         let text = hosts(&pod, Some("10.0.0.9".parse().unwrap()));
         assert!(text.contains("\n10.0.0.9\tweb.sub.shop.svc.cluster.local\tweb\n"), "{text}");
         assert!(text.ends_with("\n1.2.3.4\ta\tb\n"), "{text}");
+    }
+
+    #[test]
+    fn what_a_pod_shows_itself_with_is_in_one_folder() {
+        let volume: Volume =
+            serde_json::from_value(json!({"name": "kube-api-access-x", "projected": {"defaultMode": 0o644,
+            "sources": [
+                {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+                {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+                {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
+            ]}}))
+            .unwrap();
+        let map = serde_json::from_value(json!({"data": {"ca.crt": "PEM"}})).unwrap();
+        let config_maps = [("kube-root-ca.crt".to_owned(), map)].into();
+        let pod = pod(json!({"containers": []}));
+        let mut sources = Sources { config_maps, ..Sources::default() };
+        assert_eq!(files(&pod, &volume, &sources).unwrap_err(), "there is no token of the service account");
+        sources.tokens.insert((String::new(), 3607), "a.b.c".to_owned());
+        let file = |text: &str| (text.as_bytes().to_vec(), 0o644);
+        let expected = [("ca.crt", "PEM"), ("namespace", "shop"), ("token", "a.b.c")];
+        let expected: Files = expected.into_iter().map(|(name, text)| (name.to_owned(), file(text))).collect();
+        assert_eq!(files(&pod, &volume, &sources).unwrap(), expected);
     }
 
     #[test]

@@ -212,6 +212,8 @@ impl Worker {
         let acted = !actions.stop.is_empty() || !actions.stop_sandboxes.is_empty() || !actions.remove.is_empty();
         let crashing = actions.backing_off.clone();
         self.carry_out(actions).await;
+        let (tokens, env) = (&self.node.shared.tokens, &self.node.shared.env);
+        self.sources_changed |= tokens.due_in(self.uid(), env).is_some_and(|left| left.is_zero());
         if self.sources_changed {
             self.refresh_volumes().await;
         }
@@ -219,7 +221,8 @@ impl Worker {
         self.probes.follow(&self.pod, &self.observed, ip);
         let written = self.write_status(&crashing).await;
         let retries = self.problems.keys().filter_map(|name| self.retry_in(name));
-        let waits = retries.chain(crashing.iter().map(|(_, left)| *left)).chain(deadline);
+        let due = self.node.shared.tokens.due_in(self.uid(), &self.node.shared.env);
+        let waits = retries.chain(crashing.iter().map(|(_, left)| *left)).chain(deadline).chain(due);
         let failed = !written || self.postponed;
         let again = (acted || failed).then_some(if failed { RETRY } else { Duration::ZERO });
         waits.chain(again).min()

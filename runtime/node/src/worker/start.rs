@@ -215,7 +215,8 @@ impl Worker {
                 .into_iter()
                 .map(|name| async move { Ok::<_, Fault>(self.secret(&name).await?.map(|secret| (name, secret))) }),
         );
-        let ((), maps, secrets) = tokio::join!(shared.services.synced(), maps, secrets);
+        let tokens = shared.tokens.of(&self.pod, &shared.client, &shared.env);
+        let ((), maps, secrets, tokens) = tokio::join!(shared.services.synced(), maps, secrets, tokens);
         // The API's own Service is told in every namespace.
         let master = (namespace != "default").then(|| shared.services.get(&ObjectRef::new("default", "kubernetes")));
         let mut services: Vec<_> =
@@ -224,6 +225,7 @@ impl Worker {
         Ok(Sources {
             config_maps: maps?.into_iter().flatten().collect(),
             secrets: secrets?.into_iter().flatten().collect(),
+            tokens: tokens.map_err(token_refused)?,
             services,
             ..self.no_sources()
         })
@@ -239,6 +241,10 @@ impl Worker {
     pub(super) async fn refresh_volumes(&mut self) {
         self.sources_changed = false;
         let running = self.observed.containers.iter().any(|container| container.state.is_running());
+        if !running {
+            // Whatever starts next asks for new ones.
+            self.node.shared.tokens.forget(self.uid());
+        }
         if self.runtime().is_simulated() || !running || !has_object_volumes(&self.pod) {
             return;
         }
@@ -252,6 +258,14 @@ impl Worker {
         if let Err(why) = self.node.shared.files.volumes(&self.pod, &sources) {
             self.node.event(&self.pod, None, true, "FailedMount", why);
         }
+    }
+}
+
+/// Without its token a pod is not started; it is asked for again.
+fn token_refused(error: trimtab_client::Error) -> Fault {
+    match Fault::from(error) {
+        Fault::Waits(_, why) => Fault::Waits("ContainerCreating", format!("failed to fetch token: {why}")),
+        fault => fault,
     }
 }
 

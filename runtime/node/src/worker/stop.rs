@@ -103,6 +103,7 @@ impl Worker {
         }
         self.observed = crate::runtime::Observed::default();
         if !self.runtime().is_simulated() {
+            self.node.shared.tokens.forget(self.uid());
             self.node.remove_files(self.uid());
         }
         true
