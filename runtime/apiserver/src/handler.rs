@@ -81,9 +81,9 @@ impl ApiServer {
     }
 
     async fn route(&self, request: Request<Bytes>, identity: Option<&Identity>, upgrade: Option<OnUpgrade>) -> Answer {
-        let (parts, bytes) = request.into_parts();
+        let (mut parts, bytes) = request.into_parts();
+        let identity = auth::caller(self, identity, &mut parts.headers).await?;
         let path = parts.uri.path();
-        let identity = auth::caller(self, identity, &parts.headers).await?;
         let identity = &*identity;
         let (resource, query) = (path::resource(path), Query::of(&parts.uri));
         let asked = Asked::of(&parts.method, path, resource.as_ref(), &query);

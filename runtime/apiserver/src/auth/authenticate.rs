@@ -1,30 +1,44 @@
-//! Who a request is from: by its connection's certificate, or by the token it carries.
+//! Who a request is from: by its connection's certificate, or by the token it carries; and as whom
+//! it is made.
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::{HeaderMap, HeaderValue};
 use trimtab_api::ApiError;
 
-use super::Identity;
 use super::token::{Known, Tokens};
+use super::{Identity, bootstrap_token, impersonate};
 use crate::server::ApiServer;
 
-/// Who asks: `shown` is who the connection is from.
+/// In the name of a WebSocket's protocol, what stands before a token: browsers cannot set headers.
+const PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
+
+/// Who asks: `shown` is who the connection is from. What is for us alone is taken out of `headers`.
 ///
 /// # Errors
-/// 401 for a token that is not good.
+/// 401 for a token that is not good, 403 when the caller may not act as whom it wants to.
 pub(crate) async fn caller<'a>(
     server: &ApiServer,
     shown: Option<&'a Identity>,
-    headers: &HeaderMap,
+    headers: &mut HeaderMap,
 ) -> Result<Cow<'a, Identity>, ApiError> {
-    if let Some(identity) = shown {
-        return Ok(Cow::Borrowed(identity));
-    }
-    let Some(token) = bearer(headers) else { return Ok(Cow::Borrowed(Identity::anonymous())) };
+    let identity = match shown {
+        Some(identity) => Cow::Borrowed(identity),
+        None => by_token(server, headers).await?,
+    };
+    let other = impersonate::asked(server, &identity, headers).await?;
+    Ok(other.map_or(identity, Cow::Owned))
+}
+
+async fn by_token<'a>(server: &ApiServer, headers: &mut HeaderMap) -> Result<Cow<'a, Identity>, ApiError> {
+    let Some(token) = bearer(headers).or_else(|| from_protocols(headers)) else {
+        return Ok(Cow::Borrowed(Identity::anonymous()));
+    };
     let audiences = server.inner.tokens.as_ref().map(Tokens::audiences).unwrap_or_default();
-    match of_token(server, token, &audiences).await {
+    match of_token(server, &token, &audiences).await {
         Ok(Some(known)) => Ok(Cow::Owned(known.identity)),
         Ok(None) => Err(ApiError::unauthorized()),
         Err(why) => {
@@ -40,15 +54,60 @@ pub(crate) async fn caller<'a>(
 /// Why it is not good.
 pub(super) async fn of_token(server: &ApiServer, token: &str, audiences: &[String]) -> Result<Option<Known>, String> {
     let inner = &*server.inner;
-    match &inner.tokens {
-        Some(tokens) => tokens.authenticate(&*inner.store, token, audiences, inner.env.now()).await,
-        None => Ok(None),
+    let (store, now) = (&*inner.store, inner.env.now());
+    if let Some(tokens) = &inner.tokens
+        && let Some(known) = tokens.authenticate(store, token, audiences, now).await?
+    {
+        return Ok(Some(known));
     }
+    let found = bootstrap_token::authenticate(store, token, now).await;
+    let found = found.map_err(|error| error.to_string())?;
+    // These are for nobody in particular.
+    Ok(found.map(|identity| Known { identity, audiences: audiences.to_vec() }))
 }
 
 /// The token in an `Authorization` header (RFC 6750).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+fn bearer(headers: &HeaderMap) -> Option<String> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
     let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+}
+
+/// The token among the protocols that a WebSocket offers, which then are the others. As upstream,
+/// it is none when no other is offered: the server must choose one, and it will not be the token.
+fn from_protocols(headers: &mut HeaderMap) -> Option<String> {
+    let opens = headers.get(UPGRADE)?.to_str().ok()?.eq_ignore_ascii_case("websocket");
+    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    let offered: Vec<&str> = offered.flat_map(|list| list.split(',')).map(str::trim).collect();
+    let token = offered.iter().find_map(|protocol| protocol.strip_prefix(PROTOCOL)).filter(|_| opens)?;
+    let token = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+    let others: Vec<&str> = offered.into_iter().filter(|protocol| !protocol.starts_with(PROTOCOL)).collect();
+    let others = HeaderValue::from_str(&others.join(", ")).ok().filter(|others| !others.is_empty())?;
+    headers.insert(SEC_WEBSOCKET_PROTOCOL, others);
+    Some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(protocols: &[&str], token: Option<&str>, left: &str) {
+        let mut headers = HeaderMap::new();
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        for list in protocols {
+            headers.append(SEC_WEBSOCKET_PROTOCOL, list.parse().unwrap());
+        }
+        assert_eq!(from_protocols(&mut headers).as_deref(), token, "{protocols:?}");
+        assert_eq!(headers[SEC_WEBSOCKET_PROTOCOL], left);
+    }
+
+    #[test]
+    fn a_websockets_protocol_may_be_a_token() {
+        let token = format!("{PROTOCOL}{}", URL_SAFE_NO_PAD.encode("a.b"));
+        check(&["v5.channel.k8s.io"], None, "v5.channel.k8s.io");
+        check(&[&format!("{token}, v5.channel.k8s.io, v4")], Some("a.b"), "v5.channel.k8s.io, v4");
+        check(&["v4", &token], Some("a.b"), "v4");
+        check(&[&token], None, &token);
+        check(&[&format!("{PROTOCOL}%, v4")], None, &format!("{PROTOCOL}%, v4"));
+    }
 }

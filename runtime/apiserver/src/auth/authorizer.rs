@@ -21,7 +21,7 @@ impl Authorizer {
     /// Whether `identity` may do what the request asks for.
     ///
     /// # Errors
-    /// 403, or 401 for a stranger; 500 when the roles cannot be read.
+    /// 403; 500 when the roles cannot be read.
     pub(crate) async fn authorize(
         &self,
         store: &dyn Store,
@@ -34,13 +34,7 @@ impl Authorizer {
         self.policy.catch_up(store).await.map_err(read_error)?;
         for attributes in std::iter::once(asked.attributes()).chain(asked.besides()) {
             if let Err(reason) = self.decide(identity.as_user(), &attributes) {
-                // Whoever has not said who it is may still do so.
-                let stranger = identity.is_anonymous();
-                return Err(if stranger {
-                    ApiError::unauthorized()
-                } else {
-                    forbidden(identity, &attributes, &reason)
-                });
+                return Err(forbidden(identity, &attributes, &reason));
             }
         }
         Ok(())

@@ -9,10 +9,10 @@ use trimtab_api::rbac::{MASTERS, User};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Everybody who is known is in it.
-const AUTHENTICATED: &str = "system:authenticated";
+pub(super) const AUTHENTICATED: &str = "system:authenticated";
 /// Everybody else.
-const UNAUTHENTICATED: &str = "system:unauthenticated";
-const ANONYMOUS: &str = "system:anonymous";
+pub(super) const UNAUTHENTICATED: &str = "system:unauthenticated";
+pub(super) const ANONYMOUS: &str = "system:anonymous";
 /// Every service account is in it; with `:` and a namespace, those of the namespace.
 const SERVICE_ACCOUNTS: &str = "system:serviceaccounts";
 /// Under it stands what an identity was shown by.
@@ -60,8 +60,8 @@ impl Identity {
     /// The service account `name` of `namespace`
     /// (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens>).
     pub(crate) fn service_account(namespace: &str, name: &str, uid: &str) -> Self {
-        let groups = vec![SERVICE_ACCOUNTS.to_owned(), format!("{SERVICE_ACCOUNTS}:{namespace}")];
-        Self { uid: uid.to_owned(), ..Self::known(service_account_user(namespace, name), groups) }
+        let known = Self::known(service_account_user(namespace, name), service_account_groups(namespace));
+        Self { uid: uid.to_owned(), ..known }
     }
 
     /// Who shows nothing.
@@ -72,10 +72,6 @@ impl Identity {
             ..Identity::default()
         });
         &NOBODY
-    }
-
-    pub(crate) fn is_anonymous(&self) -> bool {
-        self.user == ANONYMOUS
     }
 
     /// Whether no role is needed.
@@ -99,6 +95,11 @@ impl Identity {
     pub(crate) fn as_user(&self) -> User<'_> {
         User { name: &self.user, groups: &self.groups }
     }
+}
+
+/// What groups a service account of `namespace` is in.
+pub(super) fn service_account_groups(namespace: &str) -> Vec<String> {
+    vec![SERVICE_ACCOUNTS.to_owned(), format!("{SERVICE_ACCOUNTS}:{namespace}")]
 }
 
 /// What the service account `name` of `namespace` is called as a user.

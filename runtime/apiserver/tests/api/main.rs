@@ -2,6 +2,7 @@
 
 mod accounts;
 mod authority;
+mod callers;
 mod definitions;
 mod delete;
 mod harness;
