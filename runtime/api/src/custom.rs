@@ -6,13 +6,17 @@ use k8s_openapi::Resource;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use crate::field::Path;
+use crate::cel::RUNTIME_BUDGET;
+use crate::field::{Error, ErrorType, Path};
 use crate::kind::{Column, Kind, ScalePaths, Scope};
 use crate::object::Object;
-use crate::schema::{self, Lazy, Limits, Schema, Type};
+use crate::schema::{self, Lazy, Limits, Rules, Schema, Type};
 use crate::strategy::{Admission, Operation, Strategy};
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+/// With one of these a value is not even what the rules expect it to be.
+const BLOCKING: [ErrorType; 5] =
+    [ErrorType::NotSupported, ErrorType::Required, ErrorType::TooLong, ErrorType::TooMany, ErrorType::TypeInvalid];
 const AGE: DeclaredColumn = DeclaredColumn {
     name: "Age",
     json_path: ".metadata.creationTimestamp",
@@ -188,7 +192,30 @@ pub(crate) fn admit(schema: &Schema, operation: Operation<'_>, object: &mut Obje
         }
         object.0.insert("metadata".to_owned(), metadata);
     }
-    Admission { errors, warnings: Vec::new() }
+    let mut warnings = Vec::new();
+    if let Some(rules) = &schema.rules {
+        if errors.iter().any(|error| BLOCKING.contains(&error.kind)) {
+            let detail = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+            errors.push(Error::invalid(&Path::default(), Value::Null, detail));
+        } else {
+            let found = with_value(object, |value| match old {
+                None => rules.validate(value, None, RUNTIME_BUDGET),
+                Some(old) => rules.validate(value, Some(&Value::Object(old.0.clone())), RUNTIME_BUDGET),
+            });
+            errors.extend(found.errors);
+            warnings = found.warnings;
+        }
+    }
+    Admission { errors, warnings }
+}
+
+fn with_value<T>(object: &mut Object, look: impl FnOnce(&Value) -> T) -> T {
+    let value = Value::Object(std::mem::take(&mut object.0));
+    let seen = look(&value);
+    if let Value::Object(map) = value {
+        object.0 = map;
+    }
+    seen
 }
 
 fn without_metadata(object: &Object) -> Value {
@@ -293,7 +320,7 @@ pub fn openapi<Spec: JsonSchema>(
 /// Reads the `openAPIV3Schema` of an object; `metadata` is that of all kinds, with what the schema
 /// demands of it besides.
 pub fn schema(openapi: &Value) -> Schema {
-    let mut schema = Schema::from_openapi(openapi);
+    let mut schema = Schema { rules: Rules::of(openapi), ..Schema::from_openapi(openapi) };
     let mut metadata = schema::object_meta();
     if let Some(restriction) = schema.properties.get("metadata").filter(|own| !own.properties.is_empty()) {
         let limits = Limits { all_of: vec![Schema::clone(restriction)], ..Limits::default() };

@@ -65,6 +65,8 @@ pub enum ErrorType {
     NotFound,
     /// A value is of the wrong type.
     TypeInvalid,
+    /// The server failed to judge it.
+    Internal,
 }
 
 impl ErrorType {
@@ -80,6 +82,7 @@ impl ErrorType {
             Self::TooMany => "FieldValueTooMany",
             Self::NotFound => "FieldValueNotFound",
             Self::TypeInvalid => "FieldValueTypeInvalid",
+            Self::Internal => "InternalError",
         }
     }
 }
@@ -142,6 +145,11 @@ impl Error {
     /// What `value` names does not exist.
     pub fn not_found(path: &Path, value: impl serde::Serialize) -> Self {
         Self::new(ErrorType::NotFound, path, format!("Not found: {}", quoted(&value)))
+    }
+
+    /// What stands at `path` could not be judged.
+    pub fn internal(path: &Path, detail: impl fmt::Display) -> Self {
+        Self::new(ErrorType::Internal, path, with_detail("Internal error", detail))
     }
 
     /// `value` is of the wrong type.

@@ -5,6 +5,7 @@
 //! command line are driven.
 
 pub mod apply;
+pub mod cel;
 mod cells;
 mod check;
 pub mod crd;

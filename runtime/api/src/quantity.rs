@@ -105,6 +105,12 @@ impl Quantity {
         self.nano % NANO == 0
     }
 
+    /// The amount in units, as near as a double comes.
+    #[expect(clippy::cast_precision_loss, reason = "a double is what is asked for")]
+    pub fn approximately(self) -> f64 {
+        self.nano as f64 / NANO as f64
+    }
+
     fn rounded_up(self, unit: i128) -> i64 {
         let whole = self.nano.div_euclid(unit) + i128::from(self.nano.rem_euclid(unit) != 0);
         i64::try_from(whole).unwrap_or(if whole < 0 { i64::MIN } else { i64::MAX })

@@ -8,6 +8,7 @@ mod conditions;
 mod custom;
 mod kinds;
 mod names;
+mod rules;
 mod schema;
 mod strategy;
 mod structural;

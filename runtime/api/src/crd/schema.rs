@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{structural, text, texts};
+use super::{rules, structural, text, texts};
 use crate::check::Checks;
 use crate::field::{Error, Path};
 use crate::schema::Schema;
@@ -56,6 +56,7 @@ pub(super) fn check(schema: &Value, has_status: bool, path: &Path, checks: &mut 
     if schema["nullable"] == true {
         checks.forbidden(&path.child("nullable"), "nullable cannot be true at the root");
     }
+    let before = checks.errors.len();
     let structural = structural::check(schema, path);
     let is_structural = structural.is_empty();
     checks.errors.extend(structural);
@@ -63,6 +64,8 @@ pub(super) fn check(schema: &Value, has_status: bool, path: &Path, checks: &mut 
         defaults(schema, path, checks);
     }
     visit(schema, Place { root: true, ..Place::default() }, path, checks);
+    let is_right = checks.errors.len() == before;
+    rules::check(schema, path, is_right, checks);
 }
 
 fn root(schema: &Value, path: &Path, checks: &mut Checks) {

@@ -48,7 +48,7 @@ pub fn knows_format(format: &str) -> bool {
 }
 
 /// Whether `text` is of `format`.
-pub(super) fn fits(format: &str, text: &str) -> bool {
+pub(crate) fn fits(format: &str, text: &str) -> bool {
     match format {
         "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
         "ipv6" => text.parse::<Ipv6Addr>().is_ok(),

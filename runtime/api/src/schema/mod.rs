@@ -112,6 +112,8 @@ pub struct Schema {
     pub recursive: bool,
     /// What the value must hold to besides.
     pub limits: Option<Box<Limits>>,
+    /// Of a whole object: the rules of it and of all in it.
+    pub rules: Option<Arc<Rules>>,
 }
 
 /// A schema that is made when first asked for.
@@ -159,6 +161,7 @@ mod format;
 mod limits;
 mod openapi;
 mod prune;
+mod rules;
 mod structural;
 mod validate;
 
@@ -166,6 +169,8 @@ mod validate;
 pub(crate) use built_in::generate;
 pub use built_in::{definitions, object_meta, of};
 pub use check::{Checked, TypeError};
+pub(crate) use format::fits as fits_format;
 pub use format::knows_format;
 pub use limits::{Bound, Limits, Range};
+pub use rules::{CompiledRule, Found, Rules, Wrong, compile, field_path};
 pub use structural::structural;
