@@ -199,6 +199,12 @@ impl ApiServer {
             "eviction" => subresource::evict(self, call).await,
             "finalize" => subresource::finalize(self, call).await,
             "token" => auth::token::create(self, call).await,
+            "approval" => match *call.method {
+                Method::GET => read::get(self, call).await,
+                Method::PUT => write::replace(self, call).await,
+                Method::PATCH => write::patch(self, call).await,
+                _ => Err(ApiError::method_not_allowed()),
+            },
             _ => nodes::proxy(self, call, upgrade).await,
         }
     }

@@ -144,6 +144,7 @@ async fn admit_new(server: &ApiServer, call: &Call<'_>, mut new: Object) -> Resu
     mutate(server, call, Operation::Create, &mut new).await?;
     begin(server, kind, &mut new);
     without_status(kind, &mut new);
+    admission::certificates::prepare(call, Operation::Create, &mut new, &server.inner.timestamp());
     admit(server, call, Operation::Create, &mut new)?;
     validate(server, call, Operation::Create, &new).await?;
     Ok(new)
@@ -236,6 +237,7 @@ fn admit(server: &ApiServer, call: &Call<'_>, operation: Operation<'_>, object: 
             _ => None,
         };
         auth::escalation::check(&server.inner.authorizer, call, old, object)?;
+        admission::certificates::check(server, call, operation, object)?;
     }
     if let (true, Some(hook)) = (errors.is_empty(), server.inner.hook(kind)) {
         match operation {
@@ -522,7 +524,8 @@ async fn write(
     if !version.is_empty() && version != old.resource_version() {
         return Err(other(ApiError::stale(kind, old.name())));
     }
-    let status = call.path.subresource == "status";
+    // An approval is a part of the status.
+    let status = matches!(call.path.subresource, "status" | "approval");
     let mut new = keep(kind, old, asked, status);
     let operation = if status { Operation::UpdateStatus { old } } else { Operation::Update { old } };
     // Of a scale subresource, those who have a say have seen the Scale.
@@ -530,6 +533,7 @@ async fn write(
     if asks && mutate(server, call, operation, &mut new).await.map_err(other)? {
         new = keep(kind, old, new, status);
     }
+    admission::certificates::prepare(call, operation, &mut new, &server.inner.timestamp());
     admit(server, call, operation, &mut new).map_err(other)?;
     if asks {
         validate(server, call, operation, &new).await.map_err(other)?;

@@ -246,7 +246,15 @@ impl<K: Resource + Metadata<Ty = ObjectMeta> + Serialize + DeserializeOwned + Se
     /// # Errors
     /// As [`Api::replace`].
     pub async fn replace_status(&self, object: &K) -> Result<K, Error> {
-        self.write(Method::PUT, &self.at(object, name_of(object)?, "status"), object).await
+        self.replace_subresource(object, "status").await
+    }
+
+    /// PUTs the object to a subresource that is a part of it, such as `approval`.
+    ///
+    /// # Errors
+    /// As [`Api::replace`].
+    pub async fn replace_subresource(&self, object: &K, subresource: &str) -> Result<K, Error> {
+        self.write(Method::PUT, &self.at(object, name_of(object)?, subresource), object).await
     }
 
     /// Server-side apply: `manager` owns the fields of `object` and no others.

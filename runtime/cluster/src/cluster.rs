@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use trimtab_client::Client;
 use trimtab_env::{Env, Tasks};
@@ -71,7 +72,11 @@ impl Cluster {
         let (api, tasks) = (&self.api, &self.components);
         // Its caches serve all components of this process: it is the one that reads everything.
         let manager = Manager::new(api.client(&Identity::controllers()), env.clone());
-        component::controllers(&manager, Some(api.pki().ca_pem().to_owned()), tasks);
+        let authority = component::Authority {
+            root_ca: Some(api.pki().ca_pem().to_owned()),
+            signer: Some(Arc::new(api.pki().signer()?)),
+        };
+        component::controllers(&manager, authority, tasks);
         component::scheduler(&manager, api.client(&Identity::scheduler()), tasks);
         let name = match config.runtime {
             RuntimeChoice::Docker => hostname(),

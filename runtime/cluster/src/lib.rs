@@ -14,6 +14,7 @@ mod identity;
 mod kubeconfig;
 mod names;
 pub mod pki;
+mod signer;
 mod tls;
 
 pub use cluster::{Cluster, Config};

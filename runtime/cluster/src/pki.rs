@@ -18,6 +18,7 @@ use rcgen::{
 
 use crate::files::write_private;
 use crate::identity;
+use crate::signer::FileSigner;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const CA_VALID: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -126,6 +127,14 @@ impl Pki {
         Ok(made)
     }
 
+    /// Signs for others with this authority.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub(crate) fn signer(&self) -> Result<FileSigner, PkiError> {
+        FileSigner::open(&self.dir.join("ca.crt"), &self.dir.join("ca.key"))
+    }
+
     /// The key that service accounts' tokens are signed with, in PKCS #8 (DER): kept in the file
     /// `sa.key`, beside its public part in `sa.pub`, so that tokens outlive a restart.
     ///
@@ -200,7 +209,7 @@ fn alt_name(name: &str) -> Result<SanType, PkiError> {
     }
 }
 
-fn about(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError {
+pub(crate) fn about(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError {
     let what = what.to_owned();
     |source| PkiError::Certificate { what, source }
 }

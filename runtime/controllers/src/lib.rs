@@ -3,6 +3,7 @@
 //! Start at [`run`], or at [`install`] to run them beside others over the same caches.
 
 mod backends;
+mod certificates;
 mod clusterrole_aggregation;
 mod endpoints;
 mod endpointslice;
@@ -16,12 +17,14 @@ mod root_ca;
 mod service_account;
 mod taints;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use trimtab_client::Client;
 use trimtab_env::{CancellationToken, Env};
 use trimtab_reconcile::Manager;
 
+pub use certificates::{CertificateApproving, CertificateCleaning, CertificateSigning, Signer};
 pub use clusterrole_aggregation::ClusterRoleAggregation;
 pub use endpoints::EndpointsController;
 pub use endpointslice::EndpointSliceController;
@@ -39,17 +42,24 @@ pub struct Config {
     /// The authority of the API server's certificate, in PEM, which every namespace is told (`--root-ca-file`);
     /// without it, none is.
     pub root_ca: Option<String>,
+    /// Who signs certificates for the cluster's own signers; without it, nobody here does.
+    pub signer: Option<Arc<dyn Signer>>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { node_grace: Duration::from_secs(50), root_ca: None }
+        Self { node_grace: Duration::from_secs(50), root_ca: None, signer: None }
     }
 }
 
 /// Adds every built-in controller to `manager`. [`garbage::run`] is not among them: it follows all
 /// kinds at once, and runs by itself.
 pub fn install(manager: &Manager, config: &Config) {
+    manager.add(CertificateApproving);
+    manager.add(CertificateCleaning);
+    if let Some(signer) = &config.signer {
+        manager.add(CertificateSigning::new(Arc::clone(signer)));
+    }
     manager.add(ClusterRoleAggregation);
     manager.add(DefaultServiceAccount);
     manager.add(EndpointsController);

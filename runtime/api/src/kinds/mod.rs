@@ -28,6 +28,7 @@ mod role_binding;
 mod secret;
 mod service;
 mod service_account;
+pub mod signing_request;
 pub mod webhooks;
 pub mod workload;
 
@@ -48,6 +49,7 @@ pub use role_binding::{ClusterRoleBinding, RoleBinding};
 pub use secret::Secret;
 pub use service::Service;
 pub use service_account::ServiceAccount;
+pub use signing_request::CertificateSigningRequest;
 pub use webhooks::{MutatingWebhooks, ValidatingWebhooks};
 
 /// Reads `object` as a `K`, lets `admit` fill and check it, and writes it back.

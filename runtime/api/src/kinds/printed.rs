@@ -106,10 +106,6 @@ pub const CSI_NODE: Printed = Printed::new(cells::csi_node);
 /// PriorityClasses.
 pub const PRIORITY_CLASS: Printed =
     Printed::new(cells::priority_class).filled(|class| default(class, &["preemptionPolicy"], "PreemptLowerPriority"));
-/// CertificateSigningRequests.
-pub const CERTIFICATE_SIGNING_REQUEST: Printed = Printed::new(cells::signing_request).filled(|request| {
-    default(request, &["spec", "usages"], &["digital signature", "key encipherment"][..]);
-});
 /// FlowSchemas.
 pub const FLOW_SCHEMA: Printed =
     Printed::new(cells::flow_schema).filled(|schema| default(schema, &["spec", "matchingPrecedence"], 1000));

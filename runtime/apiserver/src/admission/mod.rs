@@ -1,6 +1,7 @@
 //! Admission: what is configured to look at a write may change or refuse it before it is made
 //! (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/>).
 
+pub(crate) mod certificates;
 mod review;
 mod rule;
 mod service_account;

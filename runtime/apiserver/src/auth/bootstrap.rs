@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn every_default_is_as_the_server_would_store_it() {
         let kinds = trimtab_api::builtin();
-        assert_eq!(DEFAULTS.len(), 63);
+        assert_eq!(DEFAULTS.len(), 71);
         for object in &*DEFAULTS {
             let kind = kinds.by_kind(object.api_version(), object.kind()).unwrap();
             let mut admitted = object.clone();

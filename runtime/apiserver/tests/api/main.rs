@@ -3,6 +3,7 @@
 mod accounts;
 mod authority;
 mod callers;
+mod certificates;
 mod definitions;
 mod delete;
 mod harness;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Subcommand};
 use trimtab_client::Client;
-use trimtab_cluster::component::{self, Api, ApiConfig, NodeConfig, Serving, SyncConfig, TlsFiles};
+use trimtab_cluster::component::{self, Api, ApiConfig, Authority, NodeConfig, Serving, SyncConfig, TlsFiles};
 use trimtab_cluster::{DataDir, default_data_dir, hostname};
 use trimtab_env::{Env, Tasks};
 use trimtab_reconcile::Manager;
@@ -26,7 +26,7 @@ enum Component {
     /// The API server, with its store; writes kubeconfig files for the other components
     Apiserver(ApiServer),
     /// The built-in controllers
-    Controllers,
+    Controllers(Controllers),
     /// The scheduler
     Scheduler,
     /// The agent of this machine's node
@@ -52,6 +52,16 @@ struct ApiServer {
     /// A node that gets a kubeconfig file; may be given several times [default: this machine's name].
     #[arg(long = "node", value_name = "NAME")]
     nodes: Vec<String>,
+}
+
+#[derive(Group)]
+struct Controllers {
+    /// The certificate (PEM) of the authority that signs what the API asks for; without it, nobody here does.
+    #[arg(long, value_name = "FILE", requires = "cluster_signing_key_file")]
+    cluster_signing_cert_file: Option<PathBuf>,
+    /// The authority's private key (PEM, PKCS #8).
+    #[arg(long, value_name = "FILE", requires = "cluster_signing_cert_file")]
+    cluster_signing_key_file: Option<PathBuf>,
 }
 
 #[derive(Group)]
@@ -118,7 +128,7 @@ impl Component {
     fn agent(&self) -> &'static str {
         match self {
             Self::Apiserver(_) => "kube-apiserver",
-            Self::Controllers => "kube-controller-manager",
+            Self::Controllers(_) => "kube-controller-manager",
             Self::Scheduler => "kube-scheduler",
             Self::Node(_) => "kubelet",
             Self::Proxy(_) => "kube-proxy",
@@ -165,7 +175,13 @@ async fn start(
 ) -> anyhow::Result<Option<component::Node>> {
     match component {
         Component::Apiserver(_) => unreachable!("needs no client"),
-        Component::Controllers => component::controllers(manager, root_ca, tasks),
+        Component::Controllers(args) => {
+            let mut authority = Authority { root_ca, ..Authority::default() };
+            if let (Some(cert), Some(key)) = (&args.cluster_signing_cert_file, &args.cluster_signing_key_file) {
+                authority = authority.signing(cert, key)?;
+            }
+            component::controllers(manager, authority, tasks);
+        }
         Component::Scheduler => component::scheduler(manager, client, tasks),
         Component::Node(args) => return node(args, client, manager, tasks).await.map(Some),
         Component::Proxy(args) => {

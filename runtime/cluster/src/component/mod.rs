@@ -8,6 +8,8 @@ mod apiserver;
 mod node;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 
 use trimtab_client::Client;
 use trimtab_env::{Env, Tasks};
@@ -22,11 +24,31 @@ pub use trimtab_sync::Config as SyncConfig;
 use crate::data_dir::DataDir;
 use crate::error::{StartError, other};
 use crate::names::{DNS_PORT, DOMAIN, SERVICE_CIDR_TEXT};
+use crate::signer::FileSigner;
 
-/// Adds the built-in controllers to `manager`, and runs the garbage collector beside them. `root_ca`
-/// (PEM) is whom pods are told to trust.
-pub fn controllers(manager: &Manager, root_ca: Option<String>, tasks: &Tasks) {
-    let config = trimtab_controllers::Config { root_ca, ..trimtab_controllers::Config::default() };
+/// What the controllers know of the cluster's authority.
+#[derive(Clone, Debug, Default)]
+pub struct Authority {
+    /// Its certificate (PEM), which pods are told to trust.
+    pub root_ca: Option<String>,
+    /// Who signs with it what the API asks for.
+    pub signer: Option<Arc<dyn trimtab_controllers::Signer>>,
+}
+
+impl Authority {
+    /// Signs with the authority whose certificate and key are in these files.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn signing(self, cert: &Path, key: &Path) -> Result<Self, StartError> {
+        Ok(Self { signer: Some(Arc::new(FileSigner::open(cert, key)?)), ..self })
+    }
+}
+
+/// Adds the built-in controllers to `manager`, and runs the garbage collector beside them.
+pub fn controllers(manager: &Manager, authority: Authority, tasks: &Tasks) {
+    let Authority { root_ca, signer } = authority;
+    let config = trimtab_controllers::Config { root_ca, signer, ..trimtab_controllers::Config::default() };
     trimtab_controllers::install(manager, &config);
     let (client, env, token) = (manager.client().clone(), manager.env().clone(), tasks.token().clone());
     tasks.spawn("garbage-collector", async move { trimtab_controllers::garbage::run(client, env, token).await });

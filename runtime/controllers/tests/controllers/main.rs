@@ -1,6 +1,7 @@
 //! Every controller at once, against the API server in this process, in virtual time. What nodes
 //! would do, the tests do.
 
+mod certificates;
 mod endpoints;
 mod garbage;
 mod harness;
