@@ -6,12 +6,16 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use serde::Serialize;
+use serde_json::Value;
 use trimtab_api::ApiError;
 use trimtab_client::{Body, BoxError};
+
+use crate::negotiate::{self, Encoding};
+use crate::protobuf;
 
 /// A body of pieces that are written one after another and never joined.
 #[derive(Default)]
@@ -68,9 +72,32 @@ pub(crate) fn json(code: StatusCode, value: &impl Serialize) -> Response<Body> {
     bytes(code, "application/json", serde_json::to_vec(value).unwrap_or_default())
 }
 
-pub(crate) fn error(error: &ApiError) -> Response<Body> {
+/// An object, which has its `apiVersion` and `kind`.
+///
+/// # Errors
+/// 500 when it is to be a message and cannot.
+pub(crate) fn object(code: StatusCode, encoding: Encoding, value: &Value) -> Result<Response<Body>, ApiError> {
+    Ok(match encoding {
+        Encoding::Json => json(code, value),
+        // Serialising our own values to memory cannot fail.
+        Encoding::Yaml => bytes(code, encoding.content_type(), serde_yaml::to_string(value).unwrap_or_default()),
+        Encoding::Protobuf => chunks(code, encoding.content_type(), protobuf::value(value)?.into_chunks()),
+    })
+}
+
+/// What every encoding has, such as a Status, as the client accepts it.
+///
+/// # Errors
+/// As [`object`].
+pub(crate) fn plain(code: StatusCode, headers: &HeaderMap, value: &Value) -> Result<Response<Body>, ApiError> {
+    object(code, negotiate::encoding(headers), value)
+}
+
+/// The answer to a request with these headers that failed.
+pub(crate) fn error(error: &ApiError, headers: &HeaderMap) -> Response<Body> {
     let code = StatusCode::from_u16(error.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(code, error.status());
+    let status = serde_json::to_value(error.status()).unwrap_or_default();
+    let mut response = plain(code, headers, &status).unwrap_or_else(|_| json(code, &status));
     let after = error.status().details.as_ref().and_then(|details| details.retry_after_seconds);
     if let Some(seconds) = after {
         response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());

@@ -1,31 +1,88 @@
 //! From a request's body to an object.
 
 use serde_json::Value;
+use trimtab_api::protobuf::{self, Message};
 use trimtab_api::schema::{Checked, TypeError};
 use trimtab_api::{ApiError, Kind, Object};
 
 use crate::handler::Call;
+use crate::negotiate;
 
 /// Objects nested deeper than this are refused: nothing that is declared comes near it.
 const MAX_DEPTH: usize = 100;
 
-/// Reads the body as a `T`-shaped JSON or YAML value.
+/// What a body is to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Expected<'a> {
+    pub api_version: &'a str,
+    pub kind: &'a str,
+    /// Its protobuf form, if it has one.
+    pub message: Option<&'static Message>,
+}
+
+impl<'a> Expected<'a> {
+    /// Of a kind of the program.
+    pub(crate) fn of(api_version: &'a str, kind: &'a str) -> Self {
+        Self { api_version, kind, message: Message::of(api_version, kind) }
+    }
+}
+
+/// Reads the body as a value of the `expected` kind, which it may or may not name.
 ///
 /// # Errors
 /// 415 for another media type, 400 for what cannot be read.
-pub(crate) fn value(call: &Call<'_>) -> Result<Value, ApiError> {
-    let read = match call.content_type() {
-        "" | "application/json" => serde_json::from_slice(&call.body).map_err(|e| e.to_string()),
-        "application/yaml" | "application/apply-patch+yaml" => {
-            serde_yaml::from_slice(&call.body).map_err(|e| e.to_string())
+pub(crate) fn value(call: &Call<'_>, expected: Expected<'_>) -> Result<Value, ApiError> {
+    let value = match call.content_type() {
+        "" | "application/json" => text(serde_json::from_slice(&call.body))?,
+        "application/yaml" | "application/apply-patch+yaml" => text(serde_yaml::from_slice(&call.body))?,
+        protobuf::CONTENT_TYPE if expected.message.is_some() => message(&call.body, expected)?,
+        other => {
+            let count = if expected.message.is_some() { 3 } else { 2 };
+            return Err(ApiError::unsupported_media_type(other, &negotiate::MEDIA_TYPES[..count]));
         }
-        other => return Err(ApiError::unsupported_media_type(other, &["application/json", "application/yaml"])),
     };
-    let value: Value = read.map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))?;
     if depth(&value) > MAX_DEPTH {
         return Err(ApiError::bad_request(format!("the body is nested deeper than {MAX_DEPTH} levels")));
     }
     Ok(value)
+}
+
+fn text<E: std::fmt::Display>(read: Result<Value, E>) -> Result<Value, ApiError> {
+    read.map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))
+}
+
+/// Reads an enveloped message, in upstream's words when it is none
+/// (`k8s.io/apiserver/pkg/endpoints/handlers/rest.go`).
+fn message(body: &[u8], expected: Expected<'_>) -> Result<Value, ApiError> {
+    let wanted = expected.kind;
+    let unknown = protobuf::open(body).map_err(|error| {
+        let what = format!("the object provided is unrecognized (must be of type {wanted}): {error}");
+        ApiError::bad_request(format!("{what} ({})", summary(body)))
+    })?;
+    // What the client leaves out is what the path says.
+    let or = |found: &str, expected: &str| if found.is_empty() { expected.to_owned() } else { found.to_owned() };
+    let (api_version, kind) = (or(unknown.api_version, expected.api_version), or(unknown.kind, wanted));
+    let refused = |why: String| {
+        let version = api_version.rsplit('/').next().unwrap_or_default();
+        ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {wanted}: {why}"))
+    };
+    let found = Message::of(&api_version, &kind)
+        .ok_or_else(|| refused(format!("no kind {kind:?} is registered for version {api_version:?}")))?;
+    let mut object = found.decode(unknown.raw).map_err(|error| refused(error.to_string()))?;
+    object.insert("apiVersion".to_owned(), api_version.as_str().into());
+    object.insert("kind".to_owned(), kind.as_str().into());
+    Ok(object.into())
+}
+
+/// The beginning of what is no message.
+fn summary(body: &[u8]) -> String {
+    const SHOWN: usize = 30;
+    let (shown, more) = (&body[..body.len().min(SHOWN)], if body.len() > SHOWN { " ..." } else { "" });
+    match shown.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => String::from_utf8_lossy(shown).into_owned() + more,
+        Some(_) => shown.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + more,
+    }
 }
 
 fn depth(value: &Value) -> usize {
@@ -41,7 +98,12 @@ fn depth(value: &Value) -> usize {
 /// # Errors
 /// As [`value`], and 400 for an object of another kind.
 pub(crate) fn object(call: &Call<'_>) -> Result<Object, ApiError> {
-    let Value::Object(map) = value(call)? else { return Err(ApiError::bad_request("the body is not an object")) };
+    let kind = &call.kind;
+    let api_version = kind.api_version();
+    let expected = Expected { api_version: &api_version, kind: &kind.kind, message: negotiate::message(kind) };
+    let Value::Object(map) = value(call, expected)? else {
+        return Err(ApiError::bad_request("the body is not an object"));
+    };
     of_kind(&call.kind, Object(map))
 }
 

@@ -10,11 +10,12 @@ use trimtab_api::{ApiError, Kind, Object, Operation};
 use trimtab_store::{Entry, Precondition, Write};
 
 use crate::admission::{self, Attributes, Verb};
+use crate::decode::Expected;
 use crate::handler::{Answer, Call};
 use crate::read::{self, Filter};
 use crate::server::{ApiServer, format_time};
 use crate::write::{Committed, commit, commit_error};
-use crate::{body, decode, encode};
+use crate::{body, decode, encode, negotiate};
 
 const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
@@ -27,10 +28,12 @@ pub(crate) async fn delete(server: &ApiServer, call: &Call<'_>) -> Answer {
 /// Deletes the call's object: it goes, or stays with a deletion timestamp for its grace period and
 /// finalizers.
 pub(crate) async fn delete_with(server: &ApiServer, call: &Call<'_>, options: &DeleteOptions) -> Answer {
+    let form = negotiate::form(call.headers, &call.kind)?;
     let mut entry = read::find(server, call).await?;
     loop {
         match admitted(server, call, options, &entry).await {
-            Ok(answer) => return Ok(answer),
+            Ok(Deleted::Marked(object)) => return read::formed(server, call, form, StatusCode::OK, &object),
+            Ok(Deleted::Gone(object)) => return body::plain(StatusCode::OK, call.headers, &gone(&call.kind, &object)),
             Err(Committed::Conflict(Some(newer))) => entry = newer,
             Err(Committed::Conflict(None)) => return Err(ApiError::not_found(&call.kind, call.path.name)),
             Err(Committed::Other(error)) => return Err(error),
@@ -43,7 +46,8 @@ fn options(call: &Call<'_>) -> Result<DeleteOptions, ApiError> {
     if !call.body.is_empty() {
         let bad =
             |error: serde_json::Error| ApiError::bad_request(format!("the delete options cannot be read: {error}"));
-        options = DeleteOptions::deserialize(&decode::value(call)?).map_err(bad)?;
+        let expected = Expected::of("meta.k8s.io/v1", "DeleteOptions");
+        options = DeleteOptions::deserialize(&decode::value(call, expected)?).map_err(bad)?;
     }
     let text = |name: &str| Some(call.query.get(name)).filter(|text| !text.is_empty());
     if let Some(seconds) = text("gracePeriodSeconds") {
@@ -65,13 +69,21 @@ fn options(call: &Call<'_>) -> Result<DeleteOptions, ApiError> {
     Ok(options)
 }
 
+/// What became of an object that was to be deleted.
+pub(crate) enum Deleted {
+    /// It is there no more. What it was.
+    Gone(Object),
+    /// It is marked, and waits for its grace period or finalizers.
+    Marked(Object),
+}
+
 /// As [`attempt`], if those who have a say allow it.
 async fn admitted(
     server: &ApiServer,
     call: &Call<'_>,
     options: &DeleteOptions,
     entry: &Arc<Entry>,
-) -> Result<http::Response<trimtab_client::Body>, Committed> {
+) -> Result<Deleted, Committed> {
     let (old, api_version) = (encode::to_object(&call.kind, entry), call.kind.api_version());
     let write = Attributes {
         call,
@@ -95,7 +107,7 @@ pub(crate) async fn attempt(
     kind: &Kind,
     options: &DeleteOptions,
     entry: &Arc<Entry>,
-) -> Result<http::Response<trimtab_client::Body>, Committed> {
+) -> Result<Deleted, Committed> {
     let old = encode::to_object(kind, entry);
     preconditions(kind, &old, options).map_err(Committed::Other)?;
     let mut new = old.clone();
@@ -105,7 +117,7 @@ pub(crate) async fn attempt(
         if !dry_run {
             remove(server, kind, entry).await?;
         }
-        return Ok(gone(kind, &old));
+        return Ok(Deleted::Gone(old));
     }
     // Marking a namespace changes its phase.
     let admission = kind.strategy.admit(Operation::UpdateStatus { old: &old }, &mut new);
@@ -114,12 +126,11 @@ pub(crate) async fn attempt(
     }
     new.set(&["apiVersion"], kind.api_version());
     new.set(&["kind"], &*kind.kind);
-    let stays = |object: &Object| Ok(body::json(StatusCode::OK, object));
     if new == old || dry_run {
-        return stays(&new);
+        return Ok(Deleted::Marked(new));
     }
     let stored = commit(server, kind, &new, Precondition::At(entry.mod_revision)).await?;
-    stays(&encode::to_object(kind, &stored))
+    Ok(Deleted::Marked(encode::to_object(kind, &stored)))
 }
 
 fn preconditions(kind: &Kind, object: &Object, options: &DeleteOptions) -> Result<(), ApiError> {
@@ -191,20 +202,19 @@ pub(crate) async fn remove(server: &ApiServer, kind: &Kind, entry: &Entry) -> Re
     Ok(())
 }
 
-fn gone(kind: &Kind, object: &Object) -> http::Response<trimtab_client::Body> {
+fn gone(kind: &Kind, object: &Object) -> Value {
     let mut details = json!({"name": object.name(), "kind": kind.plural, "uid": object.uid()});
     if !kind.group.is_empty() {
         details["group"] = (&*kind.group).into();
     }
-    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
-    body::json(StatusCode::OK, &status)
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
 }
 
 pub(crate) async fn delete_collection(server: &ApiServer, call: &Call<'_>) -> Answer {
     let options = options(call)?;
+    let form = negotiate::form(call.headers, &call.kind)?;
     let filter = Filter::of(call)?;
     let page = read::select(server, call, &filter).await?;
-    let mut items = Vec::new();
     for entry in &page.entries {
         let mut entry = Arc::clone(entry);
         loop {
@@ -214,9 +224,7 @@ pub(crate) async fn delete_collection(server: &ApiServer, call: &Call<'_>) -> An
                 Err(Committed::Other(error)) => return Err(error),
             }
         }
-        items.push(encode::to_object(&call.kind, &entry));
     }
     let metadata = json!({"resourceVersion": page.revision.to_string()});
-    let list = json!({"kind": call.kind.list_kind, "apiVersion": call.kind.api_version(), "metadata": metadata, "items": items});
-    Ok(body::json(StatusCode::OK, &list))
+    read::answer(server, call, form, metadata, &page.entries)
 }

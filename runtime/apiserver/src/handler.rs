@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use hyper::upgrade::OnUpgrade;
 use trimtab_api::{ApiError, Kind};
@@ -74,14 +75,18 @@ impl ApiServer {
         identity: Option<&Identity>,
         upgrade: Option<OnUpgrade>,
     ) -> Response<Body> {
-        match self.route(request, identity, upgrade).await {
-            Ok(response) => response,
-            Err(error) => body::error(&error),
-        }
+        let (mut parts, bytes) = request.into_parts();
+        let answer = self.route(&mut parts, bytes, identity, upgrade).await;
+        answer.unwrap_or_else(|error| body::error(&error, &parts.headers))
     }
 
-    async fn route(&self, request: Request<Bytes>, identity: Option<&Identity>, upgrade: Option<OnUpgrade>) -> Answer {
-        let (mut parts, bytes) = request.into_parts();
+    async fn route(
+        &self,
+        parts: &mut Parts,
+        bytes: Bytes,
+        identity: Option<&Identity>,
+        upgrade: Option<OnUpgrade>,
+    ) -> Answer {
         let identity = auth::caller(self, identity, &mut parts.headers).await?;
         let path = parts.uri.path();
         let identity = &*identity;
@@ -111,7 +116,7 @@ impl ApiServer {
             call.warnings.add(text.to_owned());
         }
         let started = Instant::now();
-        let answer = self.verb(&call, upgrade).await.unwrap_or_else(|error| body::error(&error));
+        let answer = self.verb(&call, upgrade).await.unwrap_or_else(|error| body::error(&error, call.headers));
         let answer = call.warnings.told(answer);
         self.inner.metrics.observe(&call, answer.status().as_u16(), started.elapsed());
         Ok(answer)

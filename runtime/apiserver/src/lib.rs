@@ -25,6 +25,7 @@ mod nodes;
 mod openapi;
 mod path;
 mod pool;
+mod protobuf;
 mod read;
 mod selectable;
 mod serve;

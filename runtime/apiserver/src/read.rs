@@ -15,7 +15,8 @@ use trimtab_store::{Entry, ListPage, Page, ReadError};
 use crate::body::{self, Chunks};
 use crate::encode;
 use crate::handler::{Answer, Call};
-use crate::negotiate::{self, Form};
+use crate::negotiate::{self, Encoding, Form, Shape};
+use crate::protobuf;
 use crate::selectable::{self, Selectable};
 use crate::server::ApiServer;
 
@@ -26,7 +27,7 @@ const CONTINUE_EXPIRED: &str = "The provided continue parameter is too old to di
 const MIN_PAGE: usize = 500;
 
 pub(crate) async fn get(server: &ApiServer, call: &Call<'_>) -> Answer {
-    let form = negotiate::form(call.headers)?;
+    let form = negotiate::form(call.headers, &call.kind)?;
     let entry = find(server, call).await?;
     reached(server, call.query.get("resourceVersion"))?;
     one(server, call, form, StatusCode::OK, &entry)
@@ -44,27 +45,35 @@ pub(crate) async fn find(server: &ApiServer, call: &Call<'_>) -> Result<Arc<Entr
 
 /// Answers with one object.
 pub(crate) fn one(server: &ApiServer, call: &Call<'_>, form: Form, code: StatusCode, entry: &Entry) -> Answer {
-    if form == Form::Json {
-        let mut chunks = Chunks::default();
-        encode::push(&mut chunks, &call.kind, entry);
-        return Ok(body::chunks(code, form.content_type(), chunks));
+    let content_type = form.encoding.content_type();
+    match (form.shape, form.encoding) {
+        (Shape::Whole, Encoding::Json) => {
+            let mut chunks = Chunks::default();
+            encode::push(&mut chunks, &call.kind, entry);
+            Ok(body::chunks(code, content_type, chunks))
+        }
+        (Shape::Whole, Encoding::Protobuf) => {
+            let encoded = protobuf::entry(&server.inner.messages, &call.kind, entry, entry.mod_revision)?;
+            Ok(body::chunks(code, content_type, encoded.into_chunks()))
+        }
+        _ => formed(server, call, form, code, &encode::to_object(&call.kind, entry)),
     }
-    formed(server, call, form, code, &encode::to_object(&call.kind, entry))
 }
 
 /// Answers with one object that may not be stored, as after a dry run.
 pub(crate) fn formed(server: &ApiServer, call: &Call<'_>, form: Form, code: StatusCode, object: &Object) -> Answer {
-    Ok(match form {
-        Form::Json => body::json(code, object),
-        Form::Yaml => body::bytes(code, form.content_type(), serde_yaml::to_string(object).unwrap_or_default()),
-        Form::Partial => body::json(code, &partial(object)),
-        Form::Table => {
+    let value = match form.shape {
+        Shape::Whole if form.encoding == Encoding::Json => return Ok(body::json(code, object)),
+        Shape::Whole => Value::Object(object.0.clone()),
+        Shape::Partial => partial(object),
+        Shape::Table => {
             let now = server.inner.env.now().as_second();
             let row = table::row(&call.kind, object, include(call)?, now);
             let list = json!({"resourceVersion": object.resource_version()});
-            body::json(code, &as_table(&call.kind, list, vec![row]))
+            as_table(&call.kind, list, vec![row])
         }
-    })
+    };
+    body::object(code, form.encoding, &value)
 }
 
 pub(crate) fn include(call: &Call<'_>) -> Result<IncludeObject, ApiError> {
@@ -152,7 +161,7 @@ impl Continue {
 }
 
 pub(crate) async fn list(server: &ApiServer, call: &Call<'_>) -> Answer {
-    let form = negotiate::form(call.headers)?;
+    let form = negotiate::form(call.headers, &call.kind)?;
     let filter = Filter::of(call)?;
     let page = select(server, call, &filter).await?;
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
@@ -237,28 +246,41 @@ pub(crate) fn number(call: &Call<'_>, name: &str) -> Result<usize, ApiError> {
     }
 }
 
-fn answer(server: &ApiServer, call: &Call<'_>, form: Form, metadata: Value, entries: &[Arc<Entry>]) -> Answer {
+/// Answers with a list of `entries`.
+pub(crate) fn answer(
+    server: &ApiServer,
+    call: &Call<'_>,
+    form: Form,
+    metadata: Value,
+    entries: &[Arc<Entry>],
+) -> Answer {
     let kind = &call.kind;
     let objects = || entries.iter().map(|entry| encode::to_object(kind, entry));
-    Ok(match form {
-        Form::Json => listed(kind, &metadata, entries),
-        Form::Partial => {
-            let items: Vec<Value> = objects().map(|object| partial(&object)).collect();
-            let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items});
-            body::json(StatusCode::OK, &list)
+    let encoded =
+        |list: protobuf::Enveloped| Ok(body::chunks(StatusCode::OK, form.encoding.content_type(), list.into_chunks()));
+    let list = match (form.shape, form.encoding) {
+        (Shape::Whole, Encoding::Json) => return Ok(listed(kind, &metadata, entries)),
+        (Shape::Whole, Encoding::Protobuf) => {
+            return encoded(protobuf::list(kind, &metadata, entries.iter().map(|entry| &**entry))?);
         }
-        Form::Table => {
-            let (include, now) = (include(call)?, server.inner.env.now().as_second());
-            let rows = objects().map(|object| table::row(kind, &object, include, now)).collect();
-            body::json(StatusCode::OK, &as_table(kind, metadata, rows))
-        }
-        Form::Yaml => {
+        (Shape::Whole, Encoding::Yaml) => {
             let items: Vec<Object> = objects().collect();
-            let list =
-                json!({"kind": kind.list_kind, "apiVersion": kind.api_version(), "metadata": metadata, "items": items});
-            body::bytes(StatusCode::OK, form.content_type(), serde_yaml::to_string(&list).unwrap_or_default())
+            json!({"kind": kind.list_kind, "apiVersion": kind.api_version(), "metadata": metadata, "items": items})
         }
-    })
+        (Shape::Partial, encoding) => {
+            let items: Vec<Value> = objects().map(|object| partial(&object)).collect();
+            if encoding == Encoding::Protobuf {
+                let kinds = ("meta.k8s.io/v1", "PartialObjectMetadata", "PartialObjectMetadataList");
+                return encoded(protobuf::list_of(kinds, &metadata, &items)?);
+            }
+            json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items})
+        }
+        (Shape::Table, _) => {
+            let (include, now) = (include(call)?, server.inner.env.now().as_second());
+            as_table(kind, metadata, objects().map(|object| table::row(kind, &object, include, now)).collect())
+        }
+    };
+    body::object(StatusCode::OK, form.encoding, &list)
 }
 
 fn listed(kind: &Kind, metadata: &Value, entries: &[Arc<Entry>]) -> Response<Body> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -105,14 +105,15 @@ impl ApiServer {
         let upgrade = request.headers().contains_key(http::header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (parts, incoming) = request.into_parts();
         let compress = gzip::is_accepted(&parts.headers);
+        let refused = |error: ApiError, headers: &HeaderMap| body::error(&error, headers);
         match Limited::new(incoming, MAX_BODY).collect().await {
             Ok(collected) => {
                 let request = Request::from_parts(parts, collected.to_bytes());
                 let response = self.handle(request, identity, upgrade).await;
                 if compress { gzip::compressed(response).await } else { response }
             }
-            Err(error) if error.is::<LengthLimitError>() => body::error(&ApiError::too_large(MAX_BODY)),
-            Err(error) => body::error(&ApiError::bad_request(format!("the body cannot be read: {error}"))),
+            Err(error) if error.is::<LengthLimitError>() => refused(ApiError::too_large(MAX_BODY), &parts.headers),
+            Err(error) => refused(ApiError::bad_request(format!("the body cannot be read: {error}")), &parts.headers),
         }
     }
 
@@ -140,10 +141,10 @@ impl Transport for InProcess {
 
     fn upgrade(
         &self,
-        _request: Request<Bytes>,
+        request: Request<Bytes>,
     ) -> BoxFuture<'_, Result<(Response<Body>, Option<Upgraded>), TransportError>> {
         let refusal = ApiError::bad_request("streams need a connection; none of the built-in components asks for one");
-        Box::pin(async move { Ok((body::error(&refusal), None)) })
+        Box::pin(async move { Ok((body::error(&refusal, request.headers()), None)) })
     }
 
     fn server(&self) -> &str {

@@ -18,6 +18,7 @@ use crate::expire;
 use crate::metrics::Metrics;
 use crate::nodes::{NodeTls, Nodes};
 use crate::pool::Pool;
+use crate::protobuf::Recent;
 
 /// How long history is kept: as long as upstream keeps it.
 const COMPACT_EVERY: Duration = Duration::from_secs(300);
@@ -58,6 +59,8 @@ pub(crate) struct Inner {
     /// Connections to webhooks.
     pub outside: Pool,
     pub metrics: Metrics,
+    /// For those who read protobuf.
+    pub messages: Arc<Recent>,
     /// Cancelled when the server ends: watches end with it.
     pub ending: CancellationToken,
     tasks: Tasks,
@@ -87,6 +90,7 @@ impl ApiServer {
             nodes: Nodes::new(config.node_tls),
             outside: Pool::default(),
             metrics: Metrics::default(),
+            messages: Arc::default(),
             ending: tasks.token().clone(),
             tasks,
         });

@@ -9,17 +9,18 @@ use serde_json::{Value, json};
 use trimtab_api::{ApiError, Kind, Object, Operation, label_selector_text, patch};
 
 use crate::admission::{self, Attributes, Verb};
+use crate::decode::Expected;
 use crate::handler::{Answer, Call};
 use crate::server::ApiServer;
 use crate::write::{self, Committed, Mode, commit};
-use crate::{body, decode, delete, encode, read};
+use crate::{body, decode, delete, encode, negotiate, read};
 
 pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
     let entry = read::find(server, call).await?;
     let current = scale_of(&call.kind, &encode::to_object(&call.kind, &entry));
     let wanted = match *call.method {
-        Method::GET => return Ok(body::json(StatusCode::OK, &current)),
-        Method::PUT => decode::value(call)?,
+        Method::GET => return body::plain(StatusCode::OK, call.headers, &current),
+        Method::PUT => decode::value(call, Expected::of("autoscaling/v1", "Scale"))?,
         Method::PATCH => patched_scale(call, current.clone())?,
         _ => return Err(ApiError::method_not_allowed()),
     };
@@ -49,7 +50,7 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
     })
     .await?;
     let entry = read::find(server, call).await?;
-    Ok(body::json(StatusCode::OK, &scale_of(&call.kind, &encode::to_object(&call.kind, &entry))))
+    body::plain(StatusCode::OK, call.headers, &scale_of(&call.kind, &encode::to_object(&call.kind, &entry)))
 }
 
 fn patched_scale(call: &Call<'_>, current: Value) -> Result<Value, ApiError> {
@@ -108,7 +109,7 @@ pub(crate) async fn bind(server: &ApiServer, call: &Call<'_>) -> Answer {
     let kinds = server.inner.kinds();
     let served = |plural| kinds.by_resource("", "v1", plural).ok_or_else(ApiError::no_such_path);
     let (pods, bindings) = (served("pods")?, served("bindings")?);
-    let binding = serde_json::from_value(decode::value(call)?);
+    let binding = serde_json::from_value(decode::value(call, Expected::of("v1", "Binding"))?);
     let mut binding: Object = binding.map_err(|error| ApiError::bad_request(error.to_string()))?;
     let admission = bindings.strategy.admit(Operation::Create, &mut binding);
     let name = if call.path.name.is_empty() { binding.name().to_owned() } else { call.path.name.to_owned() };
@@ -131,10 +132,12 @@ pub(crate) async fn bind(server: &ApiServer, call: &Call<'_>) -> Answer {
             Err(Committed::Other(error)) => return Err(error),
         }
     }
-    Ok(body::json(
-        StatusCode::CREATED,
-        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
-    ))
+    made(call)
+}
+
+fn made(call: &Call<'_>) -> Answer {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    body::plain(StatusCode::CREATED, call.headers, &status)
 }
 
 /// Deletes a pod on behalf of somebody who drains its node. There are no disruption budgets yet.
@@ -142,17 +145,14 @@ pub(crate) async fn evict(server: &ApiServer, call: &Call<'_>) -> Answer {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
-    let eviction = decode::value(call)?;
+    let eviction = decode::value(call, Expected::of("policy/v1", "Eviction"))?;
     let options = eviction.get("deleteOptions").cloned().unwrap_or_else(|| json!({}));
     let options = DeleteOptions::deserialize(&options)
         .map_err(|error| ApiError::bad_request(format!("deleteOptions: {error}")))?;
     admit(server, call, Verb::Create, ("policy/v1", "Eviction"), &eviction, None).await?;
     let whole = Call { path: crate::path::ResourcePath { subresource: "", ..call.path.clone() }, ..call.borrowed() };
     delete::delete_with(server, &whole, &options).await?;
-    Ok(body::json(
-        StatusCode::CREATED,
-        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
-    ))
+    made(call)
 }
 
 /// Replaces `spec.finalizers`, which an update leaves alone; the last one going takes the object.
@@ -161,6 +161,7 @@ pub(crate) async fn finalize(server: &ApiServer, call: &Call<'_>) -> Answer {
         return Err(ApiError::method_not_allowed());
     }
     let asked = decode::object(call)?;
+    let form = negotiate::form(call.headers, &call.kind)?;
     let entry = read::find(server, call).await?;
     let mut new = encode::to_object(&call.kind, &entry);
     let version = asked.resource_version();
@@ -174,9 +175,9 @@ pub(crate) async fn finalize(server: &ApiServer, call: &Call<'_>) -> Answer {
     };
     if delete::is_due(&call.kind, &new) {
         delete::remove(server, &call.kind, &entry).await.map_err(failed)?;
-        return Ok(body::json(StatusCode::OK, &new));
+        return read::formed(server, call, form, StatusCode::OK, &new);
     }
     let stored =
         commit(server, &call.kind, &new, trimtab_store::Precondition::At(entry.mod_revision)).await.map_err(failed)?;
-    Ok(body::json(StatusCode::OK, &encode::to_object(&call.kind, &stored)))
+    read::one(server, call, form, StatusCode::OK, &stored)
 }

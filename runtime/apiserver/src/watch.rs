@@ -18,7 +18,8 @@ use trimtab_store::{Entry, Event, Revision, Store, Watch};
 use crate::body::{self, Chunks};
 use crate::encode;
 use crate::handler::{Answer, Call};
-use crate::negotiate::{self, Form};
+use crate::negotiate::{self, Encoding, Form, Shape};
+use crate::protobuf::{self, Recent};
 use crate::read::{self, Filter, read_error};
 use crate::server::ApiServer;
 
@@ -30,7 +31,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1_800);
 const JOINED: usize = 16 << 10;
 
 pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
-    let form = negotiate::form(call.headers)?;
+    let form = negotiate::stream(call.headers, &call.kind)?;
     let filter = Filter::of(call)?.named(call.path.name);
     let include = read::include(call)?;
     let asked = call.query.get("resourceVersion");
@@ -53,16 +54,17 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
         filter,
         form,
         include,
+        messages: Arc::clone(&server.inner.messages),
         env: server.inner.env.clone(),
         columns_sent: false,
     };
     let after = if streaming_list || (revision == 0 && call.query.get("sendInitialEvents") != "false") {
         let page = read::select(server, call, &view.filter).await?;
         for entry in &page.entries {
-            view.push(&mut pending, "ADDED", entry, entry.mod_revision);
+            view.push(&mut pending, "ADDED", entry, entry.mod_revision)?;
         }
         if streaming_list {
-            view.bookmark(&mut pending, page.revision, true);
+            view.bookmark(&mut pending, page.revision, true)?;
         }
         page.revision
     } else if revision == 0 {
@@ -92,7 +94,7 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
         let bytes = state.next().await?;
         Some((Ok(Frame::data(bytes)), state))
     });
-    Ok(body::respond(StatusCode::OK, form.content_type(), StreamBody::new(frames).boxed_unsync()))
+    Ok(body::respond(StatusCode::OK, form.encoding.stream_content_type(), StreamBody::new(frames).boxed_unsync()))
 }
 
 struct State {
@@ -122,13 +124,8 @@ impl State {
                 biased;
                 () = self.ending.cancelled() => return None,
                 batch = self.events.next() => match batch? {
-                    Ok(events) => events.iter().for_each(|event| self.push(event)),
-                    Err(error) => {
-                        let status = ApiError::expired(format!("too old resource version: {error}"));
-                        line(&mut self.pending, "ERROR", &serde_json::to_vec(status.status()).unwrap_or_default());
-                        // The stream is over: what is pending goes, then nothing more comes.
-                        self.events = stream::empty().boxed();
-                    }
+                    Ok(events) => self.push_all(&events),
+                    Err(error) => self.fail(&ApiError::expired(format!("too old resource version: {error}"))),
                 },
                 // After the events: what became of the objects is told first.
                 () = self.over.cancelled() => return None,
@@ -146,15 +143,32 @@ impl State {
     fn bookmark(&mut self) {
         let revision = self.store.revision();
         match self.events.next().now_or_never() {
-            Some(Some(Ok(events))) => events.iter().for_each(|event| self.push(event)),
+            Some(Some(Ok(events))) => self.push_all(&events),
             None => self.last = self.last.max(revision),
             // The stream has ended; the next look at it says so.
             Some(_) => return,
         }
-        self.view.bookmark(&mut self.pending, self.last, false);
+        if let Err(error) = self.view.bookmark(&mut self.pending, self.last, false) {
+            self.fail(&error);
+        }
     }
 
-    fn push(&mut self, event: &Event) {
+    /// The stream is over: what is pending goes, then nothing more comes.
+    fn fail(&mut self, error: &ApiError) {
+        let status = serde_json::to_value(error.status()).unwrap_or_default();
+        if let Err(error) = self.view.tell(&mut self.pending, "ERROR", &status) {
+            tracing::error!(%error, "a watch ends without saying why");
+        }
+        self.events = stream::empty().boxed();
+    }
+
+    fn push_all(&mut self, events: &[Event]) {
+        if let Err(error) = events.iter().try_for_each(|event| self.push(event)) {
+            self.fail(&error);
+        }
+    }
+
+    fn push(&mut self, event: &Event) -> Result<(), ApiError> {
         self.last = event.revision;
         let matches =
             |entry: &Option<Arc<Entry>>| entry.as_ref().is_some_and(|e| self.view.filter.matches(&self.view.kind, e));
@@ -162,14 +176,14 @@ impl State {
         match (&event.entry, &event.previous) {
             (Some(entry), _) if after => {
                 let type_ = if before { "MODIFIED" } else { "ADDED" };
-                self.view.push(&mut self.pending, type_, entry, event.revision);
+                self.view.push(&mut self.pending, type_, entry, event.revision)
             }
             // Gone, or no longer selected: its last state at the revision of the change.
             (gone, Some(previous)) if before => {
                 let shown = gone.as_ref().unwrap_or(previous);
-                self.view.push(&mut self.pending, "DELETED", shown, event.revision);
+                self.view.push(&mut self.pending, "DELETED", shown, event.revision)
             }
-            _ => {}
+            _ => Ok(()),
         }
     }
 }
@@ -180,23 +194,39 @@ struct View {
     filter: Filter,
     form: Form,
     include: IncludeObject,
+    messages: Arc<Recent>,
     env: Env,
     /// A table's columns go with its first row alone.
     columns_sent: bool,
 }
 
 impl View {
-    fn push(&mut self, out: &mut VecDeque<Bytes>, type_: &str, entry: &Entry, revision: Revision) {
-        if matches!(self.form, Form::Json | Form::Yaml) {
-            out.push_back(format!(r#"{{"type":"{type_}","object":"#).into());
-            let mut chunks = Chunks::default();
-            encode::push_at(&mut chunks, &self.kind, entry, revision);
-            out.extend(chunks.into_pieces());
-            out.push_back(Bytes::from_static(b"}\n"));
-            return;
+    /// # Errors
+    /// 500 when the object cannot be told in this form.
+    fn push(
+        &mut self,
+        out: &mut VecDeque<Bytes>,
+        type_: &str,
+        entry: &Entry,
+        revision: Revision,
+    ) -> Result<(), ApiError> {
+        match (self.form.shape, self.form.encoding) {
+            (Shape::Whole, Encoding::Protobuf) => {
+                out.extend(protobuf::entry(&self.messages, &self.kind, entry, revision)?.framed(type_));
+                return Ok(());
+            }
+            (Shape::Whole, _) => {
+                out.push_back(format!(r#"{{"type":"{type_}","object":"#).into());
+                let mut chunks = Chunks::default();
+                encode::push_at(&mut chunks, &self.kind, entry, revision);
+                out.extend(chunks.into_pieces());
+                out.push_back(Bytes::from_static(b"}\n"));
+                return Ok(());
+            }
+            _ => {}
         }
         let object = encode::to_object_at(&self.kind, entry, revision);
-        let value = if self.form == Form::Partial {
+        let value = if self.form.shape == Shape::Partial {
             read::partial(&object)
         } else {
             let row = table::row(&self.kind, &object, self.include, self.env.now().as_second());
@@ -206,24 +236,42 @@ impl View {
             }
             value
         };
-        line(out, type_, value.to_string().as_bytes());
+        self.tell(out, type_, &value)
     }
 
-    fn bookmark(&self, out: &mut VecDeque<Bytes>, revision: Revision, initial_events_end: bool) {
+    /// An event about `object`, which has its `apiVersion` and `kind`.
+    ///
+    /// # Errors
+    /// 500 when it is to be a message and cannot.
+    fn tell(&self, out: &mut VecDeque<Bytes>, type_: &str, object: &Value) -> Result<(), ApiError> {
+        if self.form.encoding == Encoding::Protobuf {
+            out.extend(protobuf::value(object)?.framed(type_));
+        } else {
+            out.push_back(format!("{{\"type\":\"{type_}\",\"object\":{object}}}\n").into());
+        }
+        Ok(())
+    }
+
+    fn bookmark(
+        &self,
+        out: &mut VecDeque<Bytes>,
+        revision: Revision,
+        initial_events_end: bool,
+    ) -> Result<(), ApiError> {
         let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
         if initial_events_end {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let object = match self.form {
-            Form::Table => read::as_table(&self.kind, metadata, Vec::new()),
-            Form::Partial => {
+        let object = match self.form.shape {
+            Shape::Table => read::as_table(&self.kind, metadata, Vec::new()),
+            Shape::Partial => {
                 json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
             }
-            Form::Json | Form::Yaml => {
+            Shape::Whole => {
                 json!({"kind": self.kind.kind, "apiVersion": self.kind.api_version(), "metadata": metadata})
             }
         };
-        line(out, "BOOKMARK", object.to_string().as_bytes());
+        self.tell(out, "BOOKMARK", &object)
     }
 }
 
@@ -239,11 +287,4 @@ fn joined(pending: &mut VecDeque<Bytes>) -> Bytes {
         pending.pop_front();
     }
     all.freeze()
-}
-
-fn line(out: &mut VecDeque<Bytes>, type_: &str, object: &[u8]) {
-    let mut text = format!(r#"{{"type":"{type_}","object":"#).into_bytes();
-    text.extend_from_slice(object);
-    text.extend_from_slice(b"}\n");
-    out.push_back(text.into());
 }

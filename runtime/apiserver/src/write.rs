@@ -28,7 +28,7 @@ const SYSTEM_FIELDS: [&str; 6] =
 pub(crate) async fn create(server: &ApiServer, call: &Call<'_>) -> Answer {
     let mut object = decode::object(call)?;
     decode::check(call, &mut object)?;
-    let form = negotiate::form(call.headers)?;
+    let form = negotiate::form(call.headers, &call.kind)?;
     let (object, entry) = insert(server, call, object).await?;
     match entry {
         Some(entry) => read::one(server, call, form, StatusCode::CREATED, &entry),
@@ -435,7 +435,7 @@ async fn upserted(server: &ApiServer, call: &Call<'_>, object: Object) -> Answer
     let kind = &call.kind;
     let mut new = admit_new(server, call, object).await?;
     new.remove(&["metadata", "resourceVersion"]);
-    let form = negotiate::form(call.headers)?;
+    let form = negotiate::form(call.headers, kind)?;
     if call.dry_run() {
         release(server, kind, &new, None);
         return read::formed(server, call, form, StatusCode::CREATED, &new);
@@ -480,7 +480,7 @@ pub(crate) async fn update(
     retry: bool,
     change: impl Fn(&Object) -> Result<Object, ApiError>,
 ) -> Answer {
-    let form = negotiate::form(call.headers)?;
+    let form = negotiate::form(call.headers, &call.kind)?;
     let mut entry = read::find(server, call).await?;
     for attempt in 0.. {
         let old = encode::to_object(&call.kind, &entry);

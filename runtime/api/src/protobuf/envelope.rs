@@ -105,6 +105,34 @@ pub fn item(message: &Message, json: &[u8], out: &mut Vec<u8>) -> Result<(), Enc
     wire::put_nested(out, 2, |out| message.encode(json, out))
 }
 
+/// Appends an item to a list's message: the two parts of what [`versioned`] makes of its message.
+pub fn versioned_item(begin: &[u8], rest: &[u8], out: &mut Vec<u8>) {
+    wire::put_tag(out, 2, BYTES);
+    wire::put_varint(out, (begin.len() + rest.len()) as u64);
+    out.extend_from_slice(begin);
+    out.extend_from_slice(rest);
+}
+
+/// How `message`, an object's whose metadata comes first and has no resourceVersion, begins when it has this one, and
+/// where in `message` the rest of it is: a message is made once for all who want to have it, and shared but for this.
+/// `None` for any other message.
+pub fn versioned(message: &[u8], resource_version: &str) -> Option<(Vec<u8>, usize)> {
+    const METADATA: u32 = 1;
+    const RESOURCE_VERSION: u32 = 6;
+    let mut reader = Reader(message);
+    if reader.tag().ok()?? != (METADATA, BYTES) {
+        return None;
+    }
+    let length = reader.varint().ok()?;
+    let mut version = Vec::with_capacity(resource_version.len() + 2);
+    wire::put_bytes(&mut version, RESOURCE_VERSION, resource_version.as_bytes());
+    let mut begin = Vec::with_capacity(version.len() + 6);
+    wire::put_tag(&mut begin, METADATA, BYTES);
+    wire::put_varint(&mut begin, length + version.len() as u64);
+    begin.append(&mut version);
+    Some((begin, message.len() - reader.0.len()))
+}
+
 /// What comes before an enveloped object of `length` bytes in a watch: the frame's length, and a `meta/v1.WatchEvent`,
 /// which is in no envelope itself.
 pub fn frame(type_: &str, length: usize) -> Vec<u8> {

@@ -11,7 +11,7 @@ mod special;
 mod table;
 mod wire;
 
-pub use envelope::{Unknown, close, frame, item, list, open};
+pub use envelope::{Unknown, close, frame, item, list, open, versioned, versioned_item};
 pub use table::Message;
 
 /// The media type.

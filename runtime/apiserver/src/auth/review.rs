@@ -15,7 +15,7 @@ use crate::{decode, negotiate, read};
 
 /// Answers the review in the call's body: with itself, its status filled.
 pub(crate) async fn answer(server: &ApiServer, call: &Call<'_>) -> Answer {
-    let form = negotiate::form(call.headers)?;
+    let form = negotiate::form(call.headers, &call.kind)?;
     let mut review = decode::object(call)?;
     decode::check(call, &mut review)?;
     place(call, &mut review)?;

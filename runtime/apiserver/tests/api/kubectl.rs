@@ -54,7 +54,7 @@ impl Kubectl {
             println!("left out: no kubectl on PATH");
             return None;
         }
-        let served = Served::of(Server::new().await, Authority::new()).await;
+        let served = Served::of(Server::with_tokens().await, Authority::new()).await;
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("config"), served.kubeconfig().to_string()).unwrap();
         Some(Self { served, dir })
@@ -111,5 +111,80 @@ async fn a_custom_kind_is_like_any_other() {
     kubectl.run(&["delete", "crd", "sites.demo.io", "--timeout=10s"], "").await;
     let error = kubectl.ask(&["get", "sites"], "").await.unwrap_err();
     assert!(error.contains("the server doesn't have a resource type") || error.contains("could not find"), "{error}");
+    kubectl.served.end().await;
+}
+
+/// Typed commands send protobuf, and what they print is made from protobuf.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_generator_makes_its_object() {
+    let Some(kubectl) = Kubectl::new().await else { return };
+    let made = async |args: &str, expected: &str| {
+        let args: Vec<&str> = args.split(' ').collect();
+        assert_eq!(kubectl.run(&args, "").await, format!("{expected} created\n"), "{args:?}");
+    };
+    made("create namespace team", "namespace/team").await;
+    made("create secret generic pass --from-literal=k=v", "secret/pass").await;
+    made(
+        "create secret docker-registry reg --docker-server=r.io --docker-username=u --docker-password=p",
+        "secret/reg",
+    )
+    .await;
+    made("create configmap settings --from-literal=k=v", "configmap/settings").await;
+    made("create serviceaccount robot", "serviceaccount/robot").await;
+    made("create deployment web --image=i --replicas=2 --port=80", "deployment.apps/web").await;
+    made("create quota few --hard=pods=3,cpu=1500m", "resourcequota/few").await;
+    made("create role reader --verb=get,list --resource=pods", "role.rbac.authorization.k8s.io/reader").await;
+    made("create clusterrole peek --verb=get --resource=nodes", "clusterrole.rbac.authorization.k8s.io/peek").await;
+    made(
+        "create rolebinding readers --role=reader --serviceaccount=default:robot",
+        "rolebinding.rbac.authorization.k8s.io/readers",
+    )
+    .await;
+    made(
+        "create clusterrolebinding peeks --clusterrole=peek --user=jane",
+        "clusterrolebinding.rbac.authorization.k8s.io/peeks",
+    )
+    .await;
+    made("create service clusterip inner --tcp=80:8080", "service/inner").await;
+    made("create service nodeport outer --tcp=80", "service/outer").await;
+    made("create service externalname away --external-name=example.org", "service/away").await;
+    made("create job once --image=i", "job.batch/once").await;
+    made("create cronjob often --image=i --schedule=@hourly", "cronjob.batch/often").await;
+    made("create job now --from=cronjob/often", "job.batch/now").await;
+    made("create ingress door --rule=example.org/a*=inner:80,tls", "ingress.networking.k8s.io/door").await;
+    made("create poddisruptionbudget some --selector=app=web --min-available=50%", "poddisruptionbudget.policy/some")
+        .await;
+    made("create priorityclass high --value=1000 --description=d", "priorityclass.scheduling.k8s.io/high").await;
+    // In a whole cluster a controller makes it.
+    made("create serviceaccount default", "serviceaccount/default").await;
+    made("run one --image=i --env=A=b", "pod/one").await;
+    for (object, path, expected) in [
+        ("deployment/web", "{.spec.replicas} {.spec.template.spec.containers[0].image}", "2 i"),
+        ("quota/few", "{.spec.hard.cpu} {.spec.hard.pods}", "1500m 3"),
+        ("secret/pass", "{.type} {.data.k}", "Opaque dg=="),
+        ("service/outer", "{.spec.type} {.spec.ports[0].targetPort}", "NodePort 80"),
+        ("ingress/door", "{.spec.tls[0].hosts[0]} {.spec.rules[0].http.paths[0].pathType}", "example.org Prefix"),
+        ("pdb/some", "{.spec.minAvailable}", "50%"),
+        ("priorityclass/high", "{.value}", "1000"),
+        ("cronjob/often", "{.spec.schedule} {.spec.jobTemplate.spec.template.spec.restartPolicy}", "@hourly OnFailure"),
+        ("pod/one", "{.spec.containers[0].env[0].value} {.metadata.labels.run}", "b one"),
+    ] {
+        let found = kubectl.run(&["get", object, "-o", &format!("jsonpath={path}")], "").await;
+        assert_eq!(found, expected, "{object}");
+    }
+    // A JSON web token has three parts.
+    assert_eq!(kubectl.run(&["create", "token", "robot", "--duration=1h"], "").await.split('.').count(), 3);
+    assert_eq!(kubectl.run(&["auth", "can-i", "create", "pods"], "").await, "yes\n");
+    assert!(kubectl.run(&["auth", "can-i", "--list"], "").await.contains("[*]"));
+    let who = kubectl.run(&["auth", "whoami"], "").await;
+    assert!(who.lines().any(|line| line.split_whitespace().eq(["Username", "admin"])), "{who}");
+    let error = kubectl.ask(&["create", "namespace", "team"], "").await.unwrap_err();
+    assert_eq!(error, "Error from server (AlreadyExists): namespaces \"team\" already exists\n");
+    let error = kubectl.ask(&["create", "configmap", "Not_A_Name"], "").await.unwrap_err();
+    assert!(error.contains("ConfigMap \"Not_A_Name\" is invalid: metadata.name: Invalid value"), "{error}");
+    kubectl.run(&["expose", "deployment", "web", "--name=exposed"], "").await;
+    kubectl.run(&["set", "image", "deployment/web", "i=other"], "").await;
+    kubectl.run(&["scale", "deployment/web", "--replicas=1"], "").await;
+    assert!(kubectl.run(&["describe", "deployment/web"], "").await.contains("1 desired"));
     kubectl.served.end().await;
 }

@@ -12,6 +12,7 @@ mod list;
 mod model;
 mod negotiate;
 mod nodes;
+mod protobuf;
 mod reviews;
 mod roles;
 mod subresources;

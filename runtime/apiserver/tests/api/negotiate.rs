@@ -38,8 +38,8 @@ async fn metadata_alone_is_served_and_what_is_not_is_refused() {
     assert!(list["items"][0].get("data").is_none());
     assert_eq!(list["items"][0]["metadata"]["name"], "a");
     server.get_as(MAPS, "text/html").await.refused(406, "NotAcceptable", "application/json");
-    let json = server.get_as(MAPS, "application/vnd.kubernetes.protobuf,application/json").await;
-    assert_eq!(json.headers["content-type"], "application/json");
+    let list = server.get_as(MAPS, "application/yaml;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1").await;
+    assert_eq!(list.headers["content-type"], "application/yaml");
 }
 
 #[tokio::test]

@@ -80,8 +80,8 @@ async fn refusals_say_why_in_upstreams_words() {
     missing.refused(404, "NotFound", "namespaces \"gone\" not found");
     server.get("/api/v1/nonsense").await.refused(404, "NotFound", "could not find the requested resource");
     server.ask(Method::PUT, MAPS, &[], "{}".into()).await.refused(405, "MethodNotAllowed", "");
-    let protobuf = [("content-type", "application/vnd.kubernetes.protobuf")];
-    server.ask(Method::POST, MAPS, &protobuf, "k8s\0".into()).await.refused(415, "UnsupportedMediaType", "protobuf");
+    let cbor = [("content-type", "application/cbor")];
+    server.ask(Method::POST, MAPS, &cbor, "{}".into()).await.refused(415, "UnsupportedMediaType", "protobuf");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::protobuf::{Message, close, frame, item, list, open};
+use crate::protobuf::{Message, close, frame, item, list, open, versioned, versioned_item};
 
 fn decode(api_version: &str, kind: &str, bytes: &[u8]) -> Value {
     Value::Object(Message::of(api_version, kind).unwrap().decode(bytes).unwrap())
@@ -128,4 +128,21 @@ fn envelopes_lists_and_frames() {
     assert_eq!(bytes, b"\n\x03\x12\x017\x12\x08\x12\x06\n\x01k\x12\x01v");
 
     assert_eq!([&frame("ADDED", 3)[..], b"abc"].concat(), b"\x00\x00\x00\x0e\n\x05ADDED\x12\x05\n\x03abc");
+}
+
+#[test]
+fn a_version_goes_to_the_front_of_the_metadata() {
+    let message = encode("v1", "ConfigMap", &json!({"metadata": {"name": "a", "uid": "u"}, "data": {"k": "v"}}));
+    let (begin, rest) = versioned(&message, "4711").unwrap();
+    let whole = [&begin, &message[rest..]].concat();
+    let expected = json!({"metadata": {"name": "a", "uid": "u", "resourceVersion": "4711"}, "data": {"k": "v"}});
+    assert_eq!(decode("v1", "ConfigMap", &whole), expected);
+    assert_eq!(versioned(b"\x12\x00", "1"), None);
+    assert_eq!(versioned(b"", "1"), None);
+
+    let mut list = list(b"{}").unwrap();
+    let before = list.len();
+    versioned_item(&begin, &message[rest..], &mut list);
+    assert_eq!(list[before..before + 2], [0x12, whole.len() as u8]);
+    assert_eq!(list[before + 2..], whole);
 }

@@ -12,6 +12,7 @@ use trimtab_api::{ApiError, Object};
 use super::Tokens;
 use super::claims::{Claims, Private, Reference};
 use crate::admission::Verb;
+use crate::decode::Expected;
 use crate::handler::{Answer, Call};
 use crate::server::{ApiServer, format_time};
 use crate::{body, decode, encode, read, subresource};
@@ -54,11 +55,11 @@ pub(crate) async fn create(server: &ApiServer, call: &Call<'_>) -> Answer {
     let token = tokens.make(server, private, audiences, seconds, now)?;
     let expires = now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
     request["status"] = json!({"token": token, "expirationTimestamp": format_time(expires)});
-    Ok(body::json(StatusCode::CREATED, &request))
+    body::plain(StatusCode::CREATED, call.headers, &request)
 }
 
 fn read_request(call: &Call<'_>) -> Result<Value, ApiError> {
-    let mut request = decode::value(call)?;
+    let mut request = decode::value(call, Expected::of(API_VERSION, KIND))?;
     let Some(map) = request.as_object_mut() else { return Err(ApiError::bad_request("the body is not an object")) };
     for (name, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
         let found = map.entry(name).or_insert_with(|| wanted.into());
