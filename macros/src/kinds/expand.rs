@@ -71,6 +71,11 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
         Some(strategy) => parse_str(&format!("crate::kinds::{strategy}"))?,
         None => parse_str("crate::Plain")?,
     };
+    let view = file.binding.view.as_ref().map(|view| parse_str::<Path>(&format!("crate::view::{view}"))).transpose()?;
+    let (strategy, view) = match view {
+        Some(view) => (quote!(crate::view::Viewed(#strategy, &#view)), quote!(Some(&#view))),
+        None => (quote!(#strategy), quote!(None)),
+    };
     Ok(quote! {
         crate::Kind {
             group: #group.into(),
@@ -96,6 +101,7 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
             strategy: ::std::boxed::Box::new(#strategy),
             built_in: true,
             inert: #inert,
+            view: #view,
             defined: None,
         }
     })

@@ -122,6 +122,8 @@ pub(crate) struct Binding {
     pub verbs: Vec<String>,
     #[serde(default)]
     pub subresources: Vec<Subresource>,
+    /// The view that the kind is of another, stored one.
+    pub view: Option<String>,
     /// Kept and served, but nothing acts on it yet; writers are warned.
     #[serde(default)]
     pub inert: bool,

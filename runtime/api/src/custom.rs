@@ -113,6 +113,7 @@ impl Declaration {
             strategy: Box::new(self),
             built_in: false,
             inert: false,
+            view: None,
             defined: None,
         }
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::schema::Lazy;
 use crate::strategy::Strategy;
+use crate::view::View;
 
 type Str = Cow<'static, str>;
 
@@ -93,6 +94,9 @@ pub struct Kind {
     pub built_in: bool,
     /// Whether nothing acts on the kind's objects yet: writers are warned.
     pub inert: bool,
+    /// How the objects are stored, when that is not under this group and version; of a custom kind
+    /// its definition tells.
+    pub view: Option<&'static View>,
     /// What a CustomResourceDefinition says beside the above; `None` for a kind that the program
     /// declares.
     pub defined: Option<Defined>,
@@ -135,6 +139,15 @@ impl Kind {
     /// `v1`, or `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// The group and version that objects are stored under.
+    pub fn stored_as(&self) -> (&str, &str) {
+        match (self.view, &self.defined) {
+            (Some(view), _) => (view.group, view.version),
+            (None, Some(defined)) => (&self.group, &defined.storage),
+            (None, None) => (&self.group, &self.version),
+        }
     }
 
     /// Whether `verb` is served.

@@ -27,6 +27,7 @@ pub mod selector;
 pub mod status;
 mod strategy;
 pub mod table;
+pub mod view;
 mod yaml;
 
 pub use kind::{Column, Defined, Definitions, Kind, Kinds, ScalePaths, Scope, Subresource, Version};

@@ -8,14 +8,17 @@ use std::io::Write;
 
 use bytes::Bytes;
 use serde_json::Value;
-use trimtab_api::{Defined, Kind, Object};
+use trimtab_api::{Kind, Object};
 use trimtab_store::Entry;
 
 use crate::body::Chunks;
 
 /// The bytes that are stored for `object`.
 pub(crate) fn to_stored(kind: &Kind, object: &Object) -> Bytes {
-    let mut out = stored_head(kind).into_bytes();
+    let viewed = kind.view.map(|view| view.stored(object));
+    let object = viewed.as_ref().unwrap_or(object);
+    let (group, version) = kind.stored_as();
+    let mut out = head(group, version, &kind.kind).into_bytes();
     let empty = serde_json::Map::new();
     let metadata = object.0.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
     let mut first = true;
@@ -50,25 +53,17 @@ const HEAD_LEN: usize = r#"{"apiVersion":"","kind":"","metadata":{"#.len();
 /// Room for a resourceVersion with its name.
 const VERSION_LEN: usize = 48;
 
-fn head(kind: &Kind) -> String {
-    format!(r#"{{"apiVersion":"{}","kind":"{}","metadata":{{"#, kind.api_version(), kind.kind)
+fn head(group: &str, version: &str, kind: &str) -> String {
+    let slash = if group.is_empty() { "" } else { "/" };
+    format!(r#"{{"apiVersion":"{group}{slash}{version}","kind":"{kind}","metadata":{{"#)
 }
 
-// A custom kind is stored in one of its versions, whichever it was written in.
-fn stored_head(kind: &Kind) -> String {
-    match &kind.defined {
-        Some(Defined { storage, .. }) if *storage != kind.version => {
-            format!(r#"{{"apiVersion":"{}/{storage}","kind":"{}","metadata":{{"#, kind.group, kind.kind)
-        }
-        _ => head(kind),
-    }
-}
-
-/// Whether the stored bytes are what is served: of a custom kind only what was written under its
-/// present definition, in the version asked for.
+/// Whether the stored bytes are what is served: never of a view, and of a custom kind only what was
+/// written under its present definition, in the version asked for.
 fn is_served_as_stored(kind: &Kind, entry: &Entry) -> bool {
-    let Some(defined) = &kind.defined else { return true };
-    entry.mod_revision > defined.since && entry.value.starts_with(head(kind).as_bytes())
+    let Some(defined) = &kind.defined else { return kind.view.is_none() };
+    let head = head(&kind.group, &kind.version, &kind.kind);
+    entry.mod_revision > defined.since && entry.value.starts_with(head.as_bytes())
 }
 
 /// Whether storing `object` would store what is there. To rewrite an object that does not change is
@@ -80,6 +75,9 @@ pub(crate) fn is_as_stored(kind: &Kind, object: &Object, entry: &Entry) -> bool 
 /// Brings an object that was stored under an earlier definition, or in another version, to what the
 /// kind is now.
 fn bring_up(kind: &Kind, object: &mut Object) {
+    if let Some(view) = kind.view {
+        return view.serve(object, &kind.api_version());
+    }
     let schema = kind.schema.get();
     let metadata = object.0.remove("metadata");
     schema.prune(&mut object.0);
@@ -165,7 +163,8 @@ pub(crate) fn key(kind: &Kind, namespace: &str, name: &str) -> String {
 
 /// The prefix of the keys of a kind, or of those in one namespace.
 pub(crate) fn prefix(kind: &Kind, namespace: &str) -> String {
-    let group = if kind.group.is_empty() { String::new() } else { format!("{}/", kind.group) };
+    let (group, _) = kind.stored_as();
+    let group = if group.is_empty() { String::new() } else { format!("{group}/") };
     let namespace = if kind.namespaced() && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
     format!("/registry/{group}{}/{namespace}", kind.plural)
 }
@@ -177,7 +176,7 @@ mod tests {
     #[test]
     fn every_kinds_head_is_as_long_as_reckoned() {
         for kind in trimtab_api::builtin().iter() {
-            assert_eq!(head(kind).len(), head_len(kind), "{kind:?}");
+            assert_eq!(head(&kind.group, &kind.version, &kind.kind).len(), head_len(kind), "{kind:?}");
         }
     }
 }

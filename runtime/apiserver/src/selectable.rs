@@ -16,7 +16,7 @@ pub(crate) struct Selectable {
     labels: Vec<(String, String)>,
     /// Name and namespace, then the kind's selectable fields in their order.
     fields: Vec<String>,
-    /// The definition that said which fields, and its version; 0 for a kind of the program's own.
+    /// What said which fields: a definition and its version, or a view; nothing for most kinds.
     of: (u64, String),
 }
 
@@ -27,19 +27,21 @@ impl Selectable {
     pub(crate) fn of(kind: &Kind, entry: &Entry) -> Arc<Self> {
         let memo = entry.memo.get_or_init(|| Arc::new(Self::read(kind, &entry.value)));
         match Arc::clone(memo).downcast::<Self>() {
-            Ok(memo) if memo.of.0 == since(kind) && (memo.of.0 == 0 || memo.of.1 == kind.version) => memo,
+            Ok(memo) if (memo.of.0, memo.of.1.as_str()) == says(kind) => memo,
             // Another version of the kind selects by other fields, or the definition has changed.
             _ => Arc::new(Self::read(kind, &entry.value)),
         }
     }
 
     fn read(kind: &Kind, stored: &[u8]) -> Self {
-        let since = since(kind);
-        let version = if since == 0 { String::new() } else { kind.version.to_string() };
+        let (since, version) = says(kind);
         let fields = vec![String::new(); kind.selectable_fields.len() + 2];
-        let mut found = Self { labels: Vec::new(), fields, of: (since, version) };
+        let mut found = Self { labels: Vec::new(), fields, of: (since, version.to_owned()) };
         let mut wanted = vec![(LABELS, "metadata.labels"), (0, "metadata.name"), (1, "metadata.namespace")];
-        let own = kind.selectable_fields.iter().map(|path| path.trim_start_matches('.'));
+        let own = kind.selectable_fields.iter().map(|path| match kind.view {
+            Some(view) => (view.field)(path).trim_start_matches('.'),
+            None => path.trim_start_matches('.'),
+        });
         wanted.extend(own.enumerate().map(|(index, path)| (index + 2, path)));
         let mut json = serde_json::Deserializer::from_slice(stored);
         if let Err(error) = (Reader { wanted, found: &mut found }).deserialize(&mut json) {
@@ -57,8 +59,11 @@ impl Selectable {
     }
 }
 
-fn since(kind: &Kind) -> u64 {
-    kind.defined.as_ref().map_or(0, |defined| defined.since)
+fn says(kind: &Kind) -> (u64, &str) {
+    match &kind.defined {
+        Some(defined) => (defined.since, &kind.version),
+        None => (0, if kind.view.is_some() { &kind.group } else { "" }),
+    }
 }
 
 /// Where a field stands in [`Selectable::fields`]; `None` when it cannot be selected by.

@@ -86,24 +86,31 @@ struct Listed {
 }
 
 impl Client {
-    /// Everything served, each resource in its group's preferred version, the core group first.
+    /// Everything served, the core group first; each resource in its group's preferred version, or
+    /// when that does not have it in the next that does.
     ///
     /// # Errors
     /// When the server cannot be asked.
     pub async fn discover(&self) -> Result<Vec<Discovered>, Error> {
         let groups: Groups = self.get("/apis").await?;
-        let preferred = groups.groups.into_iter().filter_map(|mut group| {
-            let first = (!group.versions.is_empty()).then(|| group.versions.remove(0));
-            group.preferred_version.or(first).map(|version| version.group_version)
-        });
-        let mut found = Vec::new();
-        for group_version in std::iter::once("v1".to_owned()).chain(preferred) {
-            let path = if group_version == "v1" { "/api/v1".to_owned() } else { format!("/apis/{group_version}") };
-            // A group whose server is away takes nothing else with it.
-            let Ok(list) = self.get::<Resources>(&path).await else { continue };
-            found.extend(collect(&group_version, list.resources));
+        let mut found = self.resources("v1").await.unwrap_or_default();
+        for mut group in groups.groups {
+            let preferred = group.preferred_version.take().map(|version| version.group_version);
+            group.versions.sort_by_key(|version| Some(&version.group_version) != preferred.as_ref());
+            let first = found.len();
+            for version in group.versions {
+                // A group whose server is away takes nothing else with it.
+                let Ok(mut more) = self.resources(&version.group_version).await else { continue };
+                more.retain(|new| found[first..].iter().all(|old| old.resource.plural != new.resource.plural));
+                found.extend(more);
+            }
         }
         Ok(found)
+    }
+
+    async fn resources(&self, group_version: &str) -> Result<Vec<Discovered>, Error> {
+        let path = if group_version == "v1" { "/api/v1".to_owned() } else { format!("/apis/{group_version}") };
+        Ok(collect(group_version, self.get::<Resources>(&path).await?.resources))
     }
 }
 

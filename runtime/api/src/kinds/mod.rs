@@ -37,7 +37,7 @@ pub use binding::Binding;
 pub use config_map::ConfigMap;
 pub use endpoint_slice::EndpointSlice;
 pub use endpoints::Endpoints;
-pub use event::Event;
+pub use event::{Event, NewEvent};
 pub use lease::Lease;
 pub use namespace::Namespace;
 pub use node::Node;

@@ -1,6 +1,6 @@
 //! Kinds that are stored and printed, and otherwise left as they are written.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cells;
 use crate::object::Object;
@@ -66,8 +66,21 @@ pub const PERSISTENT_VOLUME_CLAIM: Printed = Printed::new(cells::claim).filled(|
     default(claim, &["status", "phase"], "Pending");
 });
 /// HorizontalPodAutoscalers.
-pub const HORIZONTAL_POD_AUTOSCALER: Printed =
-    Printed::new(cells::autoscaler).filled(|autoscaler| default(autoscaler, &["spec", "minReplicas"], 1));
+pub const HORIZONTAL_POD_AUTOSCALER: Printed = Printed::new(cells::autoscaler).filled(|autoscaler| {
+    default(autoscaler, &["spec", "minReplicas"], 1);
+    let processor = json!({"type": "Resource", "resource": {"name": "cpu",
+        "target": {"type": "Utilization", "averageUtilization": 80}}});
+    default(autoscaler, &["spec", "metrics"], vec![processor]);
+    if autoscaler.at(&["spec", "behavior"]).is_some_and(Value::is_object) {
+        let percent = json!({"type": "Percent", "value": 100, "periodSeconds": 15});
+        let pods = json!({"type": "Pods", "value": 4, "periodSeconds": 15});
+        default(autoscaler, &["spec", "behavior", "scaleUp", "stabilizationWindowSeconds"], 0);
+        for (direction, policies) in [("scaleUp", vec![pods, percent.clone()]), ("scaleDown", vec![percent])] {
+            default(autoscaler, &["spec", "behavior", direction, "selectPolicy"], "Max");
+            default(autoscaler, &["spec", "behavior", direction, "policies"], policies);
+        }
+    }
+});
 /// PodDisruptionBudgets.
 pub const POD_DISRUPTION_BUDGET: Printed = Printed::new(cells::disruption_budget);
 /// Ingresses.

@@ -18,6 +18,7 @@ mod roles;
 mod subresources;
 mod tls;
 mod tokens;
+mod views;
 mod watch;
 mod webhooks;
 mod write;
