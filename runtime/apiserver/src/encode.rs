@@ -18,7 +18,15 @@ pub(crate) fn to_stored(kind: &Kind, object: &Object) -> Bytes {
     let viewed = kind.view.map(|view| view.stored(object));
     let object = viewed.as_ref().unwrap_or(object);
     let (group, version) = kind.stored_as();
-    let mut out = head(group, version, &kind.kind).into_bytes();
+    let mut out = unversioned(&head(group, version, &kind.kind), object);
+    // Kept for as long as the version is.
+    out.shrink_to_fit();
+    out.into()
+}
+
+/// What follows `head` of an object, and it: the metadata come first, without a resourceVersion.
+fn unversioned(head: &str, object: &Object) -> Vec<u8> {
+    let mut out = head.as_bytes().to_vec();
     let empty = serde_json::Map::new();
     let metadata = object.0.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
     let mut first = true;
@@ -33,9 +41,15 @@ pub(crate) fn to_stored(kind: &Kind, object: &Object) -> Bytes {
         field(&mut out, &mut first, name, value);
     }
     out.push(b'}');
-    // Kept for as long as the version is.
-    out.shrink_to_fit();
-    out.into()
+    out
+}
+
+/// What is served of an entry, in the order of [`to_stored`] and without its resourceVersion.
+pub(crate) fn served(kind: &Kind, entry: &Entry) -> Bytes {
+    if is_served_as_stored(kind, entry) {
+        return entry.value.clone();
+    }
+    unversioned(&head(&kind.group, &kind.version, &kind.kind), &to_object(kind, entry)).into()
 }
 
 fn field(out: &mut Vec<u8>, first: &mut bool, name: &str, value: &Value) {

@@ -23,6 +23,7 @@ mod metrics;
 mod negotiate;
 mod nodes;
 mod openapi;
+mod options;
 mod path;
 mod pool;
 mod protobuf;

@@ -10,7 +10,7 @@ use trimtab_api::{ApiError, Kind};
 use trimtab_store::{Entry, Revision};
 
 use crate::body::Chunks;
-use crate::negotiate;
+use crate::{encode, negotiate};
 
 /// An enveloped object, in pieces of which the large one is shared.
 pub(crate) struct Enveloped {
@@ -49,7 +49,7 @@ pub(crate) fn entry(recent: &Recent, kind: &Kind, entry: &Entry, revision: Revis
     let message = message_of(kind)?;
     let encoded = recent.get(message, entry).map_or_else(
         || {
-            let encoded = Bytes::from(encode(message, entry)?);
+            let encoded = Bytes::from(encode(message, kind, entry)?);
             recent.put(message, entry, &encoded);
             Ok(encoded)
         },
@@ -86,7 +86,7 @@ pub(crate) fn list<'a>(
     let mut item = Vec::new();
     for entry in entries {
         item.clear();
-        message.encode(&entry.value, &mut item).map_err(|error| failed(&entry.key, &error))?;
+        message.encode(&encode::served(kind, entry), &mut item).map_err(|error| failed(&entry.key, &error))?;
         let (begin, rest) = versioned(&item, entry, entry.mod_revision)?;
         protobuf::versioned_item(&begin, &item[rest..], &mut out);
     }
@@ -119,9 +119,9 @@ fn message_of(kind: &Kind) -> Result<&'static Message, ApiError> {
     negotiate::message(kind).ok_or_else(|| unspoken(&kind.kind))
 }
 
-fn encode(message: &Message, entry: &Entry) -> Result<Vec<u8>, ApiError> {
+fn encode(message: &Message, kind: &Kind, entry: &Entry) -> Result<Vec<u8>, ApiError> {
     let mut out = Vec::with_capacity(entry.value.len());
-    message.encode(&entry.value, &mut out).map_err(|error| failed(&entry.key, &error))?;
+    message.encode(&encode::served(kind, entry), &mut out).map_err(|error| failed(&entry.key, &error))?;
     out.shrink_to_fit();
     Ok(out)
 }

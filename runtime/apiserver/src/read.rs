@@ -16,12 +16,15 @@ use crate::body::{self, Chunks};
 use crate::encode;
 use crate::handler::{Answer, Call};
 use crate::negotiate::{self, Encoding, Form, Shape};
+use crate::options;
 use crate::protobuf;
 use crate::selectable::{self, Selectable};
 use crate::server::ApiServer;
 
 /// Upstream's words (`k8s.io/apiserver/pkg/storage/etcd3/errors.go`).
 const CONTINUE_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+
+const LIST_EXPIRED: &str = "The resourceVersion for the provided list is too old.";
 
 /// A page that a selector thins out is filled from further pages of at least this size.
 const MIN_PAGE: usize = 500;
@@ -162,6 +165,7 @@ impl Continue {
 
 pub(crate) async fn list(server: &ApiServer, call: &Call<'_>) -> Answer {
     let form = negotiate::form(call.headers, &call.kind)?;
+    options::check_list(call)?;
     let filter = Filter::of(call)?;
     let page = select(server, call, &filter).await?;
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
@@ -180,13 +184,26 @@ pub(crate) async fn list(server: &ApiServer, call: &Call<'_>) -> Answer {
 
 /// The entries that a list selects.
 pub(crate) async fn select(server: &ApiServer, call: &Call<'_>, filter: &Filter) -> Result<ListPage, ApiError> {
+    select_from(server, call, filter, start(server, call)?, number(call, "limit")?).await
+}
+
+/// All entries that `filter` selects now.
+pub(crate) async fn select_all(server: &ApiServer, call: &Call<'_>, filter: &Filter) -> Result<ListPage, ApiError> {
+    select_from(server, call, filter, Page::default(), 0).await
+}
+
+async fn select_from(
+    server: &ApiServer,
+    call: &Call<'_>,
+    filter: &Filter,
+    mut page: Page,
+    limit: usize,
+) -> Result<ListPage, ApiError> {
     let namespace = call.path.namespace;
     let prefix = match filter.name().filter(|_| !call.kind.namespaced() || !namespace.is_empty()) {
         Some(name) => encode::key(&call.kind, namespace, name),
         None => encode::prefix(&call.kind, namespace),
     };
-    let limit = number(call, "limit")?;
-    let mut page = start(server, call)?;
     let mut entries = Vec::new();
     loop {
         page.limit = if limit == 0 { 0 } else { (limit - entries.len()).max(MIN_PAGE) };
@@ -217,13 +234,15 @@ fn start(server: &ApiServer, call: &Call<'_>) -> Result<Page, ApiError> {
     if !token.is_empty() {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok();
         let read: Option<Continue> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let Continue { rv, after } = read.ok_or_else(|| ApiError::bad_request("continue key is not valid"))?;
+        let Continue { rv, after } =
+            read.ok_or_else(|| ApiError::bad_request("invalid continue token: continue key is not valid"))?;
+        if !matches!(call.query.get("resourceVersion"), "" | "0") {
+            return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
+        }
         return Ok(Page { revision: Some(rv).filter(|rv| *rv > 0), after: Some(after), limit: 0 });
     }
-    let asked = call.query.get("resourceVersion");
-    let exact = call.query.get("resourceVersionMatch") == "Exact";
-    let revision = reached(server, asked)?;
-    Ok(Page { revision: revision.filter(|revision| exact && *revision > 0), ..Page::default() })
+    let revision = reached(server, call.query.get("resourceVersion"))?;
+    Ok(Page { revision: revision.filter(|_| options::is_exact(&call.query)), ..Page::default() })
 }
 
 /// The revision that `text` names, if it has been reached.
@@ -234,7 +253,7 @@ pub(crate) fn reached(server: &ApiServer, text: &str) -> Result<Option<u64>, Api
     if text.is_empty() {
         return Ok(None);
     }
-    let revision = text.parse().map_err(|_| ApiError::bad_request(format!("invalid resourceVersion {text:?}")))?;
+    let revision = text.parse().map_err(|_| ApiError::bad_request(format!("invalid resource version {text:?}")))?;
     let current = server.inner.store.revision();
     if revision > current { Err(ApiError::revision_too_large(revision, current)) } else { Ok(Some(revision)) }
 }
@@ -300,7 +319,11 @@ fn listed(kind: &Kind, metadata: &Value, entries: &[Arc<Entry>]) -> Response<Bod
 /// Why a list failed that was to go on behind the key `after`. Whoever would rather have the rest
 /// of an inconsistent list than none of it finds the token for that in the answer, as upstream.
 fn list_error(error: ReadError, after: Option<&str>) -> ApiError {
-    let (ReadError::Compacted { .. }, Some(after)) = (&error, after) else { return read_error(error) };
+    let after = match (&error, after) {
+        (ReadError::Compacted { .. }, Some(after)) => after,
+        (ReadError::Compacted { .. }, None) => return ApiError::expired(LIST_EXPIRED),
+        _ => return read_error(error),
+    };
     let expired = ApiError::expired(CONTINUE_EXPIRED);
     let mut status = expired.status().clone();
     status.metadata.continue_ = Some(Continue { rv: 0, after: after.to_owned() }.token());

@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 use trimtab_api::table::{self, IncludeObject};
 use trimtab_api::{ApiError, Kind};
 use trimtab_env::{CancellationToken, Env, Instant};
-use trimtab_store::{Entry, Event, Revision, Store, Watch};
+use trimtab_store::{Entry, Event, ReadError, Revision, Store, Watch};
 
 use crate::body::{self, Chunks};
 use crate::encode;
 use crate::handler::{Answer, Call};
 use crate::negotiate::{self, Encoding, Form, Shape};
+use crate::options;
 use crate::protobuf::{self, Recent};
 use crate::read::{self, Filter, read_error};
 use crate::server::ApiServer;
@@ -34,22 +35,15 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
     let form = negotiate::stream(call.headers, &call.kind)?;
     let filter = Filter::of(call)?.named(call.path.name);
     let include = read::include(call)?;
-    let asked = call.query.get("resourceVersion");
-    let streaming_list = call.query.flag("sendInitialEvents");
-    if streaming_list && call.query.get("resourceVersionMatch") != "NotOlderThan" {
-        return Err(ApiError::bad_request(
-            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided, and must then be NotOlderThan",
-        ));
-    }
-    let revision = read::reached(server, asked)?.unwrap_or(0);
-    let mut pending = VecDeque::new();
+    options::check_watch(call)?;
+    let revision = read::reached(server, call.query.get("resourceVersion"))?.unwrap_or(0);
     let namespace = call.path.namespace;
     let prefix = match filter.name().unwrap_or_default() {
         "" => encode::prefix(&call.kind, namespace),
         _ if call.kind.namespaced() && namespace.is_empty() => encode::prefix(&call.kind, ""),
         name => encode::key(&call.kind, namespace, name),
     };
-    let mut view = View {
+    let view = View {
         kind: Arc::clone(&call.kind),
         filter,
         form,
@@ -58,38 +52,42 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
         env: server.inner.env.clone(),
         columns_sent: false,
     };
-    let after = if streaming_list || (revision == 0 && call.query.get("sendInitialEvents") != "false") {
-        let page = read::select(server, call, &view.filter).await?;
-        for entry in &page.entries {
-            view.push(&mut pending, "ADDED", entry, entry.mod_revision)?;
-        }
-        if streaming_list {
-            view.bookmark(&mut pending, page.revision, true)?;
-        }
-        page.revision
+    let bookmarks = call.query.flag("allowWatchBookmarks");
+    let (mut initial, mut after) = (None, revision);
+    if options::initial_events(&call.query).unwrap_or(revision == 0) {
+        let page = read::select_all(server, call, &view.filter).await?;
+        after = page.revision;
+        initial = Some(Initial { entries: page.entries.into_iter(), bookmark: bookmarks });
     } else if revision == 0 {
-        server.inner.store.revision()
-    } else {
-        revision
+        after = server.inner.store.revision();
+    }
+    // Whoever may watch at all learns what is wrong with it from the watch, as upstream.
+    let (events, failed) = match server.inner.store.watch(&prefix, after).await {
+        Ok(events) => (events, None),
+        Err(error @ ReadError::Compacted { .. }) => (stream::empty().boxed(), Some(read_error(error))),
+        Err(error) => return Err(read_error(error)),
     };
-    let events = server.inner.store.watch(&prefix, after).await.map_err(read_error)?;
     let now = Instant::now();
     let timeout = match read::number(call, "timeoutSeconds")? {
         0 => server.inner.env.jitter(DEFAULT_TIMEOUT, 1.0),
         seconds => Duration::from_secs(seconds as u64),
     };
-    let state = State {
+    let mut state = State {
         view,
+        initial,
         events,
-        pending,
+        pending: VecDeque::new(),
         last: after,
         store: Arc::clone(&server.inner.store),
-        bookmarks: call.query.flag("allowWatchBookmarks"),
+        bookmarks,
         next_bookmark: now + BOOKMARK_EVERY,
         deadline: now + timeout,
         ending: server.inner.ending.clone(),
         over: server.inner.definitions.ending(&call.kind).unwrap_or_default(),
     };
+    if let Some(error) = failed {
+        state.fail(&error);
+    }
     let frames = stream::unfold(state, |mut state| async move {
         let bytes = state.next().await?;
         Some((Ok(Frame::data(bytes)), state))
@@ -97,8 +95,20 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
     Ok(body::respond(StatusCode::OK, form.encoding.stream_content_type(), StreamBody::new(frames).boxed_unsync()))
 }
 
+/// What was there when the watch began. Written as it is read: a slow reader of many objects costs no more than one of
+/// few.
+struct Initial {
+    entries: std::vec::IntoIter<Arc<Entry>>,
+    /// Whether a bookmark says that this was all.
+    bookmark: bool,
+}
+
+/// So many objects of those that were there are written at once.
+const INITIAL_BATCH: usize = 64;
+
 struct State {
     view: View,
+    initial: Option<Initial>,
     events: Watch,
     /// Pieces that are ready to go.
     pending: VecDeque<Bytes>,
@@ -119,6 +129,10 @@ impl State {
             if !self.pending.is_empty() {
                 return Some(joined(&mut self.pending));
             }
+            if let Some(initial) = self.initial.take() {
+                self.push_initial(initial);
+                continue;
+            }
             // Every branch may be dropped: the store's stream keeps what it has not given.
             tokio::select! {
                 biased;
@@ -135,6 +149,22 @@ impl State {
                     self.bookmark();
                 }
             }
+        }
+    }
+
+    fn push_initial(&mut self, mut initial: Initial) {
+        let mut batch = initial.entries.by_ref().take(INITIAL_BATCH);
+        let pushed = batch.try_for_each(|entry| self.view.push(&mut self.pending, "ADDED", &entry, entry.mod_revision));
+        let pushed = match pushed {
+            Ok(()) if initial.entries.len() > 0 => {
+                self.initial = Some(initial);
+                Ok(())
+            }
+            Ok(()) if initial.bookmark => self.view.bookmark(&mut self.pending, self.last, true),
+            other => other,
+        };
+        if let Err(error) = pushed {
+            self.fail(&error);
         }
     }
 
@@ -159,6 +189,7 @@ impl State {
         if let Err(error) = self.view.tell(&mut self.pending, "ERROR", &status) {
             tracing::error!(%error, "a watch ends without saying why");
         }
+        self.initial = None;
         self.events = stream::empty().boxed();
     }
 
@@ -178,11 +209,8 @@ impl State {
                 let type_ = if before { "MODIFIED" } else { "ADDED" };
                 self.view.push(&mut self.pending, type_, entry, event.revision)
             }
-            // Gone, or no longer selected: its last state at the revision of the change.
-            (gone, Some(previous)) if before => {
-                let shown = gone.as_ref().unwrap_or(previous);
-                self.view.push(&mut self.pending, "DELETED", shown, event.revision)
-            }
+            // Gone, or no longer selected: as it was, at the revision of the change.
+            (_, Some(previous)) if before => self.view.push(&mut self.pending, "DELETED", previous, event.revision),
             _ => Ok(()),
         }
     }

@@ -182,6 +182,8 @@ async fn every_generator_makes_its_object() {
     assert_eq!(error, "Error from server (AlreadyExists): namespaces \"team\" already exists\n");
     let error = kubectl.ask(&["create", "configmap", "Not_A_Name"], "").await.unwrap_err();
     assert!(error.contains("ConfigMap \"Not_A_Name\" is invalid: metadata.name: Invalid value"), "{error}");
+    kubectl.run(&["autoscale", "deployment", "web", "--max=3"], "").await;
+    assert_eq!(kubectl.run(&["get", "hpa", "web", "-o", "jsonpath={.spec.maxReplicas}"], "").await, "3");
     kubectl.run(&["expose", "deployment", "web", "--name=exposed"], "").await;
     kubectl.run(&["set", "image", "deployment/web", "i=other"], "").await;
     kubectl.run(&["scale", "deployment/web", "--replicas=1"], "").await;

@@ -77,8 +77,25 @@ async fn a_revision_is_read_exactly_or_at_least() {
     let future = server.get(&format!("{MAPS}?resourceVersion=999999")).await;
     future.refused(504, "Timeout", "Too large resource version: 999999");
     assert_eq!(future.body["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");
+    check(&format!("resourceVersion={at}&limit=5"), &["a"]).await;
+    check("resourceVersion=0&limit=5", &["a", "b"]).await;
+    check(&format!("resourceVersion={at}&limit=5&resourceVersionMatch=NotOlderThan"), &["a", "b"]).await;
+    let first = server.get(&format!("{MAPS}?limit=1")).await.ok();
+    let token = first["metadata"]["continue"].as_str().unwrap();
+    let refused = async |query: &str, code: u16, message: &str| {
+        let reason = if code == 400 { "BadRequest" } else { "Invalid" };
+        server.get(&format!("{MAPS}?{query}")).await.refused(code, reason, message);
+    };
+    refused(&format!("continue={token}&resourceVersion={at}"), 400, "not allowed when using continue").await;
+    refused("resourceVersionMatch=Exact", 422, "forbidden unless resourceVersion is provided").await;
+    refused("resourceVersionMatch=Exact&resourceVersion=0", 422, "is forbidden for resourceVersion \"0\"").await;
+    let matched = format!("resourceVersionMatch=NotOlderThan&resourceVersion=0&continue={token}");
+    refused(&matched, 422, "resourceVersionMatch is forbidden when continue is provided").await;
+    refused("resourceVersionMatch=Newest&resourceVersion=1", 422, "supported values: \"Exact\", \"NotOlderThan\"")
+        .await;
+    refused("sendInitialEvents=true", 422, "sendInitialEvents is forbidden for list").await;
     server.get(&format!("{MAPS}?resourceVersion=x")).await.refused(400, "BadRequest", "");
     server.store.compact(server.store.revision()).await.unwrap();
     let gone = server.get(&format!("{MAPS}?resourceVersion={at}&resourceVersionMatch=Exact")).await;
-    gone.refused(410, "Expired", "");
+    gone.refused(410, "Expired", "The resourceVersion for the provided list is too old.");
 }

@@ -7,6 +7,7 @@ mod certificates;
 mod definitions;
 mod delete;
 mod harness;
+mod history;
 mod kubectl;
 mod list;
 mod model;

@@ -1,0 +1,85 @@
+//! What a list or a watch may ask for together (`meta/v1.ListOptions`;
+//! <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>).
+
+use trimtab_api::ApiError;
+use trimtab_api::field::{Error, Path};
+
+use crate::handler::Call;
+use crate::path::Query;
+
+const EXACT: &str = "Exact";
+const NOT_OLDER_THAN: &str = "NotOlderThan";
+const AFTER_CONTINUE: &str = "resourceVersionMatch is forbidden when continue is provided";
+
+/// Whether the objects that are there come first in a watch: `None` when the client does not say.
+pub(crate) fn initial_events(query: &Query<'_>) -> Option<bool> {
+    (!query.get("sendInitialEvents").is_empty()).then(|| query.flag("sendInitialEvents"))
+}
+
+/// Whether a list is to be of the one moment that its resourceVersion names: asked for, or in pages,
+/// as the API had it before `resourceVersionMatch`.
+pub(crate) fn is_exact(query: &Query<'_>) -> bool {
+    let limited = !matches!(query.get("limit"), "" | "0");
+    match query.get("resourceVersionMatch") {
+        EXACT => true,
+        "" => limited && !matches!(query.get("resourceVersion"), "" | "0"),
+        _ => false,
+    }
+}
+
+/// # Errors
+/// 422 for what cannot be asked of a list.
+pub(crate) fn check_list(call: &Call<'_>) -> Result<(), ApiError> {
+    let (query, mut errors) = (&call.query, Vec::new());
+    let (matched, version) = (query.get("resourceVersionMatch"), query.get("resourceVersion"));
+    let path = Path::new("resourceVersionMatch");
+    if !matched.is_empty() {
+        if version.is_empty() {
+            errors
+                .push(Error::forbidden(&path, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+        }
+        if !query.get("continue").is_empty() {
+            errors.push(Error::forbidden(&path, AFTER_CONTINUE));
+        }
+        if !matches!(matched, EXACT | NOT_OLDER_THAN) {
+            errors.push(Error::not_supported(&path, matched, &[EXACT, NOT_OLDER_THAN, ""]));
+        }
+        if matched == EXACT && version == "0" {
+            let detail = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            errors.push(Error::forbidden(&path, detail));
+        }
+    }
+    if initial_events(query).is_some() {
+        errors.push(Error::forbidden(&Path::new("sendInitialEvents"), "sendInitialEvents is forbidden for list"));
+    }
+    refused(&errors)
+}
+
+/// # Errors
+/// 422 for what cannot be asked of a watch.
+pub(crate) fn check_watch(call: &Call<'_>) -> Result<(), ApiError> {
+    let (query, mut errors) = (&call.query, Vec::new());
+    let (matched, initial) = (query.get("resourceVersionMatch"), initial_events(query));
+    let path = Path::new("resourceVersionMatch");
+    if initial.is_some() && matched != NOT_OLDER_THAN {
+        let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        errors.push(Error::forbidden(&path, detail));
+    }
+    if !matched.is_empty() {
+        if initial.is_none() {
+            let detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            errors.push(Error::forbidden(&path, detail));
+        }
+        if matched != NOT_OLDER_THAN {
+            errors.push(Error::not_supported(&path, matched, &[NOT_OLDER_THAN]));
+        }
+        if !query.get("continue").is_empty() {
+            errors.push(Error::forbidden(&path, AFTER_CONTINUE));
+        }
+    }
+    refused(&errors)
+}
+
+fn refused(errors: &[Error]) -> Result<(), ApiError> {
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid_as("meta.k8s.io", "ListOptions", "", errors)) }
+}
