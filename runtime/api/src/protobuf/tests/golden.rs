@@ -132,11 +132,14 @@ fn envelopes_lists_and_frames() {
 
 #[test]
 fn a_version_goes_to_the_front_of_the_metadata() {
-    let message = encode("v1", "ConfigMap", &json!({"metadata": {"name": "a", "uid": "u"}, "data": {"k": "v"}}));
+    const LEASES: &str = "coordination.k8s.io/v1";
+    let message =
+        encode(LEASES, "Lease", &json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"holderIdentity": "h"}}));
     let (begin, rest) = versioned(&message, "4711").unwrap();
     let whole = [&begin, &message[rest..]].concat();
-    let expected = json!({"metadata": {"name": "a", "uid": "u", "resourceVersion": "4711"}, "data": {"k": "v"}});
-    assert_eq!(decode("v1", "ConfigMap", &whole), expected);
+    let expected =
+        json!({"metadata": {"name": "a", "uid": "u", "resourceVersion": "4711"}, "spec": {"holderIdentity": "h"}});
+    assert_eq!(decode(LEASES, "Lease", &whole), expected);
     assert_eq!(versioned(b"\x12\x00", "1"), None);
     assert_eq!(versioned(b"", "1"), None);
 
