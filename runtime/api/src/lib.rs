@@ -19,6 +19,7 @@ pub mod meta;
 pub mod names;
 mod object;
 pub mod patch;
+pub mod policy;
 pub mod protobuf;
 pub mod quantity;
 pub mod rbac;

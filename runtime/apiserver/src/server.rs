@@ -9,6 +9,7 @@ use trimtab_api::{Kind, Kinds, crd};
 use trimtab_env::{CancellationToken, Env, Tasks};
 use trimtab_store::Store;
 
+use crate::admission::Policies;
 use crate::allocate::{Hook, ServiceAddresses};
 use crate::auth::token::Tokens;
 use crate::auth::{self, Authorizer, Identity, ServiceAccounts};
@@ -58,6 +59,8 @@ pub(crate) struct Inner {
     pub nodes: Nodes,
     /// Connections to webhooks.
     pub outside: Pool,
+    /// Compiled admission policies.
+    pub policies: Policies,
     pub metrics: Metrics,
     /// For those who read protobuf.
     pub messages: Arc<Recent>,
@@ -89,6 +92,7 @@ impl ApiServer {
             tokens: config.service_accounts.map(Tokens::new),
             nodes: Nodes::new(config.node_tls),
             outside: Pool::default(),
+            policies: Policies::default(),
             metrics: Metrics::default(),
             messages: Arc::default(),
             ending: tasks.token().clone(),

@@ -8,7 +8,7 @@ mod set;
 use serde_json::{Value, json};
 
 use crate::object::Object;
-use crate::schema::Schema;
+use crate::schema::{ListType, Schema};
 use set::{Difference, FieldSet};
 
 /// Who writes, and how `managedFields` shall say so.
@@ -199,6 +199,38 @@ fn with_entries(mut object: Object, entries: Vec<Entry>) -> Object {
     let list: Vec<Value> = entries.iter().filter(|entry| !entry.set.is_empty()).map(Entry::to_json).collect();
     object.set(&["metadata", "managedFields"], list);
     object
+}
+
+/// `live` with what `configuration` sets put over it, without recording whose it is: how a mutating
+/// policy applies what it makes.
+///
+/// # Errors
+/// When it sets part of what is one value.
+pub fn configure(live: &Value, configuration: &Value, schema: &Schema) -> Result<Value, String> {
+    match atomic(configuration, schema, String::new()) {
+        Some(path) => Err(format!(
+            "error applying patch: invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: {path}"
+        )),
+        None => Ok(set::merged(live, configuration, schema)),
+    }
+}
+
+fn atomic(value: &Value, schema: &Schema, path: String) -> Option<String> {
+    match value {
+        Value::Object(map) => {
+            let below = |(name, value): (&String, &Value)| {
+                atomic(value, set::field_schema(schema, name), format!("{path}.{name}"))
+            };
+            if schema.atomic_map { Some(path) } else { map.iter().find_map(below) }
+        }
+        Value::Array(items) => {
+            let Some(item) = schema.items.as_deref().filter(|_| schema.list_type != ListType::Atomic) else {
+                return Some(path);
+            };
+            items.iter().find_map(|value| atomic(value, item, format!("{path}[]")))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ impl Checker<'_> {
 
     fn visit(&mut self, expr: &mut Expr) -> Type {
         self.make_global(expr);
+        self.make_variable(expr);
         let (id, at) = (expr.id, expr.at);
         let type_ = match &mut expr.kind {
             Kind::Literal(literal) => literal_type(literal),
@@ -223,6 +224,16 @@ impl Checker<'_> {
         {
             *function = name;
             *target = None;
+        }
+    }
+
+    /// `a.b` is one variable where there is one so called.
+    fn make_variable(&self, expr: &mut Expr) {
+        if let Kind::Select { presence: false, .. } = &expr.kind
+            && let Some(name) = qualified_name(expr)
+            && self.env.variable(&name).is_some()
+        {
+            expr.kind = Kind::Ident(name);
         }
     }
 

@@ -97,13 +97,12 @@ pub enum Shape {
 impl Declared {
     /// A value of this type of which nothing else is known.
     pub fn of(type_: Type) -> Arc<Self> {
-        Arc::new(Self {
-            shape: Shape::Scalar(type_),
-            original: None,
-            most: u64::MAX,
-            least_bytes: 1,
-            identity: Identity::Place,
-        })
+        Self::shaped(Shape::Scalar(type_))
+    }
+
+    /// A value of this form of which nothing else is known.
+    pub fn shaped(shape: Shape) -> Arc<Self> {
+        Arc::new(Self { shape, original: None, most: u64::MAX, least_bytes: 1, identity: Identity::Place })
     }
 
     /// The type of the value.

@@ -11,6 +11,7 @@ use crate::check::{Checks, text};
 use crate::field::{Error, Path};
 use crate::names;
 use crate::object::Object;
+use crate::policy::Policy;
 use crate::strategy::{Admission, Operation, Strategy};
 
 /// Webhooks that change what is written.
@@ -135,8 +136,8 @@ fn check(path: &Path, hook: &Webhook, checks: &mut Checks) {
     }
     client_config(&path.child("clientConfig"), &hook.client_config, checks);
     if hook.match_conditions.as_ref().is_some_and(|conditions| !conditions.is_empty()) {
-        let detail = "this server does not evaluate match conditions yet: narrow the rules and selectors instead";
-        checks.forbidden(&path.child("matchConditions"), detail);
+        let conditions = serde_json::to_value(hook).unwrap_or_default();
+        checks.errors.extend(Policy::read(&conditions, path).1);
     }
 }
 
@@ -163,7 +164,7 @@ fn review_versions(path: &Path, versions: &[String], checks: &mut Checks) {
     }
 }
 
-fn check_rule(path: &Path, rule: &RuleWithOperations, checks: &mut Checks) {
+pub(super) fn check_rule(path: &Path, rule: &RuleWithOperations, checks: &mut Checks) {
     let operations = rule.operations.as_deref().unwrap_or_default();
     let at = path.child("operations");
     all_or_some(&at, operations, "operations", checks);

@@ -1,7 +1,9 @@
 //! Admission: what is configured to look at a write may change or refuse it before it is made
 //! (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/>).
 
+mod asking;
 pub(crate) mod certificates;
+mod policy;
 mod review;
 mod rule;
 mod service_account;
@@ -14,6 +16,7 @@ use trimtab_api::{ApiError, Object, patch};
 
 use crate::handler::Call;
 use crate::server::ApiServer;
+pub(crate) use asking::Policies;
 use webhook::{Webhook, configured};
 
 /// What is done to an object.
@@ -51,8 +54,8 @@ pub(crate) struct Attributes<'a> {
     pub dry_run: bool,
 }
 
-/// Gives `object` what the cluster gives it, and lets the mutating webhooks change it, which `fill` gives its defaults before and after
-/// each. Answers whether any was asked.
+/// Gives `object` what the cluster gives it, and lets the mutating policies and webhooks
+/// change it, which `fill` gives its defaults before and after each. Answers whether any was asked.
 ///
 /// # Errors
 /// When one refuses the write, or fails and its failure policy says so.
@@ -63,17 +66,22 @@ pub(crate) async fn mutate(
     fill: Fill<'_>,
 ) -> Result<bool, ApiError> {
     service_account::admit(server, write, object).await?;
+    let by_policy = policy::mutate(server, write, object, fill, false).await?;
     let hooks = concerned(server, "mutatingwebhookconfigurations", write, Some(&*object)).await?;
     if hooks.is_empty() {
-        return Ok(false);
+        return Ok(by_policy);
     }
     fill(object);
+    let of_policies = by_policy.then(|| object.clone());
     let mut left = Vec::with_capacity(hooks.len());
     for hook in &hooks {
         ask_to_change(server, hook, write, object, fill).await?;
         left.push(object.clone());
     }
     // Once more, for those who want to see what others have made of it since.
+    if of_policies.is_some_and(|left| left != *object) {
+        policy::mutate(server, write, object, fill, true).await?;
+    }
     for (hook, left) in hooks.iter().zip(left) {
         if hook.reinvocation_policy.as_deref() == Some("IfNeeded") && left != *object {
             ask_to_change(server, hook, write, object, fill).await?;
@@ -114,6 +122,7 @@ pub(crate) async fn validate(
     write: &Attributes<'_>,
     object: Option<&Object>,
 ) -> Result<(), ApiError> {
+    policy::validate(server, write, object).await?;
     let hooks = concerned(server, "validatingwebhookconfigurations", write, object).await?;
     let mut asked = Vec::with_capacity(hooks.len());
     for hook in &hooks {
@@ -154,5 +163,32 @@ async fn concerned(
         let namespace = rule::namespace_labels(server, write, object).await?;
         hooks.retain(|hook| rule::concerns(hook, write, object, namespace.as_ref()));
     }
-    Ok(hooks)
+    let mut concerned = Vec::with_capacity(hooks.len());
+    for hook in hooks {
+        if holds(server, &hook, write, object)? {
+            concerned.push(hook);
+        }
+    }
+    Ok(concerned)
+}
+
+/// Whether the webhook's match conditions hold.
+fn holds(
+    server: &ApiServer,
+    hook: &Webhook,
+    write: &Attributes<'_>,
+    object: Option<&Object>,
+) -> Result<bool, ApiError> {
+    if hook.match_conditions.as_ref().is_none_or(Vec::is_empty) {
+        return Ok(true);
+    }
+    let json = serde_json::to_value(hook).map_err(|error| ApiError::internal(error.to_string()))?;
+    match policy::conditions_hold(server, &json, write, object) {
+        Ok(holds) => Ok(holds),
+        Err(why) if hook.failure_policy.as_deref() == Some("Ignore") => {
+            tracing::warn!(webhook = hook.name, why, "failing open: the match conditions could not be evaluated");
+            Ok(false)
+        }
+        Err(why) => Err(ApiError::forbidden(&write.call.kind, write.name, why)),
+    }
 }

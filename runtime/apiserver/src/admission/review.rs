@@ -12,6 +12,15 @@ use super::{Attributes, Verb};
 
 /// The review that is sent.
 pub(super) fn request(uid: &str, version: &str, write: &Attributes<'_>, object: Option<&Object>) -> Value {
+    let mut request = attributes(write);
+    request["uid"] = uid.into();
+    request["object"] = json!(object);
+    request["oldObject"] = json!(write.old);
+    json!({"kind": "AdmissionReview", "apiVersion": format!("admission.k8s.io/{version}"), "request": request})
+}
+
+/// The request of a review but the objects.
+pub(super) fn attributes(write: &Attributes<'_>) -> Value {
     let (call, path) = (write.call, &write.call.path);
     let (group, of) = write.kind.0.split_once('/').unwrap_or(("", write.kind.0));
     let kind = json!({"group": group, "version": of, "kind": write.kind.1});
@@ -19,12 +28,10 @@ pub(super) fn request(uid: &str, version: &str, write: &Attributes<'_>, object: 
     // A namespace is in itself.
     let namespace = if path.group.is_empty() && path.plural == "namespaces" { write.name } else { path.namespace };
     let mut request = json!({
-        "uid": uid,
         "kind": kind, "requestKind": kind,
         "resource": resource, "requestResource": resource,
         "operation": write.verb.name(),
         "userInfo": call.identity.to_user_info(),
-        "object": object, "oldObject": write.old,
         "dryRun": write.dry_run,
         "options": options(write),
     });
@@ -37,7 +44,7 @@ pub(super) fn request(uid: &str, version: &str, write: &Attributes<'_>, object: 
     for (field, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
         request[field] = text.into();
     }
-    json!({"kind": "AdmissionReview", "apiVersion": format!("admission.k8s.io/{version}"), "request": request})
+    request
 }
 
 fn options(write: &Attributes<'_>) -> Value {

@@ -43,12 +43,12 @@ pub(super) fn concerns(
         && [object, write.old].into_iter().flatten().any(|object| selects(hook.object_selector.as_ref(), object))
 }
 
-fn selects(selector: Option<&LabelSelector>, object: &Object) -> bool {
+pub(super) fn selects(selector: Option<&LabelSelector>, object: &Object) -> bool {
     let Some(Ok(selector)) = selector.map(Selector::try_from) else { return true };
     selector.matches(|key| object.labels().find(|(have, _)| *have == key).map(|(_, value)| value))
 }
 
-fn matches(rule: &RuleWithOperations, write: &Attributes<'_>) -> bool {
+pub(super) fn matches(rule: &RuleWithOperations, write: &Attributes<'_>) -> bool {
     let (kind, path) = (&write.call.kind, &write.call.path);
     let among =
         |list: &Option<Vec<String>>, wanted: &str| list.iter().flatten().any(|item| item == "*" || item == wanted);

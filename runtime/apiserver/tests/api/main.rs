@@ -13,6 +13,7 @@ mod list;
 mod model;
 mod negotiate;
 mod nodes;
+mod policies;
 mod protobuf;
 mod reviews;
 mod roles;
