@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::crd::Conversion;
 use crate::schema::Lazy;
 use crate::strategy::Strategy;
 use crate::view::View;
@@ -117,6 +118,9 @@ pub struct Defined {
     pub deprecation: Option<Str>,
     /// Whether the definition is being deleted: nothing new is made.
     pub terminating: bool,
+    /// What converts objects from one version to another, where more changes than their
+    /// `apiVersion`.
+    pub conversion: Option<Arc<Conversion>>,
 }
 
 /// A subresource that is neither `status` nor `scale`.

@@ -16,7 +16,7 @@ use trimtab_store::{Entry, Page, Precondition};
 use crate::allocate::Hook;
 use crate::server::{ApiServer, Inner, format_time};
 use crate::write::{Committed, commit};
-use crate::{delete, encode};
+use crate::{conversion, delete, encode};
 
 /// Runs until the server has gone. The server owns this task: it must not keep the server.
 pub(crate) async fn run(server: Weak<Inner>) {
@@ -142,14 +142,17 @@ async fn delete_objects(server: &ApiServer, definition: &Object) -> Result<Optio
     let kinds = server.inner.kinds();
     // One version reaches them all; a definition of which none is served has nobody to ask for more
     // objects, and they go as they are stored.
-    let Some(kind) = kinds.group(group).find(|kind| kind.plural == plural) else { return Ok(None) };
+    let served = || kinds.group(group).filter(|kind| kind.plural == plural);
+    // Best the one that they are stored in: nothing need be converted then.
+    let is_stored = |kind: &&Arc<Kind>| kind.defined.as_ref().is_some_and(|defined| defined.storage == kind.version);
+    let Some(kind) = served().find(is_stored).or_else(|| served().next()) else { return Ok(None) };
     let prefix = encode::prefix(kind, "");
     let options = DeleteOptions::default();
     let page = server.inner.store.list(&prefix, Page::default()).await.map_err(|error| {
         tracing::error!(?error, "the store failed");
         Committed::Other(trimtab_api::ApiError::internal("the store cannot be read"))
     })?;
-    for entry in page.entries {
+    for entry in conversion::entries(server, kind, page.entries).await.map_err(Committed::Other)? {
         let mut entry = entry;
         loop {
             match delete::attempt(server, kind, &options, &entry).await {

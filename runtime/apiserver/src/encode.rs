@@ -83,7 +83,31 @@ fn is_served_as_stored(kind: &Kind, entry: &Entry) -> bool {
 /// Whether storing `object` would store what is there. To rewrite an object that does not change is
 /// how it is brought to a new version.
 pub(crate) fn is_as_stored(kind: &Kind, object: &Object, entry: &Entry) -> bool {
-    kind.defined.is_none() || to_stored(kind, object) == entry.value
+    match &kind.defined {
+        None => true,
+        Some(defined) if defined.conversion.is_some() => converted(kind, object, true) == entry.value,
+        Some(_) => to_stored(kind, object) == entry.value,
+    }
+}
+
+/// The `apiVersion` that an entry is stored in.
+pub(crate) fn stored_version(entry: &Entry) -> Option<String> {
+    const START: &[u8] = br#"{"apiVersion":""#;
+    let rest = entry.value.strip_prefix(START)?;
+    let end = rest.iter().position(|byte| *byte == b'"')?;
+    String::from_utf8(rest[..end].to_vec()).ok()
+}
+
+/// The bytes of an object that was converted to the version of `kind`, as if it were stored in it.
+/// One that is stored in another than its present storage version is told by a line end: to write it
+/// as it is brings it up.
+pub(crate) fn converted(kind: &Kind, object: &Object, is_current: bool) -> Bytes {
+    let mut bytes = unversioned(&head(&kind.group, &kind.version, &kind.kind), object);
+    if !is_current {
+        bytes.push(b'\n');
+    }
+    bytes.shrink_to_fit();
+    bytes.into()
 }
 
 /// Brings an object that was stored under an earlier definition, or in another version, to what the

@@ -13,6 +13,7 @@ use trimtab_client::Body;
 use trimtab_store::{Entry, ListPage, Page, ReadError};
 
 use crate::body::{self, Chunks};
+use crate::conversion;
 use crate::encode;
 use crate::handler::{Answer, Call};
 use crate::negotiate::{self, Encoding, Form, Shape};
@@ -43,7 +44,8 @@ pub(crate) async fn get(server: &ApiServer, call: &Call<'_>) -> Answer {
 pub(crate) async fn find(server: &ApiServer, call: &Call<'_>) -> Result<Arc<Entry>, ApiError> {
     let key = encode::key(&call.kind, call.path.namespace, call.path.name);
     let found = server.inner.store.get(&key).await.map_err(read_error)?;
-    found.ok_or_else(|| ApiError::not_found(&call.kind, call.path.name))
+    let found = found.ok_or_else(|| ApiError::not_found(&call.kind, call.path.name))?;
+    conversion::entry(server, &call.kind, found).await
 }
 
 /// Answers with one object.
@@ -214,7 +216,7 @@ async fn select_from(
         page.after = read.entries.last().map(|entry| entry.key.to_string());
         let total = read.entries.len() + read.remaining;
         let mut seen = 0;
-        for entry in read.entries.drain(..) {
+        for entry in conversion::entries(server, &call.kind, std::mem::take(&mut read.entries)).await? {
             seen += 1;
             if filter.matches(&call.kind, &entry) {
                 entries.push(entry);

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use trimtab_api::table::{self, IncludeObject};
 use trimtab_api::{ApiError, Kind};
 use trimtab_env::{CancellationToken, Env, Instant};
-use trimtab_store::{Entry, Event, ReadError, Revision, Store, Watch};
+use trimtab_store::{Entry, Event, ReadError, Revision, Watch};
 
 use crate::body::{self, Chunks};
+use crate::conversion;
 use crate::encode;
 use crate::handler::{Answer, Call};
 use crate::negotiate::{self, Encoding, Form, Shape};
@@ -78,7 +79,7 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
         events,
         pending: VecDeque::new(),
         last: after,
-        store: Arc::clone(&server.inner.store),
+        server: server.clone(),
         bookmarks,
         next_bookmark: now + BOOKMARK_EVERY,
         deadline: now + timeout,
@@ -114,7 +115,7 @@ struct State {
     pending: VecDeque<Bytes>,
     /// All events up to here have been given: what a bookmark may promise.
     last: Revision,
-    store: Arc<dyn Store>,
+    server: ApiServer,
     bookmarks: bool,
     next_bookmark: Instant,
     deadline: Instant,
@@ -138,7 +139,7 @@ impl State {
                 biased;
                 () = self.ending.cancelled() => return None,
                 batch = self.events.next() => match batch? {
-                    Ok(events) => self.push_all(&events),
+                    Ok(events) => self.push_all(events).await,
                     Err(error) => self.fail(&ApiError::expired(format!("too old resource version: {error}"))),
                 },
                 // After the events: what became of the objects is told first.
@@ -146,7 +147,7 @@ impl State {
                 () = tokio::time::sleep_until(self.deadline) => return None,
                 () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
                     self.next_bookmark += BOOKMARK_EVERY;
-                    self.bookmark();
+                    self.bookmark().await;
                 }
             }
         }
@@ -170,10 +171,10 @@ impl State {
 
     // Events are with their watchers before the store's revision rises past them. So what is not
     // there after the revision was read happened to other keys.
-    fn bookmark(&mut self) {
-        let revision = self.store.revision();
+    async fn bookmark(&mut self) {
+        let revision = self.server.inner.store.revision();
         match self.events.next().now_or_never() {
-            Some(Some(Ok(events))) => self.push_all(&events),
+            Some(Some(Ok(events))) => self.push_all(events).await,
             None => self.last = self.last.max(revision),
             // The stream has ended; the next look at it says so.
             Some(_) => return,
@@ -193,8 +194,9 @@ impl State {
         self.events = stream::empty().boxed();
     }
 
-    fn push_all(&mut self, events: &[Event]) {
-        if let Err(error) = events.iter().try_for_each(|event| self.push(event)) {
+    async fn push_all(&mut self, events: Vec<Event>) {
+        let converted = conversion::events(&self.server, &self.view.kind, events).await;
+        if let Err(error) = converted.and_then(|events| events.iter().try_for_each(|event| self.push(event))) {
             self.fail(&error);
         }
     }

@@ -10,6 +10,7 @@ use trimtab_api::{Admission, ApiError, Kind, Object, Operation};
 use trimtab_store::{CommitError, Entry, Precondition, Write};
 
 use crate::admission::{self, Verb};
+use crate::conversion;
 use crate::handler::{Answer, Call};
 use crate::negotiate;
 use crate::read;
@@ -298,18 +299,31 @@ pub(crate) async fn commit(
     precondition: Precondition,
 ) -> Result<Arc<Entry>, Committed> {
     let key = encode::key(kind, object.namespace(), object.name());
-    let write = Write { key, value: Some(encode::to_stored(kind, object)), precondition };
+    let converted = conversion::to_storage(server, kind, object).await.map_err(Committed::Other)?;
+    let stored = encode::to_stored(kind, converted.as_ref().unwrap_or(object));
+    let write = Write { key, value: Some(stored), precondition };
     match server.inner.store.commit(write).await {
         Ok((_, Some(entry))) => {
             if let Some(hook) = server.inner.hook(kind) {
                 hook.written(&entry);
             }
-            Ok(entry)
+            // It is answered with in the version that it was written in.
+            let as_written = |_| {
+                let value = encode::converted(kind, object, true);
+                conversion::with_value(&entry, value)
+            };
+            Ok(converted.map_or_else(|| Arc::clone(&entry), as_written))
         }
         Ok((_, None)) => {
             Err(Committed::Other(ApiError::internal("the store answered a write without the version written")))
         }
-        Err(error) => Err(commit_error(error)),
+        Err(error) => match commit_error(error) {
+            Committed::Conflict(Some(current)) => {
+                let current = conversion::entry(server, kind, current).await.map_err(Committed::Other)?;
+                Err(Committed::Conflict(Some(current)))
+            }
+            other => Err(other),
+        },
     }
 }
 

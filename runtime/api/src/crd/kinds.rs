@@ -82,6 +82,7 @@ where
             since: revision,
             deprecation: deprecation(version, &api_version, &kind).map(Into::into),
             terminating: is_true(definition, "Terminating"),
+            conversion: super::conversion::of(definition),
         }),
         group: group.into(),
         version: name.into(),

@@ -5,6 +5,7 @@
 //! at [`CustomResourceDefinition`], its strategy, and [`kinds`].
 
 mod conditions;
+mod conversion;
 mod custom;
 mod kinds;
 mod names;
@@ -15,6 +16,7 @@ mod structural;
 mod validate;
 
 pub use conditions::{is_true, set_condition};
+pub use conversion::Conversion;
 pub use kinds::kinds;
 pub use names::{Taken, accept};
 pub use strategy::CustomResourceDefinition;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{is_true, schema, text, texts, versions};
+use super::{conversion, is_true, schema, text, texts, versions};
 use crate::check::Checks;
 use crate::field::{Error, Path};
 use crate::names;
@@ -92,7 +92,7 @@ fn spec(definition: &Object, checks: &mut Checks) {
         }
     }
     names_fit(&spec["names"], &path.child("names"), checks);
-    conversion(&spec["conversion"], &path.child("conversion"), checks);
+    conversion::check(&spec["conversion"], &path.child("conversion"), checks);
 }
 
 fn all_versions(definition: &Object, path: &Path, checks: &mut Checks) {
@@ -262,27 +262,6 @@ fn selectable(fields: &Value, openapi: &Value, path: &Path, checks: &mut Checks)
     }
     if seen.len() > MAX_SELECTABLE {
         checks.push(Error::too_many(path, seen.len(), MAX_SELECTABLE));
-    }
-}
-
-fn conversion(conversion: &Value, path: &Path, checks: &mut Checks) {
-    if conversion.is_null() {
-        return;
-    }
-    let strategy = text(&conversion["strategy"]);
-    checks.one_of(&path.child("strategy"), strategy, &["None", "Webhook"]);
-    if strategy == "Webhook" {
-        // Said rather than done wrongly: objects would come back in a version that they are not in.
-        checks.forbidden(&path.child("strategy"), "conversion by webhook is not supported by this server");
-        return;
-    }
-    let webhook = &conversion["webhook"];
-    let detail = "should not be set when strategy is not set to Webhook";
-    if !webhook["clientConfig"].is_null() {
-        checks.forbidden(&path.child("webhookClientConfig"), detail);
-    }
-    if list_of(&webhook["conversionReviewVersions"]).next().is_some() {
-        checks.forbidden(&path.child("conversionReviewVersions"), detail);
     }
 }
 

@@ -148,7 +148,7 @@ fn fully_qualified(path: &Path, name: &str, checks: &mut Checks) {
     }
 }
 
-fn review_versions(path: &Path, versions: &[String], checks: &mut Checks) {
+pub(crate) fn review_versions(path: &Path, versions: &[String], checks: &mut Checks) {
     if versions.is_empty() {
         checks.push(Error::required(path, format!("must specify one of {}", REVIEW_VERSIONS.join(", "))));
         return;
@@ -205,7 +205,7 @@ fn all_or_some(path: &Path, list: &[String], what: &str, checks: &mut Checks) {
     }
 }
 
-fn client_config(path: &Path, config: &WebhookClientConfig, checks: &mut Checks) {
+pub(crate) fn client_config(path: &Path, config: &WebhookClientConfig, checks: &mut Checks) {
     match (&config.url, &config.service) {
         (Some(url), None) => check_url(&path.child("url"), url, checks),
         (None, Some(service)) => check_service(&path.child("service"), service, checks),

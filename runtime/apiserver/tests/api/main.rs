@@ -4,6 +4,7 @@ mod accounts;
 mod authority;
 mod callers;
 mod certificates;
+mod conversion;
 mod definitions;
 mod delete;
 mod harness;

@@ -23,7 +23,7 @@ const MUTATING: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookcon
 const VALIDATING: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
 
 /// A webhook that answers as `think` says, and remembers what it was asked.
-struct Hook {
+pub(crate) struct Hook {
     port: u16,
     ca: String,
     asked: Arc<Mutex<Vec<Value>>>,
@@ -32,7 +32,7 @@ struct Hook {
 
 impl Hook {
     /// Answers each request of a review with a response without its `uid`.
-    async fn new(think: impl Fn(&Value) -> Value + Send + Sync + 'static) -> Self {
+    pub(crate) async fn new(think: impl Fn(&Value) -> Value + Send + Sync + 'static) -> Self {
         let authority = Authority::new();
         let acceptor = TlsAcceptor::from(Arc::new(authority.server()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -51,7 +51,8 @@ impl Hook {
                         let mut response = think(&review["request"]);
                         response["uid"] = review["request"]["uid"].clone();
                         seen.lock().unwrap().push(review["request"].clone());
-                        let answer = json!({"apiVersion": review["apiVersion"], "kind": "AdmissionReview", "response": response});
+                        let answer =
+                            json!({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response});
                         Ok::<_, std::convert::Infallible>(Response::new(Full::<bytes::Bytes>::from(answer.to_string())))
                     }
                 });
@@ -61,11 +62,16 @@ impl Hook {
         Self { port, ca: STANDARD.encode(authority.ca_pem()), asked, _tasks: tasks }
     }
 
+    /// How it is reached.
+    pub(crate) fn client_config(&self) -> Value {
+        json!({"url": format!("https://localhost:{}/review", self.port), "caBundle": self.ca})
+    }
+
     /// A configuration of this webhook, for what `rule` and `more` say.
     fn configuration(&self, name: &str, resources: &[&str], more: Value) -> Value {
         let mut hook = json!({
             "name": format!("{name}.trimtab.test"), "sideEffects": "None", "admissionReviewVersions": ["v1"],
-            "clientConfig": {"url": format!("https://localhost:{}/review", self.port), "caBundle": self.ca},
+            "clientConfig": self.client_config(),
             "rules": [{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": resources}],
         });
         if let (Some(hook), Value::Object(more)) = (hook.as_object_mut(), more) {
