@@ -26,12 +26,12 @@ fn runs(cluster: &Cluster, replicas: usize) {
 fn components_run_as_processes_and_outlive_the_api_server() {
     let manifests = tempfile::tempdir().unwrap();
     fs::write(manifests.path().join("web.yaml"), controller(3)).unwrap();
-    let mut cluster = Cluster::apiserver(&["--node", "sim"]);
+    let mut cluster = Cluster::apiserver(&[]);
     let data = cluster.data();
     cluster.run("controllers", &["controllers"]);
     cluster.run("scheduler", &["scheduler"]);
     let node = ["node", "--name", "sim", "--runtime", "sim", "--sim-nodes", "2", "--data-dir", data.as_str()];
-    cluster.run("node-sim", &node);
+    cluster.run("sim", &node);
     cluster.run("sync", &["sync", "--manifests", manifests.path().to_str().unwrap()]);
     runs(&cluster, 3);
 

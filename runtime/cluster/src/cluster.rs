@@ -78,11 +78,11 @@ impl Cluster {
         };
         component::controllers(&manager, authority, tasks);
         component::scheduler(&manager, api.client(&Identity::scheduler()), tasks);
-        let name = match config.runtime {
-            RuntimeChoice::Docker => hostname(),
-            RuntimeChoice::Sim { .. } => "sim".to_owned(),
+        let (name, identity) = match config.runtime {
+            RuntimeChoice::Docker => (hostname(), Identity::node(&hostname())),
+            RuntimeChoice::Sim { .. } => ("sim".to_owned(), Identity::simulated_nodes()),
         };
-        let as_node = api.client(&Identity::node(&name));
+        let as_node = api.client(&identity);
         let agent = NodeConfig { name, runtime: config.runtime, cluster_dns: None, shares_caches: true };
         let node = component::node(&manager, as_node, data, agent, Serving::Signed(api.pki()), tasks).await?;
         tell(&node.description);

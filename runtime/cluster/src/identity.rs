@@ -43,6 +43,11 @@ impl Identity {
         Self::new(&format!("system:node:{name}"), &["system:nodes"], "kubelet")
     }
 
+    /// The one agent of all simulated nodes, which is no node itself.
+    pub(crate) fn simulated_nodes() -> Self {
+        Self::new("system:trimtab:sim", &[], "kubelet")
+    }
+
     pub(crate) fn proxy() -> Self {
         Self::new("system:kube-proxy", &[], "kube-proxy")
     }

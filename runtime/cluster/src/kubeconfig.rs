@@ -29,6 +29,7 @@ pub(crate) fn write_components(pki: &Pki, server: &str, dir: &Path, nodes: &[Str
     let mut all = vec![
         ("controllers".to_owned(), Identity::controllers()),
         ("scheduler".to_owned(), Identity::scheduler()),
+        ("sim".to_owned(), Identity::simulated_nodes()),
         ("proxy".to_owned(), Identity::proxy()),
         ("dns".to_owned(), Identity::dns()),
         ("sync".to_owned(), Identity::sync()),

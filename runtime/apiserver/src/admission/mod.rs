@@ -3,6 +3,7 @@
 
 mod asking;
 pub(crate) mod certificates;
+mod node_restriction;
 mod policy;
 mod review;
 mod rule;
@@ -122,6 +123,7 @@ pub(crate) async fn validate(
     write: &Attributes<'_>,
     object: Option<&Object>,
 ) -> Result<(), ApiError> {
+    node_restriction::check(server, write, object).await?;
     policy::validate(server, write, object).await?;
     let hooks = concerned(server, "validatingwebhookconfigurations", write, object).await?;
     let mut asked = Vec::with_capacity(hooks.len());

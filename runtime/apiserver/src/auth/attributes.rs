@@ -16,6 +16,8 @@ pub(crate) struct Asked<'a> {
     method: &'a Method,
     resource: Option<&'a ResourcePath<'a>>,
     watches: bool,
+    /// Of a list or watch, what it selects.
+    pub(super) selector: Option<FieldSelector>,
     /// Of a list or watch of one object, its name.
     selected: Option<String>,
 }
@@ -28,9 +30,10 @@ impl<'a> Asked<'a> {
         resource: Option<&'a ResourcePath<'a>>,
         query: &Query<'_>,
     ) -> Self {
-        let selected = query.get("fieldSelector");
-        let selected = if selected.is_empty() { None } else { selected_name(selected) };
-        Self { path, method, resource, watches: query.flag("watch"), selected }
+        let selector = Some(query.get("fieldSelector")).filter(|text| !text.is_empty());
+        let selector = selector.and_then(|text| FieldSelector::parse(text).ok());
+        let selected = selector.as_ref().and_then(selected_name);
+        Self { path, method, resource, watches: query.flag("watch"), selector, selected }
     }
 
     pub(crate) fn attributes(&self) -> Attributes<'_> {
@@ -85,8 +88,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-fn selected_name(selector: &str) -> Option<String> {
-    let selector = FieldSelector::parse(selector).ok()?;
+fn selected_name(selector: &FieldSelector) -> Option<String> {
     let name = selector.exact("metadata.name")?;
     trimtab_api::names::path_segment(name).is_empty().then(|| name.to_owned())
 }

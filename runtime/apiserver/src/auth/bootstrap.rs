@@ -44,6 +44,12 @@ static DEFAULTS: LazyLock<Vec<Object>> = LazyLock::new(|| {
     all
 });
 
+/// The rules of one of the default ClusterRoles; none when there is no such role.
+pub(super) fn rules_of(name: &str) -> Vec<PolicyRule> {
+    let role = DEFAULTS.iter().find(|object| object.kind() == "ClusterRole" && object.name() == name);
+    role.and_then(|role| Vec::deserialize(role.0.get("rules")?).ok()).unwrap_or_default()
+}
+
 fn of_controller(role: &str, account: &str) -> Object {
     let binding = json!({
         "apiVersion": format!("{GROUP}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": role},
@@ -174,7 +180,7 @@ mod tests {
     #[test]
     fn every_default_is_as_the_server_would_store_it() {
         let kinds = trimtab_api::builtin();
-        assert_eq!(DEFAULTS.len(), 71);
+        assert_eq!(DEFAULTS.len(), 73);
         for object in &*DEFAULTS {
             let kind = kinds.by_kind(object.api_version(), object.kind()).unwrap();
             let mut admitted = object.clone();

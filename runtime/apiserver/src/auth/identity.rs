@@ -91,6 +91,11 @@ impl Identity {
         info
     }
 
+    /// The node whose agent it is.
+    pub(crate) fn node_name(&self) -> Option<&str> {
+        super::node::name_of(self.as_user())
+    }
+
     /// As roles look at it.
     pub(crate) fn as_user(&self) -> User<'_> {
         User { name: &self.user, groups: &self.groups }

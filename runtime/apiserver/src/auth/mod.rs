@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! certificate, token -> Identity --+
-//! request -> Attributes -----------+--> Authorizer (the roles and bindings of the store) -> yes, 401 or 403
+//! request -> Attributes -----------+--> Authorizer (what nodes need; the roles and bindings of the store) -> yes or 403
 //! ```
 
 mod attributes;
@@ -13,6 +13,7 @@ mod bootstrap_token;
 pub(crate) mod escalation;
 mod identity;
 mod impersonate;
+mod node;
 mod policy;
 pub(crate) mod review;
 pub(crate) mod token;

@@ -27,11 +27,11 @@ pub(crate) async fn answer(server: &ApiServer, call: &Call<'_>) -> Answer {
     // Masters are let in without a look at the roles.
     authorizer.policy.catch_up(&*server.inner.store).await.map_err(read::read_error)?;
     let status = match &*call.kind.kind {
-        "SelfSubjectAccessReview" => access(server, call.identity.as_user(), &review),
+        "SelfSubjectAccessReview" => access(server, call.identity.as_user(), &review).await?,
         "SubjectAccessReview" | "LocalSubjectAccessReview" => {
             let groups = strings(review.at(&["spec", "groups"]));
             let user = User { name: review.str_at(&["spec", "user"]), groups: &groups };
-            access(server, user, &review)
+            access(server, user, &review).await?
         }
         "SelfSubjectRulesReview" => rules(server, call, review.str_at(&["spec", "namespace"]))?,
         "TokenReview" => whose(server, &mut review).await?,
@@ -61,7 +61,7 @@ fn place(call: &Call<'_>, review: &mut Object) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn access(server: &ApiServer, user: User<'_>, review: &Object) -> Value {
+async fn access(server: &ApiServer, user: User<'_>, review: &Object) -> Result<Value, ApiError> {
     let resource = |field| review.str_at(&["spec", "resourceAttributes", field]);
     let path = |field| review.str_at(&["spec", "nonResourceAttributes", field]);
     let asked = if review.at(&["spec", "resourceAttributes"]).is_some_and(Value::is_object) {
@@ -77,11 +77,12 @@ fn access(server: &ApiServer, user: User<'_>, review: &Object) -> Value {
     } else {
         Attributes::Path { verb: path("verb"), path: path("path") }
     };
-    let (allowed, reason) = match server.inner.authorizer.explain(user, &asked) {
+    let inner = &*server.inner;
+    let (allowed, reason) = match inner.authorizer.explain_any(&*inner.store, user, &asked).await? {
         Ok(reason) => (true, reason),
         Err(reason) => (false, reason),
     };
-    if reason.is_empty() { json!({"allowed": allowed}) } else { json!({"allowed": allowed, "reason": reason}) }
+    Ok(if reason.is_empty() { json!({"allowed": allowed}) } else { json!({"allowed": allowed, "reason": reason}) })
 }
 
 /// Whose token it is that the review shows.

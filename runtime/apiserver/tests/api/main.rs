@@ -1,6 +1,7 @@
 //! The API server, asked in process over the in-memory store, and once over TLS.
 
 mod accounts;
+mod agents;
 mod authority;
 mod callers;
 mod certificates;
