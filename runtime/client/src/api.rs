@@ -75,6 +75,16 @@ impl<K> Api<K> {
         &self.resource
     }
 
+    /// The same objects, read as `T`.
+    pub fn read_as<T>(&self) -> Api<T> {
+        Api {
+            client: self.client.clone(),
+            resource: self.resource.clone(),
+            namespace: self.namespace.clone(),
+            kind: PhantomData,
+        }
+    }
+
     /// The client.
     pub fn client(&self) -> &Client {
         &self.client

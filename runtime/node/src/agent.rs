@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Pod, Taint};
@@ -15,6 +15,7 @@ use trimtab_reconcile::{Cache, Manager};
 use crate::feed::{Feed, Nodes};
 use crate::node::{Node, Shared};
 use crate::runtime::{self, Runtime};
+use crate::sources::Sources;
 use crate::token::Tokens;
 use crate::volume::Files;
 use crate::{eviction, health, heartbeat, server};
@@ -105,7 +106,8 @@ pub async fn run(manager: Manager, client: Client, config: Config, shutdown: Can
     for node in nodes.values() {
         start(node, port, &tasks);
     }
-    let feed = Feed { manager, pods: config.pods, nodes, tasks: tasks.clone(), sources: Once::new() };
+    let sources = Sources::new(shared.client.clone(), shared.env.clone(), Arc::clone(&nodes), tasks.clone());
+    let feed = Feed { pods: config.pods, nodes, tasks: tasks.clone(), sources };
     tasks.spawn_cancellable("pods", feed.run());
     shutdown.cancelled().await;
     tasks.shutdown().await;

@@ -24,6 +24,7 @@ mod probe;
 pub mod runtime;
 mod server;
 pub mod sim;
+mod sources;
 mod token;
 mod volume;
 mod worker;

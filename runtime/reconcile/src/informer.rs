@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use serde_json::value::RawValue;
 use trimtab_api::{ApiError, Object, ObjectRef, from_json};
-use trimtab_client::{Api, Error, ListParams, WatchEvent};
+use trimtab_client::{Api, Client, Error, ListParams, WatchEvent};
 use trimtab_env::{Env, Instant};
 
 use crate::cache::Cache;
@@ -14,6 +14,18 @@ use crate::resource::Resource;
 const PAGE: usize = 500;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(10);
+
+/// A cache of one object alone, and what keeps it true for as long as it is polled: for those who
+/// may not see the others.
+pub fn cache_one<K: Resource>(
+    client: &Client,
+    env: &Env,
+    key: &ObjectRef,
+) -> (Cache<K>, impl Future<Output = ()> + Send + use<K>) {
+    let (cache, api) = (Cache::default(), Api::<K>::namespaced(client, &key.namespace));
+    let params = ListParams::default().fields(format!("metadata.name={}", key.name));
+    (cache.clone(), run(api, params, cache, env.clone()))
+}
 
 /// Runs until it is dropped.
 pub(crate) async fn run<K: Resource>(api: Api<K>, params: ListParams, cache: Cache<K>, env: Env) {
@@ -54,7 +66,7 @@ type Broken = (Error, Option<String>);
 async fn list<K: Resource>(api: &Api<K>, params: &ListParams, cache: &Cache<K>) -> Result<String, Broken> {
     let mut params = ListParams { limit: PAGE, ..params.clone() };
     // Each object is read by itself: one that cannot be read does not hide the others.
-    let api: Api<Box<RawValue>> = Api::of(api.client(), api.resource().clone(), None);
+    let api: Api<Box<RawValue>> = api.read_as();
     let mut objects = Vec::new();
     loop {
         let page = api.list(&params).await.map_err(|error| (error, None))?;

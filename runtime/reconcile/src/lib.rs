@@ -21,6 +21,7 @@ pub use cache::{Cache, Change};
 pub use context::Context;
 pub use controller::{Controller, Setup};
 pub use error::{Error, Next, Result};
+pub use informer::cache_one;
 pub use manager::Manager;
 pub use queue::Queue;
 pub use reconcile::{Of, Reconcile};

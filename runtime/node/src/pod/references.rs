@@ -40,15 +40,6 @@ impl References {
         all.pull_secrets.extend(spec(pod).image_pull_secrets.iter().flatten().map(|secret| secret.name.clone()));
         all
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Whether an object called `name` is among them.
-    pub(crate) fn contain(&self, name: &str) -> bool {
-        [&self.config_maps, &self.secrets, &self.pull_secrets].into_iter().any(|names| names.contains(name))
-    }
 }
 
 /// Whether the pod has volumes that are made from objects, or from itself, and so change with them.
