@@ -169,4 +169,18 @@ fn a_client_in_a_pod_reaches_the_api_by_its_service() {
             got.trim() == "pod/client"
         });
     }
+    // With nothing but what every pod is given: it is its service account, and may do what that may.
+    let own = ["exec", "client", "--", "/kubectl", "--cache-dir=/tmp", "get", "pod", "client", "-o", "name"];
+    let refused = cluster.try_cli(&own).unwrap_err();
+    assert!(
+        refused.contains(r#"User "system:serviceaccount:default:default" cannot get resource "pods""#),
+        "{refused}"
+    );
+    let binding = "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: view, namespace: default}\n\
+        roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}\n\
+        subjects: [{kind: ServiceAccount, name: default, namespace: default}]\n";
+    cluster.cli(&["apply", "-f", &cluster.write("binding.yaml", binding)]);
+    cluster.eventually("the account may read", |cluster| {
+        cluster.try_cli(&own).is_ok_and(|found| found.trim() == "pod/client")
+    });
 }

@@ -1,8 +1,10 @@
 //! The HTTPS server that the API server calls for logs, exec, attach and port-forward.
 //!
 //! Upstream kubelet's paths. One server serves all nodes of the process: a request names its pod,
-//! and the pod tells the node. Whoever holds a client certificate of the cluster may ask.
+//! and the pod tells the node. Whoever asks holds a client certificate of the cluster, and the API
+//! server says whether it may.
 
+mod authority;
 mod forward;
 mod logs;
 mod query;
@@ -30,6 +32,7 @@ use crate::agent::KubeletServer;
 use crate::feed::Nodes;
 use crate::node::Node;
 use crate::runtime::Container;
+use authority::Caller;
 use query::Query;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -63,14 +66,34 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, nodes: Arc<Nodes>,
         Ok(stream) => stream,
         Err(error) => return tracing::debug!(%error, "a TLS handshake with the node server failed"),
     };
+    let caller = stream.get_ref().1.peer_certificates().and_then(|chain| Caller::of(chain.first()?)).map(Arc::new);
     let service = service_fn(move |request| {
-        let (nodes, tasks) = (Arc::clone(&nodes), tasks.clone());
-        async move { Ok::<_, Infallible>(answer(&nodes, &tasks, request).await.unwrap_or_else(|error| refusal(&error))) }
+        let (nodes, tasks, caller) = (Arc::clone(&nodes), tasks.clone(), caller.clone());
+        async move {
+            let answered = async {
+                check(&nodes, caller.as_deref(), &request).await?;
+                answer(&nodes, &tasks, request).await
+            };
+            Ok::<_, Infallible>(answered.await.unwrap_or_else(|error| refusal(&error)))
+        }
     });
     let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     if let Err(error) = served.with_upgrades().await {
         tracing::debug!(%error, "a connection to the node server broke");
     }
+}
+
+/// Whether the caller may ask this.
+async fn check(nodes: &Nodes, caller: Option<&Caller>, request: &Request<Incoming>) -> Result<(), ApiError> {
+    let caller = caller.ok_or_else(ApiError::unauthorized)?;
+    let path = request.uri().path();
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let of_pod = match parts.as_slice() {
+        [_, namespace, name, ..] => find(nodes, namespace, name).ok().map(|(node, _)| node),
+        _ => None,
+    };
+    let Some(node) = of_pod.or_else(|| nodes.values().next().cloned()) else { return Err(ApiError::no_such_path()) };
+    caller.check(&node.shared.client, &node.config.name, request.method(), path).await
 }
 
 async fn answer(nodes: &Nodes, tasks: &Tasks, request: Request<Incoming>) -> Answer {
