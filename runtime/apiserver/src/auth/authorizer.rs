@@ -93,7 +93,7 @@ impl Authorizer {
     ///
     /// # Errors
     /// As [`Authorizer::decide`].
-    fn explain(&self, user: User<'_>, asked: &Attributes<'_>) -> Result<String, String> {
+    pub(crate) fn explain(&self, user: User<'_>, asked: &Attributes<'_>) -> Result<String, String> {
         self.told(user, asked, |grant| grant.map(ToString::to_string).unwrap_or_default())
     }
 
