@@ -29,6 +29,7 @@ pub(super) fn check(env: &Env, expr: &mut Expr) -> Result<Types, Vec<Problem>> {
         scopes: Vec::new(),
         bindings: Bindings::default(),
         uses: 0,
+        formats: 0,
         problems: Vec::new(),
         found: Types { types: HashMap::new(), overloads: HashMap::new(), used: BTreeSet::new() },
     };
@@ -47,6 +48,8 @@ struct Checker<'a> {
     scopes: Vec<(String, Type)>,
     bindings: Bindings,
     uses: u32,
+    /// Within the arguments of how many `format`s it is: what those write may be of several types.
+    formats: usize,
     problems: Vec<Problem>,
     found: Types,
 }
@@ -81,7 +84,10 @@ impl Checker<'_> {
                 }
             }
             Kind::Call { function, target, args } => {
+                let formats = usize::from(function == "format" && target.is_some());
+                self.formats += formats;
                 let types: Vec<Type> = args.iter_mut().map(|arg| self.visit(arg)).collect();
+                self.formats -= formats;
                 let target = target.as_mut().map(|target| self.visit(target));
                 if function == "_?._" {
                     self.optional_select(at, args, types)
@@ -183,6 +189,9 @@ impl Checker<'_> {
         let Some(so_far) = so_far else { return next };
         if self.bindings.assignable(&next, &so_far) || self.bindings.assignable(&so_far, &next) {
             return general(&so_far, &next);
+        }
+        if self.formats > 0 {
+            return Type::Dyn;
         }
         let (so_far, next) = (self.bindings.resolved(&so_far, false), self.bindings.resolved(&next, false));
         self.wrong(at, format!("expected type '{so_far}' but found '{next}'"))

@@ -47,6 +47,7 @@ fn expressions_have_values() {
         ("['a', 'b'].join('-').upperAscii()", r#""A-B""#),
         ("'tacocat'.indexOf('ac') + 'tacocat'.lastIndexOf('ac', 3)", "2"),
         ("'%s is %d, %.2f'.format([object.name, 3, 1.0])", r#""a is 3, 1.00""#),
+        ("'%s has %d of %s'.format(['a', 1, [true, 'b']])", r#""a has 1 of [true, b]""#),
         ("'abc123'.find('[0-9]+') + 'x'", r#""123x""#),
         ("'a1b2'.findAll('[0-9]')", r#"["1","2"]"#),
         ("'abc'.matches('^a.c$')", "true"),
