@@ -20,7 +20,7 @@ fn pem(organization: &str) -> String {
     STANDARD.encode(pem)
 }
 
-fn request(name: &str, organization: &str) -> Value {
+pub(crate) fn request(name: &str, organization: &str) -> Value {
     json!({"metadata": {"name": name},
         "spec": {"request": pem(organization), "signerName": CLIENT, "usages": ["client auth"], "username": "root", "groups": ["system:masters"]}})
 }

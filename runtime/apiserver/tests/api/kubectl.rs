@@ -190,3 +190,28 @@ async fn every_generator_makes_its_object() {
     assert!(kubectl.run(&["describe", "deployment/web"], "").await.contains("1 desired"));
     kubectl.served.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_requests_and_acting_as_others() {
+    let Some(kubectl) = Kubectl::new().await else { return };
+    kubectl.run(&["create", "serviceaccount", "robot"], "").await;
+    let token = kubectl.run(&["create", "token", "robot", "--duration=10m", "--audience=vault"], "").await;
+    assert_eq!(token.trim().split('.').count(), 3, "{token}");
+    let who = ["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}", "--as"];
+    assert_eq!(kubectl.run(&[&who[..], &["jane", "--as-group=dev"]].concat(), "").await, "jane");
+    let refused = kubectl.ask(&["get", "pods", "--as=jane"], "").await.unwrap_err();
+    assert!(refused.contains(r#"User "jane" cannot list resource "pods""#), "{refused}");
+
+    for name in ["good", "bad"] {
+        let mut request = crate::certificates::request(name, "dev");
+        request["apiVersion"] = "certificates.k8s.io/v1".into();
+        request["kind"] = "CertificateSigningRequest".into();
+        kubectl.run(&["create", "-f", "-"], &request.to_string()).await;
+    }
+    kubectl.run(&["certificate", "approve", "good"], "").await;
+    kubectl.run(&["certificate", "deny", "bad"], "").await;
+    let table = kubectl.run(&["get", "csr", "--no-headers"], "").await;
+    let ends: Vec<_> = table.lines().map(|line| line.split_whitespace().last().unwrap_or_default()).collect();
+    assert_eq!(ends, ["Denied", "Approved"], "{table}");
+    kubectl.served.end().await;
+}
