@@ -17,7 +17,27 @@ use trimtab_client::{Body, BoxError};
 use crate::negotiate::{self, Encoding};
 use crate::protobuf;
 
-/// A body of pieces that are written one after another and never joined.
+/// Pieces are joined up to so many bytes, what a TLS record and an HTTP/2 frame hold.
+const JOINED: usize = 16 << 10;
+
+/// The next of `pieces`, which are not all empty, as one: as far as it is cheaper to copy them than to send them apart.
+pub(crate) fn joined(pieces: &mut VecDeque<Bytes>) -> Bytes {
+    let (mut count, mut length) = (0, 0);
+    for piece in &*pieces {
+        if count > 0 && length + piece.len() > JOINED {
+            break;
+        }
+        (count, length) = (count + 1, length + piece.len());
+    }
+    if count <= 1 {
+        return pieces.pop_front().unwrap_or_default();
+    }
+    let mut all = Vec::with_capacity(length);
+    pieces.drain(..count).for_each(|piece| all.extend_from_slice(&piece));
+    all.into()
+}
+
+/// A body of pieces that are written one after another, the large ones without being copied.
 #[derive(Default)]
 pub(crate) struct Chunks(VecDeque<Bytes>);
 
@@ -36,7 +56,7 @@ impl HttpBody for Chunks {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+        Poll::Ready((!self.0.is_empty()).then(|| Ok(Frame::data(joined(&mut self.0)))))
     }
 
     fn is_end_stream(&self) -> bool {

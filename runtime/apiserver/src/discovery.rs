@@ -29,7 +29,9 @@ pub(crate) fn answer(kinds: &Kinds, path: &str, headers: &HeaderMap) -> Option<A
 
 fn paths(kinds: &Kinds) -> Vec<String> {
     let mut paths: Vec<String> =
-        ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"].map(str::to_owned).to_vec();
+        ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+            .map(str::to_owned)
+            .to_vec();
     for (group, versions) in groups(kinds) {
         let prefix = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
         paths.extend(versions.keys().map(|version| format!("{prefix}/{}", version.0)));

@@ -15,7 +15,9 @@ use crate::auth::{self, Asked, Identity};
 use crate::path::{Query, ResourcePath};
 use crate::server::ApiServer;
 use crate::warnings::Warnings;
-use crate::{body, delete, discovery, health, metrics, nodes, openapi, path, read, subresource, watch, write};
+use crate::{
+    body, delete, discovery, health, metrics, nodes, openapi, openapi_v2, path, read, subresource, watch, write,
+};
 
 /// A request on a resource.
 pub(crate) struct Call<'a> {
@@ -128,7 +130,8 @@ impl ApiServer {
             .or_else(|| metrics::answer(self, path))
             .or_else(|| auth::token::published(self.inner.tokens.as_ref(), path))
             .or_else(|| discovery::answer(&self.inner.kinds(), path, headers))
-            .or_else(|| openapi::answer(&self.inner.kinds(), path, headers));
+            .or_else(|| openapi::answer(&self.inner.kinds(), path, headers))
+            .or_else(|| openapi_v2::answer(&self.inner.kinds(), path, headers));
         let found = found?;
         if matches!(*method, Method::GET | Method::HEAD) {
             Some(found)

@@ -24,6 +24,7 @@ mod metrics;
 mod negotiate;
 mod nodes;
 mod openapi;
+mod openapi_v2;
 mod options;
 mod outside;
 mod path;

@@ -39,7 +39,7 @@ pub(crate) fn answer(kinds: &Kinds, path: &str, headers: &HeaderMap) -> Option<A
     })
 }
 
-fn document_path(kind: &Kind) -> String {
+pub(crate) fn document_path(kind: &Kind) -> String {
     if kind.group.is_empty() {
         format!("api/{}", kind.version)
     } else {
@@ -80,7 +80,7 @@ fn document(kinds: &[&Kind]) -> Value {
     json!({"openapi": "3.0.0", "info": {"title": "Trimtab", "version": "v1.36.0"}, "paths": paths, "components": {"schemas": schemas}})
 }
 
-fn own_definition(kind: &Kind, definitions: &Map<String, Value>) -> Option<String> {
+pub(crate) fn own_definition(kind: &Kind, definitions: &Map<String, Value>) -> Option<String> {
     let suffix = format!(".{}.{}", kind.version, kind.kind);
     definitions.keys().find(|name| name.ends_with(&suffix)).cloned()
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
 use http::StatusCode;
 use http_body::Frame;
@@ -29,8 +29,6 @@ use crate::server::ApiServer;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// How long a watch runs when the client does not say: this, and up to as much again.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1_800);
-/// Pieces are joined up to so many bytes, about what a TLS record holds.
-const JOINED: usize = 16 << 10;
 
 pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
     let form = negotiate::stream(call.headers, &call.kind)?;
@@ -128,7 +126,7 @@ impl State {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if !self.pending.is_empty() {
-                return Some(joined(&mut self.pending));
+                return Some(body::joined(&mut self.pending));
             }
             if let Some(initial) = self.initial.take() {
                 self.push_initial(initial);
@@ -303,18 +301,4 @@ impl View {
         };
         self.tell(out, "BOOKMARK", &object)
     }
-}
-
-/// The next pieces as one, as far as it is cheaper to copy them than to send them apart.
-fn joined(pending: &mut VecDeque<Bytes>) -> Bytes {
-    let first = pending.pop_front().unwrap_or_default();
-    if first.len() >= JOINED || pending.is_empty() {
-        return first;
-    }
-    let mut all = BytesMut::from(&first[..]);
-    while let Some(next) = pending.front().filter(|next| all.len() + next.len() <= JOINED) {
-        all.extend_from_slice(next);
-        pending.pop_front();
-    }
-    all.freeze()
 }

@@ -7,11 +7,13 @@
 mod decode;
 mod encode;
 mod envelope;
+mod openapi;
 mod special;
 mod table;
 mod wire;
 
 pub use envelope::{Unknown, close, frame, item, list, open, versioned, versioned_item};
+pub use openapi::openapi_v2;
 pub use table::Message;
 
 /// The media type.

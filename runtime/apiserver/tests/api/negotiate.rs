@@ -85,6 +85,32 @@ async fn documents_describe_every_kind_and_refer_to_nothing_missing() {
     assert!(patch.as_array().unwrap().iter().any(|parameter| parameter["name"] == "fieldValidation"));
 }
 
+#[tokio::test]
+async fn version_2_is_one_document_as_json_and_as_a_message() {
+    let server = Server::new().await;
+    let document = server.get("/openapi/v2").await.ok();
+    let definitions = document["definitions"].as_object().unwrap();
+    for reference in references(&document) {
+        let name = reference.strip_prefix("#/definitions/").unwrap();
+        assert!(definitions.contains_key(name), "{name} is missing");
+    }
+    let pod = &definitions["io.k8s.api.core.v1.Pod"];
+    assert_eq!(pod["x-kubernetes-group-version-kind"], json!([{"group": "", "version": "v1", "kind": "Pod"}]));
+    assert_eq!(pod["properties"]["spec"]["$ref"], "#/definitions/io.k8s.api.core.v1.PodSpec");
+    assert!(definitions.values().all(|schema| schema.get("oneOf").is_none()));
+    let all = trimtab_api::builtin();
+    for kind in all.iter() {
+        let gvk = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
+        let known = definitions.values().any(|schema| schema["x-kubernetes-group-version-kind"][0] == gvk);
+        assert!(known, "{kind:?}");
+    }
+    let media = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let message = server.get_as("/openapi/v2", &format!("{media},application/json")).await;
+    assert_eq!(message.headers["content-type"], "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+    assert!(message.body.as_str().unwrap().starts_with("\n\u{3}2.0"));
+    server.get_as("/openapi/v2", "text/html").await.refused(406, "NotAcceptable", media);
+}
+
 fn references(value: &Value) -> Vec<&str> {
     match value {
         Value::Object(map) => map

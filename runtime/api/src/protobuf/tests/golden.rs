@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::protobuf::{Message, close, frame, item, list, open, versioned, versioned_item};
+use crate::protobuf::{Message, close, frame, item, list, open, openapi_v2, versioned, versioned_item};
 
 fn decode(api_version: &str, kind: &str, bytes: &[u8]) -> Value {
     Value::Object(Message::of(api_version, kind).unwrap().decode(bytes).unwrap())
@@ -148,4 +148,21 @@ fn a_version_goes_to_the_front_of_the_metadata() {
     versioned_item(&begin, &message[rest..], &mut list);
     assert_eq!(list[before..before + 2], [0x12, whole.len() as u8]);
     assert_eq!(list[before + 2..], whole);
+}
+
+#[test]
+fn an_openapi_document() {
+    let document = json!({"swagger": "2.0", "info": {"title": "t", "version": "v"},
+        "paths": {"/p": {"get": {"responses": {"200": {"description": "OK"}}}}},
+        "definitions": {"D": {"type": "object", "x-a": [1], "additionalProperties": {"type": "string"}}}});
+    let expected = [
+        &b"\x0a\x032.0\x12\x06\x0a\x01t\x12\x01v"[..],
+        b"\x42\x1b\x12\x19\x0a\x02/p\x12\x13\x12\x11\x4a\x0f\x0a\x0d\x0a\x03200\x12\x06\x0a\x04\x0a\x02OK",
+        b"\x4a\x32\x0a\x30\x0a\x01D\x12\x2b",
+        b"\xaa\x01\x0d\x0a\x0b\xb2\x01\x08\x0a\x06string",
+        b"\xb2\x01\x08\x0a\x06object",
+        b"\xfa\x01\x0d\x0a\x03x-a\x12\x06\x12\x04[1]\n",
+    ]
+    .concat();
+    assert_eq!(openapi_v2(&document), expected);
 }

@@ -1,0 +1,144 @@
+//! OpenAPI v2: one document of all that is served, as JSON and as the message that Go clients read. Made when it is
+//! asked for and not kept: it is large, and clients that have version 3 do not ask.
+
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value, json};
+use trimtab_api::{ApiError, Kind, Kinds, protobuf};
+
+use crate::body;
+use crate::handler::Answer;
+use crate::negotiate::{MEDIA_TYPES, clauses};
+use crate::openapi::{document_path, own_definition};
+
+const JSON: &str = "application/json";
+/// What clients ask for, of which only the second is a media type (RFC 6838): upstream answers both with it.
+const MESSAGE: [&str; 2] = [
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+];
+
+pub(crate) fn answer(kinds: &Kinds, path: &str, headers: &HeaderMap) -> Option<Answer> {
+    if path.trim_end_matches('/') != "/openapi/v2" {
+        return None;
+    }
+    let message = match clauses(headers).find_map(|clause| match clause.media {
+        JSON | "application/*" | "*/*" => Some(false),
+        media => MESSAGE.contains(&media).then_some(true),
+    }) {
+        Some(message) => message,
+        None if headers.contains_key(http::header::ACCEPT) => {
+            return Some(Err(ApiError::not_acceptable(&[JSON, MESSAGE[0], MESSAGE[1]])));
+        }
+        None => false,
+    };
+    let document = document(kinds);
+    Some(Ok(if message {
+        body::bytes(StatusCode::OK, MESSAGE[1], protobuf::openapi_v2(&document))
+    } else {
+        body::json(StatusCode::OK, &document)
+    }))
+}
+
+fn document(kinds: &Kinds) -> Value {
+    let (mut all, mut paths) = (Map::new(), Map::new());
+    for kind in kinds.iter() {
+        let gvk = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
+        let definitions = (kind.definitions)();
+        let own = own_definition(kind, &definitions);
+        for (name, schema) in definitions {
+            let is_own = Some(&name) == own.as_ref();
+            let entry = all.entry(name).or_insert_with(|| plain(schema));
+            if is_own {
+                entry["x-kubernetes-group-version-kind"] = json!([gvk]);
+            }
+        }
+        add_paths(kind, &gvk, own.as_deref(), &mut paths);
+    }
+    json!({"swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.36.0"}, "paths": paths, "definitions": all})
+}
+
+/// A schema as version 2 has it: without what it does not know. A client takes what it does not find for allowed, so
+/// a field that is one of several things has no type at all, as upstream.
+fn plain(schema: Value) -> Value {
+    let Value::Object(mut fields) = schema else { return schema };
+    let any_value = fields.remove("nullable") == Some(true.into())
+        || fields.get("x-kubernetes-preserve-unknown-fields") == Some(&true.into());
+    if any_value {
+        fields.remove("items");
+        fields.remove("properties");
+        if fields.get("x-kubernetes-preserve-unknown-fields").is_none() {
+            fields.remove("type");
+        }
+    }
+    if fields.contains_key("x-kubernetes-int-or-string") {
+        fields.remove("type");
+    }
+    // Beside a reference a description counts here, so it need not be wrapped.
+    if let Some(Value::Array(parts)) = fields.remove("allOf")
+        && let [Value::Object(part)] = parts.as_slice()
+        && part.contains_key("$ref")
+    {
+        fields.extend(part.clone());
+    }
+    for name in ["oneOf", "anyOf", "not"] {
+        if fields.remove(name).is_some() {
+            fields.remove("type");
+        }
+    }
+    let known = |(name, value): (String, Value)| {
+        let value = plain_field(&name, value);
+        (name, value)
+    };
+    fields.into_iter().map(known).collect()
+}
+
+fn plain_field(name: &str, value: Value) -> Value {
+    match (name, value) {
+        ("$ref", Value::String(reference)) => reference.replace("#/$defs/", "#/definitions/").into(),
+        ("items" | "additionalProperties", value) => plain(value),
+        ("properties", Value::Object(map)) => map.into_iter().map(|(name, schema)| (name, plain(schema))).collect(),
+        (_, value) => value,
+    }
+}
+
+fn add_paths(kind: &Kind, gvk: &Value, definition: Option<&str>, paths: &mut Map<String, Value>) {
+    let namespace = if kind.namespaced() { "/namespaces/{namespace}" } else { "" };
+    let collection = format!("/{}{namespace}/{}", document_path(kind), kind.plural);
+    let schema =
+        definition.map_or_else(|| json!({"type": "object"}), |name| json!({"$ref": format!("#/definitions/{name}")}));
+    let operation = |action: &str, writes: bool| {
+        let mut parameters = Vec::new();
+        if writes {
+            let body = if action == "patch" { json!({"type": "object"}) } else { schema.clone() };
+            parameters.push(json!({"name": "body", "in": "body", "required": true, "schema": body}));
+            let query = |name: &str| json!({"name": name, "in": "query", "type": "string", "uniqueItems": true});
+            parameters.extend(["dryRun", "fieldManager", "fieldValidation"].map(query));
+        }
+        json!({"produces": MEDIA_TYPES, "consumes": ["*/*"], "parameters": parameters, "x-kubernetes-action": action,
+            "x-kubernetes-group-version-kind": gvk, "responses": {"200": {"description": "OK", "schema": schema}}})
+    };
+    let in_path =
+        |name: &str| json!({"name": name, "in": "path", "required": true, "type": "string", "uniqueItems": true});
+    let (mut whole, mut one) = (Map::new(), Map::new());
+    for (verb, method, action, writes, of_one) in [
+        ("list", "get", "list", false, false),
+        ("create", "post", "post", true, false),
+        ("get", "get", "get", false, true),
+        ("update", "put", "put", true, true),
+        ("patch", "patch", "patch", true, true),
+        ("delete", "delete", "delete", false, true),
+    ] {
+        if kind.can(verb) {
+            let target = if of_one { &mut one } else { &mut whole };
+            target.insert(method.to_owned(), operation(action, writes));
+        }
+    }
+    let mut parameters: Vec<Value> = kind.namespaced().then(|| in_path("namespace")).into_iter().collect();
+    whole.insert("parameters".to_owned(), parameters.clone().into());
+    paths.insert(collection.clone(), whole.into());
+    if !one.is_empty() {
+        parameters.push(in_path("name"));
+        one.insert("parameters".to_owned(), parameters.into());
+        paths.insert(format!("{collection}/{{name}}"), one.into());
+    }
+}
