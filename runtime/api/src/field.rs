@@ -113,6 +113,11 @@ impl Error {
         Self::new(ErrorType::Invalid, path, with_detail(&format!("Invalid value: {}", quoted(&value)), detail))
     }
 
+    /// What stands at `path` does not fit together; no single value is at fault.
+    pub fn invalid_whole(path: &Path, detail: impl fmt::Display) -> Self {
+        Self::new(ErrorType::Invalid, path, with_detail("Invalid value", detail))
+    }
+
     /// `value` at `path` is none of `supported`, which are listed in the order given.
     pub fn not_supported(path: &Path, value: impl serde::Serialize, supported: &[&str]) -> Self {
         let supported: Vec<_> = supported.iter().map(|s| format!("{s:?}")).collect();

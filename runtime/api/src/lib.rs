@@ -5,11 +5,13 @@
 //! command line are driven.
 
 pub mod apply;
+mod at;
 pub mod cel;
 mod cells;
 mod check;
 pub mod crd;
 pub mod custom;
+mod difference;
 pub mod field;
 pub mod jsonpath;
 mod kind;

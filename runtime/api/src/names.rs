@@ -144,6 +144,20 @@ pub fn http_header(text: &str) -> Vec<String> {
     check(text, usize::MAX, fits, HTTP_HEADER)
 }
 
+/// A path below a domain: `acme.io/foo`.
+pub fn domain_prefixed_path(text: &str) -> Vec<String> {
+    const PATH: &str = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
+    match text.split_once('/') {
+        Some((domain, path)) if !domain.is_empty() && !path.is_empty() => {
+            let fits = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b));
+            let mut errors = dns1123_subdomain(domain);
+            errors.extend(check(path, usize::MAX, fits, PATH));
+            errors
+        }
+        _ => vec!["must be a domain-prefixed path (such as \"acme.io/foo\")".to_owned()],
+    }
+}
+
 /// An IPv4 or IPv6 address.
 pub fn ip_address(text: &str) -> Vec<String> {
     let message = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";

@@ -72,12 +72,16 @@ pub trait Strategy: Send + Sync + 'static {
     /// Whether a change from `old` to `new` raises `metadata.generation`. By default anything
     /// outside `metadata` and `status` does.
     fn generation_changes(&self, old: &Object, new: &Object) -> bool {
-        let spec = |object: &'_ Object| -> Vec<(String, Value)> {
-            let rest = object.0.iter().filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status"));
-            rest.map(|(name, value)| (name.clone(), value.clone())).collect()
-        };
-        spec(old) != spec(new)
+        specification_changes(old, new)
     }
+}
+
+/// Whether anything outside `metadata` and `status` differs.
+pub(crate) fn specification_changes(old: &Object, new: &Object) -> bool {
+    fn specification(object: &Object) -> impl Iterator<Item = (&String, &Value)> {
+        object.0.iter().filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status"))
+    }
+    !specification(old).eq(specification(new))
 }
 
 /// The strategy of a kind without behaviour of its own.

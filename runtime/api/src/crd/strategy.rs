@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{FINALIZER, schema, set_condition, storage_version, texts, validate, versions};
-use crate::kinds::printed::default;
+use crate::kinds::ruled::default;
 use crate::object::Object;
 use crate::strategy::{Admission, Operation, Strategy};
 

@@ -30,3 +30,12 @@ pub(crate) fn update_errors(strategy: &dyn Strategy, yaml: &str, change: impl Fn
     let admission = strategy.admit(Operation::Update { old: &old }, &mut new);
     admission.errors.iter().map(ToString::to_string).collect()
 }
+
+/// What is wrong with writing `status` to what a create with `yaml` stored.
+pub(crate) fn status_errors(strategy: &dyn Strategy, yaml: &str, status: serde_json::Value) -> Vec<String> {
+    let old = created(strategy, yaml);
+    let mut new = old.clone();
+    new.set(&["status"], status);
+    let admission = strategy.admit(Operation::UpdateStatus { old: &old }, &mut new);
+    admission.errors.iter().map(ToString::to_string).collect()
+}

@@ -1,12 +1,12 @@
 //! What may change in a pod that exists: little of its specification, and no end of a container.
 
-use std::fmt::Write as _;
-
 use k8s_openapi::api::core::v1::{Container, ContainerStatus, PodSpec, PodStatus, Toleration};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::at;
 use crate::check::{Checks, text};
+use crate::difference;
 use crate::field::{Error, Path};
 use crate::names;
 use crate::object::Object;
@@ -35,8 +35,7 @@ pub(super) fn check_spec(path: &Path, new: &PodSpec, old: &PodSpec, checks: &mut
     check_gates(&path.child("schedulingGates"), new, old, checks);
     let (munged, old_value) = (normal(&with_updatable_of(new, old)), normal(old));
     if munged != old_value {
-        let mut diff = String::new();
-        differences("", &old_value, &munged, &mut diff);
+        let diff = difference::of(&old_value, &munged);
         let detail = format!("pod updates may not change fields other than {UPDATABLE}\n{diff}");
         checks.forbidden(path, &detail);
     }
@@ -107,58 +106,7 @@ fn with_updatable_of(new: &PodSpec, old: &PodSpec) -> PodSpec {
 
 /// As JSON, without what is empty: upstream does not tell it from what is absent.
 fn normal(spec: &PodSpec) -> Value {
-    let mut value = serde_json::to_value(spec).unwrap_or_default();
-    drop_empty(&mut value);
-    value
-}
-
-fn drop_empty(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.values_mut().for_each(drop_empty);
-            map.retain(|_, value| !is_empty(value));
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_empty),
-        _ => {}
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        _ => false,
-    }
-}
-
-/// The fields that differ, a line for each side.
-fn differences(path: &str, old: &Value, new: &Value, out: &mut String) {
-    static NONE: Value = Value::Null;
-    match (old, new) {
-        _ if old == new => {}
-        (Value::Object(old), Value::Object(new)) => {
-            for name in union(old, new) {
-                let at = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                differences(&at, old.get(name).unwrap_or(&NONE), new.get(name).unwrap_or(&NONE), out);
-            }
-        }
-        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
-            for (index, (old, new)) in old.iter().zip(new).enumerate() {
-                differences(&format!("{path}[{index}]"), old, new, out);
-            }
-        }
-        _ => {
-            for (sign, value) in [('-', old), ('+', new)].into_iter().filter(|(_, value)| !value.is_null()) {
-                // Writing to a string cannot fail.
-                let _ = writeln!(out, "{sign} {path}: {value}");
-            }
-        }
-    }
-}
-
-fn union<'a>(old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> impl Iterator<Item = &'a String> {
-    old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)))
+    at::normal(&serde_json::to_value(spec).unwrap_or_default())
 }
 
 /// What is wrong with a new status of the pod `old`. The class stays when it is left out.
