@@ -17,23 +17,26 @@ pub(crate) struct Backend {
     pub at: Option<SocketAddr>,
 }
 
-/// A ready pod behind `port` of a Service.
+/// A ready pod behind `port` of a Service: a number, a name, or `""` for the first one.
 ///
 /// # Errors
 /// When there is no such Service or port, or no pod is ready.
-pub(crate) async fn of(server: &ApiServer, namespace: &str, name: &str, port: i32) -> Result<Backend, ApiError> {
+pub(crate) async fn of(server: &ApiServer, namespace: &str, name: &str, port: &str) -> Result<Backend, ApiError> {
     let kinds = server.inner.kinds();
     let services = kinds.by_resource("", "v1", "services").ok_or_else(ApiError::no_such_path)?;
     let entry = server.inner.store.get(&encode::key(services, namespace, name)).await.map_err(read::read_error)?;
     let service = encode::to_object(services, &*entry.ok_or_else(|| ApiError::not_found(services, name))?);
     if service.str_at(&["spec", "type"]) == "ExternalName" {
-        let port = u16::try_from(port).map_err(|_| ApiError::bad_request(format!("{port} is no port")))?;
+        let port = port.parse().map_err(|_| ApiError::bad_request(format!("{port:?} is no port number")))?;
         return Ok(Backend { host: service.str_at(&["spec", "externalName"]).to_owned(), port, at: None });
     }
     let ports = service.at(&["spec", "ports"]).and_then(Value::as_array);
-    let found = ports.into_iter().flatten().find(|known| known["port"] == port);
+    let number = port.parse::<u64>().ok();
+    let has_number = |known: &Value| number.is_some() && known["port"].as_u64() == number;
+    let asked = |known: &&Value| port.is_empty() || known["name"] == port || has_number(known);
+    let found = ports.into_iter().flatten().find(asked);
     let found =
-        found.ok_or_else(|| ApiError::unavailable(format!("no service port {port} found for service {name:?}")))?;
+        found.ok_or_else(|| ApiError::unavailable(format!("no service port {port:?} found for service {name:?}")))?;
     let mut ready = ready(server, namespace, name, found["name"].as_str().unwrap_or_default()).await?;
     if ready.is_empty() {
         return Err(ApiError::unavailable(format!("no endpoints available for service {name:?}")));

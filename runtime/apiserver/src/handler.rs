@@ -16,13 +16,14 @@ use crate::path::{Query, ResourcePath};
 use crate::server::ApiServer;
 use crate::warnings::Warnings;
 use crate::{
-    body, delete, discovery, health, metrics, nodes, openapi, openapi_v2, path, read, subresource, watch, write,
+    body, delete, discovery, health, metrics, nodes, openapi, openapi_v2, path, proxy, read, subresource, watch, write,
 };
 
 /// A request on a resource.
 pub(crate) struct Call<'a> {
     pub kind: Arc<Kind>,
     pub path: ResourcePath<'a>,
+    pub uri: &'a http::Uri,
     pub query: Query<'a>,
     pub method: &'a Method,
     pub headers: &'a HeaderMap,
@@ -37,6 +38,7 @@ impl Call<'_> {
         Call {
             kind: Arc::clone(&self.kind),
             path: self.path.clone(),
+            uri: self.uri,
             query: self.query.clone(),
             method: self.method,
             headers: self.headers,
@@ -107,6 +109,7 @@ impl ApiServer {
         let call = Call {
             kind: Arc::clone(kind),
             path,
+            uri: &parts.uri,
             query,
             method: &parts.method,
             headers: &parts.headers,
@@ -213,6 +216,7 @@ impl ApiServer {
                 Method::PATCH => write::patch(self, call).await,
                 _ => Err(ApiError::method_not_allowed()),
             },
+            "proxy" => proxy::proxy(self, call, upgrade).await,
             _ => nodes::proxy(self, call, upgrade).await,
         }
     }

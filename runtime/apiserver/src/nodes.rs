@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
 use trimtab_api::{ApiError, Object};
-use trimtab_client::{HttpTransport, Transport};
+use trimtab_client::HttpTransport;
 
 use crate::admission::Verb;
 use crate::handler::{Answer, Call};
+use crate::outside::root_cause;
 use crate::pool::Pool;
 use crate::server::ApiServer;
-use crate::{encode, read, subresource};
+use crate::{encode, pass, read, subresource};
 
 /// How the server shows itself to the nodes' agents, and whom it trusts.
 pub type NodeTls = ClientConfig;
@@ -31,7 +30,7 @@ impl Nodes {
         Self { tls, open: Pool::default() }
     }
 
-    fn to(&self, server: &str) -> Result<Arc<HttpTransport>, ApiError> {
+    pub(crate) fn to(&self, server: &str) -> Result<Arc<HttpTransport>, ApiError> {
         let tls = self
             .tls
             .as_ref()
@@ -64,40 +63,18 @@ pub(crate) async fn proxy(server: &ApiServer, call: &Call<'_>, upgrade: Option<O
         _ => return Err(ApiError::no_such_path()),
     };
     let uri = format!("{path}?{}", agents_query(call));
-    let mut request = Request::builder().method(call.method.clone()).uri(uri);
-    for (header, value) in call.headers.iter().filter(|(header, _)| {
-        !["host", "authorization", "accept-encoding", "content-length"].contains(&header.as_str())
-    }) {
-        request = request.header(header, value);
-    }
-    let request = request.body(call.body.clone()).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let away = |error: trimtab_client::TransportError| {
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        ApiError::internal(format!("error dialing backend: node {node}: {error}: {cause}"))
+        ApiError::internal(format!("error dialing backend: node {node}: {error}: {}", root_cause(&error)))
     };
-    let Some(upgrade) = upgrade.filter(|_| call.headers.contains_key(http::header::UPGRADE)) else {
-        if call.path.subresource != "log" || *call.method != Method::GET {
-            return Err(ApiError::bad_request("Upgrade request required"));
-        }
-        return transport.send(request).await.map_err(away);
-    };
-    let (response, stream) = transport.upgrade(request).await.map_err(away)?;
-    if let Some(mut stream) = stream {
-        server.tunnel(async move {
-            let Ok(client) = upgrade.await else { return };
-            let mut client = TokioIo::new(client);
-            // Either side hanging up ends the tunnel. The client is told in the way of its protocol,
-            // however the agent went.
-            let _ = tokio::io::copy_bidirectional(&mut client, &mut stream).await;
-            let _ = client.shutdown().await;
-        });
-        debug_assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+    let is_log = call.path.subresource == "log" && *call.method == Method::GET;
+    if !is_log && !call.headers.contains_key(http::header::UPGRADE) {
+        return Err(ApiError::bad_request("Upgrade request required"));
     }
-    Ok(response)
+    pass::on(server, call, (&*transport, &uri), HeaderMap::new(), upgrade, away).await
 }
 
 /// What the query says, as the object that upstream makes of it.
-fn connect_options(call: &Call<'_>, kind: &str) -> Value {
+pub(crate) fn connect_options(call: &Call<'_>, kind: &str) -> Value {
     let mut options = json!({"kind": kind, "apiVersion": "v1"});
     for (name, value) in call.query.pairs() {
         match name {
@@ -150,7 +127,8 @@ fn container(call: &Call<'_>, pod: &Object) -> Result<String, ApiError> {
     Err(ApiError::bad_request(format!("container {asked} is not valid for pod {}", pod.name())))
 }
 
-async fn address(server: &ApiServer, name: &str) -> Result<String, ApiError> {
+/// Where the agent of the node `name` listens.
+pub(crate) async fn address(server: &ApiServer, name: &str) -> Result<String, ApiError> {
     let kinds = server.inner.kinds();
     let nodes = kinds.by_resource("", "v1", "nodes").ok_or_else(ApiError::no_such_path)?;
     let entry = server.inner.store.get(&encode::key(nodes, "", name)).await.map_err(read::read_error)?;

@@ -8,7 +8,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
-use trimtab_client::{Body, HttpTransport, Transport, TransportError};
+use trimtab_client::{Body, HttpTransport, Transport, TransportError, Trust};
 
 use crate::backend;
 use crate::server::ApiServer;
@@ -65,7 +65,8 @@ async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn root_cause(error: &TransportError) -> String {
+/// What lies at the bottom of an error.
+pub(crate) fn root_cause(error: &TransportError) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -82,8 +83,8 @@ async fn transport(server: &ApiServer, config: &WebhookClientConfig) -> Result<(
             (url[..end].to_owned(), url[end..].to_owned(), None)
         }
         (None, Some(service)) => {
-            let port = service.port.unwrap_or(443);
-            let found = backend::of(server, &service.namespace, &service.name, port).await;
+            let port = service.port.unwrap_or(443).to_string();
+            let found = backend::of(server, &service.namespace, &service.name, &port).await;
             let found = found.map_err(|error| error.status().message.clone().unwrap_or_default())?;
             let path = service.path.clone().unwrap_or_default();
             (format!("https://{}:{}", found.host, found.port), path, found.at)
@@ -92,7 +93,10 @@ async fn transport(server: &ApiServer, config: &WebhookClientConfig) -> Result<(
     };
     let ca = config.ca_bundle.as_ref().map(|bundle| bundle.0.as_slice()).filter(|pem| !pem.is_empty());
     let key = format!("{base} {at:?} {}", String::from_utf8_lossy(ca.unwrap_or_default()));
-    let made = server.inner.outside.get(&key, || HttpTransport::trusting(&base, ca, at));
+    let made = server
+        .inner
+        .outside
+        .get(&key, || HttpTransport::trusting(&base, ca.map_or(Trust::System, Trust::Authority), at));
     let transport = made.map_err(|error| format!("its clientConfig cannot be used: {}", root_cause(&error)))?;
     Ok((transport, if path.is_empty() { "/".to_owned() } else { path }))
 }

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use reqwest::ClientBuilder;
+use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 
 use crate::transport::{Body, Transport, TransportError, Upgraded};
@@ -20,6 +21,17 @@ pub struct HttpTransport {
     bearer: Option<String>,
 }
 
+/// Who vouches for a server that is not the cluster's.
+#[derive(Clone, Copy, Debug)]
+pub enum Trust<'a> {
+    /// The system's authorities.
+    System,
+    /// The authorities whose certificates these are, in PEM.
+    Authority(&'a [u8]),
+    /// Nobody need: for servers inside the cluster that have a certificate of their own making.
+    Anybody,
+}
+
 impl HttpTransport {
     /// A transport to `server` (`https://host:port`, with a path prefix if it has one).
     ///
@@ -29,20 +41,20 @@ impl HttpTransport {
         Self::made(server, bearer, |builder| Ok(builder.tls_backend_preconfigured(tls.clone())))
     }
 
-    /// A transport to a server that is not the cluster's: one that `ca` (PEM; without it, the
-    /// system's authorities) vouches for. It is looked for at the address `at`, whatever its name
-    /// resolves to; the port is the name's.
+    /// A transport to a server that is not the cluster's. It is looked for at the address `at`,
+    /// whatever its name resolves to; the port is the name's.
     ///
     /// # Errors
-    /// When `ca` cannot be read.
-    pub fn trusting(server: &str, ca: Option<&[u8]>, at: Option<SocketAddr>) -> Result<Self, TransportError> {
+    /// When the authorities' certificates cannot be read.
+    pub fn trusting(server: &str, trust: Trust<'_>, at: Option<SocketAddr>) -> Result<Self, TransportError> {
         // Without a provider of its own, reqwest takes the process' default one.
         let _ = provider().as_ref().clone().install_default();
         let host = server.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
         Self::made(server, None, |builder| {
-            let builder = match ca {
-                Some(pem) => builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?),
-                None => builder,
+            let builder = match trust {
+                Trust::System => builder,
+                Trust::Authority(pem) => builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?),
+                Trust::Anybody => builder.tls_danger_accept_invalid_certs(true),
             };
             Ok(at.into_iter().fold(builder, |builder, at| builder.resolve(&host, at)))
         })
@@ -56,7 +68,8 @@ impl HttpTransport {
         let server = server.trim_end_matches('/').to_owned();
         let builder = || {
             let agent = concat!("trimtab/", env!("CARGO_PKG_VERSION"));
-            with(reqwest::Client::builder().no_proxy().user_agent(agent))
+            // A redirect is for whoever asked: it might lead where they may not go.
+            with(reqwest::Client::builder().no_proxy().redirect(Policy::none()).user_agent(agent))
         };
         let both = || reqwest::Result::Ok((builder()?.build()?, builder()?.http1_only().build()?));
         let (requests, upgrades) =

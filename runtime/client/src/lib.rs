@@ -17,7 +17,7 @@ mod watch;
 pub use api::{Api, List};
 pub use client::{Client, request};
 pub use error::Error;
-pub use http::{HttpTransport, fetch, provider};
+pub use http::{HttpTransport, Trust, fetch, provider};
 pub use kubeconfig::Kubeconfig;
 pub use params::{DeleteParams, ListParams, Patch, Propagation};
 pub use resource::ApiResource;

@@ -17,6 +17,7 @@ mod negotiate;
 mod nodes;
 mod policies;
 mod protobuf;
+mod proxies;
 mod reviews;
 mod roles;
 mod subresources;

@@ -1,0 +1,73 @@
+//! Passes a request on to another server, and its answer back.
+
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, Request, Response};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use trimtab_api::ApiError;
+use trimtab_client::{Body, Transport, TransportError};
+
+use crate::handler::{Answer, Call};
+use crate::server::ApiServer;
+
+/// What is about one connection alone (RFC 9110, section 7.6.1).
+const OF_THE_CONNECTION: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+/// What is between the client and this server.
+const OF_THE_CLIENT: [HeaderName; 4] = [HOST, AUTHORIZATION, ACCEPT_ENCODING, CONTENT_LENGTH];
+
+/// Sends the call to `uri` on another server, with `more` among its headers. A connection that the
+/// other server upgrades is passed on byte for byte.
+///
+/// # Errors
+/// What `away` makes of it when the other server cannot be reached; 400 when `uri` is none.
+pub(crate) async fn on(
+    server: &ApiServer,
+    call: &Call<'_>,
+    (transport, uri): (&dyn Transport, &str),
+    more: HeaderMap,
+    upgrade: Option<OnUpgrade>,
+    away: impl Fn(TransportError) -> ApiError,
+) -> Answer {
+    let upgrade = upgrade.filter(|_| call.headers.contains_key(UPGRADE));
+    let mut request = Request::builder().method(call.method.clone()).uri(uri);
+    for (header, value) in call.headers {
+        let of_the_connection = upgrade.is_none() && OF_THE_CONNECTION.contains(header);
+        if !of_the_connection && !OF_THE_CLIENT.contains(header) {
+            request = request.header(header, value);
+        }
+    }
+    for (header, value) in &more {
+        request = request.header(header, value);
+    }
+    let request = request.body(call.body.clone()).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let Some(upgrade) = upgrade else { return Ok(without_connection(transport.send(request).await.map_err(away)?)) };
+    let (response, stream) = transport.upgrade(request).await.map_err(away)?;
+    let Some(mut stream) = stream else { return Ok(without_connection(response)) };
+    server.tunnel(async move {
+        let Ok(client) = upgrade.await else { return };
+        let mut client = TokioIo::new(client);
+        // Either side hanging up ends the tunnel. The client is told in the way of its protocol,
+        // however the other server went.
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut stream).await;
+        let _ = client.shutdown().await;
+    });
+    Ok(response)
+}
+
+fn without_connection(mut response: Response<Body>) -> Response<Body> {
+    OF_THE_CONNECTION.iter().for_each(|header| drop(response.headers_mut().remove(header)));
+    response
+}
