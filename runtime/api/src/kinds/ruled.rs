@@ -42,6 +42,11 @@ impl Ruled {
         }
     }
 
+    /// A kind that is printed by paths alone.
+    pub(crate) const fn new() -> Self {
+        Self::printed(|_, _, _| Value::Null)
+    }
+
     /// What its names follow.
     pub(crate) const fn named(self, name: Rule) -> Self {
         Self { name, ..self }

@@ -28,10 +28,11 @@ mod update;
 mod volume;
 
 pub use bind::{BindError, bind};
-pub(crate) use placement::check_taint_effect;
+pub(crate) use placement::{check_node_selector, check_taint_effect, check_tolerations};
 pub use qos::qos_class;
 pub(crate) use resources::{canonical_quantities, check_quantity};
 pub(crate) use template::{check_template, default_template};
+pub(crate) use volume::HOST_PATH_TYPES;
 
 /// Pods.
 #[derive(Clone, Copy, Debug, Default)]

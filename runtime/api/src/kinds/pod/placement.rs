@@ -66,7 +66,8 @@ enum Values {
     Any,
 }
 
-fn check_node_selector(path: &Path, selector: &NodeSelector, checks: &mut Checks) {
+/// What is wrong with a selector of nodes.
+pub(crate) fn check_node_selector(path: &Path, selector: &NodeSelector, checks: &mut Checks) {
     let path = path.child("nodeSelectorTerms");
     if selector.node_selector_terms.is_empty() {
         checks.push(Error::required(&path, "must have at least one node selector term"));
@@ -152,7 +153,7 @@ fn check_pod_term(path: &Path, term: &PodAffinityTerm, checks: &mut Checks) {
 }
 
 /// What is wrong with tolerations.
-pub(super) fn check_tolerations(path: &Path, tolerations: &[Toleration], checks: &mut Checks) {
+pub(crate) fn check_tolerations(path: &Path, tolerations: &[Toleration], checks: &mut Checks) {
     for (index, toleration) in tolerations.iter().enumerate() {
         let path = path.index(index);
         let (key, operator) = (text(&toleration.key), text(&toleration.operator));

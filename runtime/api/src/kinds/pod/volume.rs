@@ -17,7 +17,8 @@ use super::spec::Of;
 /// The volumes of a pod by name.
 pub(super) type Volumes<'a> = BTreeMap<&'a str, &'a Volume>;
 
-const HOST_PATH_TYPES: [&str; 8] =
+/// What a path of the host may be asked to be.
+pub(crate) const HOST_PATH_TYPES: [&str; 8] =
     ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
 
 /// What is wrong with the volumes of a pod, and those that containers may mount.
