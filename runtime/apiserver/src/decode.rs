@@ -44,7 +44,23 @@ pub(crate) fn value(call: &Call<'_>, expected: Expected<'_>) -> Result<Value, Ap
     if depth(&value) > MAX_DEPTH {
         return Err(ApiError::bad_request(format!("the body is nested deeper than {MAX_DEPTH} levels")));
     }
+    if let Some(record) = call.record {
+        record.sent(&value);
+    }
     Ok(value)
+}
+
+/// Reads the body as a JSON document that says what to change.
+///
+/// # Errors
+/// 400 for what cannot be read.
+pub(crate) fn patch(call: &Call<'_>) -> Result<Value, ApiError> {
+    let patch = serde_json::from_slice(&call.body);
+    let patch = patch.map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
+    if let Some(record) = call.record {
+        record.patched(&patch);
+    }
+    Ok(patch)
 }
 
 fn text<E: std::fmt::Display>(read: Result<Value, E>) -> Result<Value, ApiError> {

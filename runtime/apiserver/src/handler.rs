@@ -1,16 +1,19 @@
 //! From a request to the verb it asks for.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::upgrade::OnUpgrade;
+use tracing::Instrument;
 use trimtab_api::{ApiError, Kind};
 use trimtab_client::Body;
 use trimtab_env::Instant;
 
+use crate::audit::{self, Record, Subject};
 use crate::auth::{self, Asked, Identity};
 use crate::path::{Query, ResourcePath};
 use crate::server::ApiServer;
@@ -30,6 +33,8 @@ pub(crate) struct Call<'a> {
     pub body: Bytes,
     pub identity: &'a Identity,
     pub warnings: Warnings,
+    /// What is logged of it.
+    pub record: Option<&'a Arc<Record>>,
 }
 
 impl Call<'_> {
@@ -45,6 +50,7 @@ impl Call<'_> {
             body: self.body.clone(),
             identity: self.identity,
             warnings: self.warnings.clone(),
+            record: self.record,
         }
     }
 
@@ -71,33 +77,69 @@ impl Call<'_> {
 
 pub(crate) type Answer = Result<Response<Body>, ApiError>;
 
+/// Where a request comes from, by what it does not say itself.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Origin<'a> {
+    /// Who the connection is from.
+    pub identity: Option<&'a Identity>,
+    /// The other end of the connection.
+    pub address: Option<IpAddr>,
+}
+
+/// A request's body, or why there is none.
+type Received = Result<Bytes, ApiError>;
+
 impl ApiServer {
     /// Answers one request. `upgrade` is there when the connection can be upgraded.
     pub(crate) async fn handle(
         &self,
-        request: Request<Bytes>,
-        identity: Option<&Identity>,
+        request: Request<Received>,
+        origin: Origin<'_>,
         upgrade: Option<OnUpgrade>,
     ) -> Response<Body> {
-        let (mut parts, bytes) = request.into_parts();
-        let answer = self.route(&mut parts, bytes, identity, upgrade).await;
-        answer.unwrap_or_else(|error| body::error(&error, &parts.headers))
+        let (mut parts, body) = request.into_parts();
+        let id = self.inner.ids.of(&parts.headers);
+        // Of the highest level: whatever is logged meanwhile says of which request.
+        let name = id.to_str().unwrap_or_default();
+        let span = tracing::error_span!("request", audit_id = name, method = %parts.method, path = parts.uri.path());
+        let answered = async {
+            let mut record = None;
+            let answer = self.route(&mut parts, body, origin, upgrade, &id, &mut record).await;
+            let response = answer.unwrap_or_else(|error| refused(&error, &parts.headers, record.as_ref()));
+            match record {
+                None => response,
+                Some(record) => audit::told(record, response).await,
+            }
+        };
+        let mut response = answered.instrument(span).await;
+        response.headers_mut().insert(audit::HEADER, id);
+        response
     }
 
     async fn route(
         &self,
         parts: &mut Parts,
-        bytes: Bytes,
-        identity: Option<&Identity>,
+        body: Received,
+        Origin { identity, address }: Origin<'_>,
         upgrade: Option<OnUpgrade>,
+        id: &HeaderValue,
+        record: &mut Option<Arc<Record>>,
     ) -> Answer {
-        let identity = auth::caller(self, identity, &mut parts.headers).await?;
-        let path = parts.uri.path();
+        let Parts { method, uri, headers, .. } = parts;
+        let path = uri.path();
+        let (resource, query) = (path::resource(path), Query::of(uri));
+        let asked = Asked::of(method, path, resource.as_ref(), &query);
+        let caller = auth::caller(self, identity, headers).await;
+        if let Some(audit) = &self.inner.audit {
+            let identity = caller.as_deref().ok();
+            let subject = Subject { id, uri, headers, address, identity, asked: asked.attributes() };
+            *record = audit.begin(&self.inner.env, subject).await;
+        }
+        let record = record.as_ref();
+        let identity = auth::acting(self, caller?, headers, record).await?;
         let identity = &*identity;
-        let (resource, query) = (path::resource(path), Query::of(&parts.uri));
-        let asked = Asked::of(&parts.method, path, resource.as_ref(), &query);
-        self.inner.authorizer.authorize(&*self.inner.store, identity, &asked).await?;
-        if let Some(answer) = self.meta(path, &parts.method, &parts.headers, &parts.uri) {
+        self.inner.authorizer.authorize(&*self.inner.store, identity, &asked, record).await?;
+        if let Some(answer) = self.meta(path, method, headers, uri) {
             return answer;
         }
         let path = resource.ok_or_else(ApiError::no_such_path)?;
@@ -109,19 +151,21 @@ impl ApiServer {
         let call = Call {
             kind: Arc::clone(kind),
             path,
-            uri: &parts.uri,
+            uri,
             query,
-            method: &parts.method,
-            headers: &parts.headers,
-            body: bytes,
+            method,
+            headers,
+            body: body?,
             identity,
             warnings: Warnings::default(),
+            record,
         };
         if let Some(text) = call.kind.defined.as_ref().and_then(|defined| defined.deprecation.as_deref()) {
             call.warnings.add(text.to_owned());
         }
         let started = Instant::now();
-        let answer = self.verb(&call, upgrade).await.unwrap_or_else(|error| body::error(&error, call.headers));
+        let answer = self.verb(&call, upgrade).await;
+        let answer = answer.unwrap_or_else(|error| refused(&error, call.headers, call.record));
         let answer = call.warnings.told(answer);
         self.inner.metrics.observe(&call, answer.status().as_u16(), started.elapsed());
         Ok(answer)
@@ -220,4 +264,11 @@ impl ApiServer {
             _ => nodes::proxy(self, call, upgrade).await,
         }
     }
+}
+
+fn refused(error: &ApiError, headers: &HeaderMap, record: Option<&Arc<Record>>) -> Response<Body> {
+    if let Some(record) = record {
+        record.refused(error);
+    }
+    body::error(error, headers)
 }

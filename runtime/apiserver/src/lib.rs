@@ -6,6 +6,7 @@
 
 mod admission;
 mod allocate;
+mod audit;
 mod auth;
 mod backend;
 mod body;
@@ -42,6 +43,7 @@ mod watch;
 mod write;
 
 pub use allocate::{Hook, ServiceAddresses};
+pub use audit::{Audit, AuditPolicy, Destination, PolicyError, Rotation};
 pub use auth::{Identity, KeyError, ServiceAccounts, SigningKey};
 pub use nodes::NodeTls;
 pub use serve::ServeError;

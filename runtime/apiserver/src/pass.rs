@@ -56,7 +56,10 @@ pub(crate) async fn on(
     let Some(upgrade) = upgrade else { return Ok(without_connection(transport.send(request).await.map_err(away)?)) };
     let (response, stream) = transport.upgrade(request).await.map_err(away)?;
     let Some(mut stream) = stream else { return Ok(without_connection(response)) };
+    // The request lasts as long as its stream.
+    let record = call.record.cloned();
     server.tunnel(async move {
+        let _record = record;
         let Ok(client) = upgrade.await else { return };
         let mut client = TokioIo::new(client);
         // Either side hanging up ends the tunnel. The client is told in the way of its protocol,

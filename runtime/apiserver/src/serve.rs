@@ -1,12 +1,13 @@
 //! Connections: TLS, HTTP/1.1 and HTTP/2, and requests from within the process.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -22,6 +23,7 @@ use trimtab_env::{CancellationToken, Tasks};
 use crate::auth::Identity;
 use crate::body;
 use crate::gzip;
+use crate::handler::Origin;
 use crate::server::ApiServer;
 
 /// The largest request, in bytes, as upstream.
@@ -57,9 +59,10 @@ impl ApiServer {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let (server, acceptor, token) = (self.clone(), acceptor.clone(), connections.token().clone());
-                    connections.spawn("connection", async move { server.connection(stream, acceptor, token).await });
+                    let served = async move { server.connection(stream, peer.ip(), acceptor, token).await };
+                    connections.spawn("connection", served);
                 }
                 // The process is out of file descriptors; one connection ending makes room.
                 Err(error) if matches!(error.raw_os_error(), Some(23 | 24)) => {
@@ -71,10 +74,11 @@ impl ApiServer {
         };
         self.shutdown().await;
         connections.shutdown().await;
+        self.flush().await;
         result
     }
 
-    async fn connection(&self, stream: TcpStream, acceptor: TlsAcceptor, shutdown: CancellationToken) {
+    async fn connection(&self, stream: TcpStream, from: IpAddr, acceptor: TlsAcceptor, shutdown: CancellationToken) {
         // Without this, small answers wait for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
         let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await else { return };
@@ -82,7 +86,10 @@ impl ApiServer {
         let identity = certificate.and_then(|certificate| Identity::from_certificate(certificate)).map(Arc::new);
         let service = service_fn(|request: Request<Incoming>| {
             let (server, identity) = (self.clone(), identity.clone());
-            async move { Ok::<_, Infallible>(server.incoming(request, identity.as_deref()).await) }
+            async move {
+                let origin = Origin { identity: identity.as_deref(), address: Some(from) };
+                Ok::<_, Infallible>(server.incoming(request, origin).await)
+            }
         });
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
@@ -101,20 +108,18 @@ impl ApiServer {
         }
     }
 
-    async fn incoming(&self, mut request: Request<Incoming>, identity: Option<&Identity>) -> Response<Body> {
+    async fn incoming(&self, mut request: Request<Incoming>, origin: Origin<'_>) -> Response<Body> {
         let upgrade = request.headers().contains_key(http::header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (parts, incoming) = request.into_parts();
         let compress = gzip::is_accepted(&parts.headers);
-        let refused = |error: ApiError, headers: &HeaderMap| body::error(&error, headers);
-        match Limited::new(incoming, MAX_BODY).collect().await {
-            Ok(collected) => {
-                let request = Request::from_parts(parts, collected.to_bytes());
-                let response = self.handle(request, identity, upgrade).await;
-                if compress { gzip::compressed(response).await } else { response }
-            }
-            Err(error) if error.is::<LengthLimitError>() => refused(ApiError::too_large(MAX_BODY), &parts.headers),
-            Err(error) => refused(ApiError::bad_request(format!("the body cannot be read: {error}")), &parts.headers),
-        }
+        // Who may not ask at all is not told that it asks too much.
+        let received = match Limited::new(incoming, MAX_BODY).collect().await {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(MAX_BODY)),
+            Err(error) => Err(ApiError::bad_request(format!("the body cannot be read: {error}"))),
+        };
+        let response = self.handle(Request::from_parts(parts, received), origin, upgrade).await;
+        if compress { gzip::compressed(response).await } else { response }
     }
 
     /// A way in for components of the same process, as `identity`.
@@ -136,7 +141,8 @@ struct InProcess {
 
 impl Transport for InProcess {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
-        Box::pin(async move { Ok(self.server.handle(request, self.identity.as_ref(), None).await) })
+        let origin = Origin { identity: self.identity.as_ref(), address: None };
+        Box::pin(async move { Ok(self.server.handle(request.map(Ok), origin, None).await) })
     }
 
     fn upgrade(

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Uri};
+use tracing::Instrument;
 use trimtab_api::{Kind, Kinds, crd};
 use trimtab_env::{CancellationToken, Env, Tasks};
 use trimtab_store::Store;
 
 use crate::admission::Policies;
 use crate::allocate::{Hook, ServiceAddresses};
+use crate::audit::{Audit, Ids};
 use crate::auth::token::Tokens;
 use crate::auth::{self, Authorizer, Identity, ServiceAccounts};
 use crate::cleaner;
 use crate::definitions::Definitions;
 use crate::expire;
+use crate::handler::Origin;
 use crate::metrics::Metrics;
 use crate::nodes::{NodeTls, Nodes};
 use crate::pool::Pool;
@@ -40,6 +43,8 @@ pub struct Config {
     pub node_tls: Option<NodeTls>,
     /// How service accounts show who they are; without it, they have no tokens.
     pub service_accounts: Option<ServiceAccounts>,
+    /// The audit log, if there is to be one.
+    pub audit: Option<Audit>,
 }
 
 /// The API server. Cloning is cheap; clones are the same server.
@@ -62,6 +67,8 @@ pub(crate) struct Inner {
     /// Compiled admission policies.
     pub policies: Policies,
     pub metrics: Metrics,
+    pub ids: Ids,
+    pub audit: Option<Audit>,
     /// For those who read protobuf.
     pub messages: Arc<Recent>,
     /// Cancelled when the server ends: watches end with it.
@@ -83,6 +90,7 @@ impl ApiServer {
             (crd::GROUP, crd::PLURAL, Arc::<Definitions>::clone(&definitions)),
         ];
         let tasks = Tasks::new();
+        let ids = Ids::new(&config.env);
         let inner = Arc::new(Inner {
             definitions,
             store: config.store,
@@ -94,6 +102,8 @@ impl ApiServer {
             outside: Pool::default(),
             policies: Policies::default(),
             metrics: Metrics::default(),
+            ids,
+            audit: config.audit,
             messages: Arc::default(),
             ending: tasks.token().clone(),
             tasks,
@@ -111,10 +121,10 @@ impl ApiServer {
         let identity = Identity::new("system:apiserver", &["system:masters"]);
         for name in NAMESPACES {
             let body = serde_json::json!({"metadata": {"name": name}}).to_string();
-            let mut request = Request::new(body.into());
+            let mut request = Request::new(Ok(body.into()));
             *request.method_mut() = Method::POST;
             *request.uri_mut() = Uri::from_static("/api/v1/namespaces");
-            let code = self.handle(request, Some(&identity), None).await.status();
+            let code = self.handle(request, Origin { identity: Some(&identity), address: None }, None).await.status();
             // A registry without namespaces needs none.
             if !matches!(code.as_u16(), 201 | 404 | 409) {
                 tracing::warn!(%name, %code, "a namespace could not be made");
@@ -122,14 +132,22 @@ impl ApiServer {
         }
     }
 
-    /// Ends all watches and background work, and waits for them.
+    /// Ends all watches and background work, and waits for them and for the audit log.
     pub async fn shutdown(&self) {
         self.inner.tasks.shutdown().await;
+        self.flush().await;
+    }
+
+    /// Waits until all that was logged for audit is written.
+    pub(crate) async fn flush(&self) {
+        if let Some(audit) = &self.inner.audit {
+            audit.flush().await;
+        }
     }
 
     /// Runs what outlives its request: a tunnel to a node.
     pub(crate) fn tunnel(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.inner.tasks.spawn_cancellable("tunnel", future);
+        self.inner.tasks.spawn_cancellable("tunnel", future.in_current_span());
     }
 
     // What was current one period ago is forgotten, so that a watch can always be resumed within it.

@@ -54,10 +54,9 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
 }
 
 fn patched_scale(call: &Call<'_>, current: Value) -> Result<Value, ApiError> {
-    let bad = |error: String| ApiError::bad_request(error);
-    let body: Value = serde_json::from_slice(&call.body).map_err(|e| bad(format!("error decoding patch: {e}")))?;
+    let body = decode::patch(call)?;
     match call.content_type() {
-        "application/json-patch+json" => patch::json(current, &body).map_err(|e| bad(e.to_string())),
+        "application/json-patch+json" => patch::json(current, &body).map_err(write::patch_error),
         "application/merge-patch+json" | "application/strategic-merge-patch+json" => Ok(patch::merge(current, &body)),
         other => Err(ApiError::unsupported_media_type(
             other,

@@ -10,6 +10,7 @@ use http::StatusCode;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use serde_json::{Value, json};
+use tracing::{Instrument, Span};
 use trimtab_api::table::{self, IncludeObject};
 use trimtab_api::{ApiError, Kind};
 use trimtab_env::{CancellationToken, Env, Instant};
@@ -87,9 +88,14 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
     if let Some(error) = failed {
         state.fail(&error);
     }
-    let frames = stream::unfold(state, |mut state| async move {
-        let bytes = state.next().await?;
-        Some((Ok(Frame::data(bytes)), state))
+    // What is logged meanwhile is of this request, which by then is answered.
+    let span = Span::current();
+    let frames = stream::unfold(state, move |mut state| {
+        let next = async move {
+            let bytes = state.next().await?;
+            Some((Ok(Frame::data(bytes)), state))
+        };
+        next.instrument(span.clone())
     });
     Ok(body::respond(StatusCode::OK, form.encoding.stream_content_type(), StreamBody::new(frames).boxed_unsync()))
 }

@@ -365,15 +365,15 @@ pub(crate) async fn patch(server: &ApiServer, call: &Call<'_>) -> Answer {
     match call.content_type() {
         "application/apply-patch+yaml" | "application/apply-patch+json" => apply_patch(server, call).await,
         "application/json-patch+json" => {
-            let body = patch_body(call)?;
+            let body = decode::patch(call)?;
             patched(server, call, |current| patch::json(current, &body)).await
         }
         "application/merge-patch+json" => {
-            let body = patch_body(call)?;
+            let body = decode::patch(call)?;
             patched(server, call, |current| Ok(patch::merge(current, &body))).await
         }
         "application/strategic-merge-patch+json" if kind.built_in => {
-            let body = patch_body(call)?;
+            let body = decode::patch(call)?;
             let schema = Arc::clone(kind.schema.get());
             patched(server, call, |current| patch::strategic(&current, &body, &schema)).await
         }
@@ -386,17 +386,18 @@ pub(crate) async fn patch(server: &ApiServer, call: &Call<'_>) -> Answer {
     }
 }
 
-fn patch_body(call: &Call<'_>) -> Result<Value, ApiError> {
-    serde_json::from_slice(&call.body).map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))
+pub(crate) fn patch_error(error: PatchError) -> ApiError {
+    match error {
+        PatchError::TooLarge(_) => ApiError::new(413, "RequestEntityTooLarge", error.to_string()),
+        PatchError::Rejected(_) => ApiError::new(422, "Invalid", error.to_string()),
+        _ => ApiError::bad_request(error.to_string()),
+    }
 }
 
 async fn patched(server: &ApiServer, call: &Call<'_>, change: impl Fn(Value) -> Result<Value, PatchError>) -> Answer {
     // A patch that names no version is for whatever is there.
     update(server, call, Mode::Update, true, |current| {
-        let result = change(Value::Object(current.0.clone())).map_err(|error| match error {
-            PatchError::Rejected(_) => ApiError::new(422, "Invalid", error.to_string()),
-            _ => ApiError::bad_request(error.to_string()),
-        })?;
+        let result = change(Value::Object(current.0.clone())).map_err(patch_error)?;
         let Value::Object(map) = result else {
             return Err(ApiError::bad_request("the patched object is not an object"));
         };

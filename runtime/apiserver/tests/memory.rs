@@ -56,6 +56,7 @@ async fn a_thousand_definitions_cost_what_they_say() {
         service_cidr: ("10.96.0.0".parse().unwrap(), 24),
         node_tls: None,
         service_accounts: None,
+        audit: None,
     })
     .await
     .unwrap();

@@ -54,6 +54,7 @@ impl World {
             service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16),
             node_tls: None,
             service_accounts: None,
+            audit: None,
         };
         Self { server: ApiServer::new(config).await.unwrap(), dir: tempfile::tempdir().unwrap() }
     }

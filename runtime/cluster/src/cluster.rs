@@ -8,7 +8,9 @@ use trimtab_client::Client;
 use trimtab_env::{Env, Tasks};
 use trimtab_reconcile::Manager;
 
-use crate::component::{self, Api, ApiConfig, Node, NodeConfig, ProxyMode, RuntimeChoice, Serving, SyncConfig};
+use crate::component::{
+    self, Api, ApiConfig, AuditConfig, Node, NodeConfig, ProxyMode, RuntimeChoice, Serving, SyncConfig,
+};
 use crate::data_dir::DataDir;
 use crate::error::StartError;
 use crate::identity::Identity;
@@ -29,6 +31,8 @@ pub struct Config {
     pub proxy_mode: ProxyMode,
     /// The kubeconfig file that the context is merged into.
     pub kubeconfig: PathBuf,
+    /// The audit log, if there is to be one.
+    pub audit: Option<AuditConfig>,
 }
 
 /// A cluster that runs.
@@ -47,7 +51,8 @@ impl Cluster {
     /// When a step fails; what was started is ended again.
     pub async fn start(config: Config, env: Env, tell: &(dyn Fn(&str) + Sync)) -> Result<Self, StartError> {
         let data = DataDir::open(&config.data_dir, &env)?;
-        let served = ApiConfig { listen: config.listen, kubeconfig: config.kubeconfig.clone() };
+        let served =
+            ApiConfig { listen: config.listen, kubeconfig: config.kubeconfig.clone(), audit: config.audit.clone() };
         let api = Api::start(&data, &served, &env, tell).await?;
         let mut cluster = Self { client: api.own_client(), api, components: Tasks::new(), node: None };
         match cluster.start_components(&config, &data, &env, tell).await {

@@ -1,6 +1,7 @@
 //! Why something could not start.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::data_dir::DataDirError;
 use crate::pki::PkiError;
@@ -29,6 +30,15 @@ pub enum StartError {
         "the container engine cannot be used; start it (for instance `systemctl start docker`), or try `--runtime sim`"
     )]
     Engine(#[source] trimtab_node::runtime::Error),
+    /// The audit policy cannot be used, or the audit log not be written.
+    #[error("could not use the audit log's {path}")]
+    Audit {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The kubeconfig.
     #[error(transparent)]
     Kubeconfig(#[from] trimtab_client::kubeconfig::ConfigError),

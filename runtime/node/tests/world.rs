@@ -39,6 +39,7 @@ impl World {
             service_cidr: ("10.96.0.0".parse().expect("an address"), 16),
             node_tls: None,
             service_accounts: None,
+            audit: None,
         };
         let api = ApiServer::new(config).await.expect("an empty store can be read");
         let identity = Identity::new("test", &["system:masters"]);

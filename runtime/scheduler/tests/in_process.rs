@@ -58,6 +58,7 @@ async fn pods_are_bound_and_those_that_fit_nowhere_are_told_why() {
         service_cidr: ("10.96.0.0".parse().expect("an address"), 24),
         node_tls: None,
         service_accounts: None,
+        audit: None,
     };
     let server = ApiServer::new(config).await.expect("a server");
     let client = Client::new(server.transport(Identity::new("scheduler", &["system:masters"])));

@@ -4,12 +4,16 @@
 
 mod strategic;
 
+use json_patch::PatchOperation;
 use serde_json::Value;
 
 pub use strategic::strategic;
 
 /// More operations than this are refused, as upstream does.
 pub const MAX_OPERATIONS: usize = 10_000;
+
+/// The copies that a patch makes may add up to this many bytes of JSON, as upstream: each may double what is there.
+pub const MAX_COPIED: usize = 3 << 20;
 
 /// A patch that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +22,9 @@ pub enum PatchError {
     /// The patch itself is malformed.
     #[error("error decoding patch: {0}")]
     Malformed(String),
+    /// It says more than a server does for one request.
+    #[error("Request entity too large: {0}")]
+    TooLarge(String),
     /// The object is not what the patch expects.
     #[error("the server rejected our request due to an error in our request: {0}")]
     Rejected(String),
@@ -30,13 +37,49 @@ pub enum PatchError {
 pub fn json(mut current: Value, patch: &Value) -> Result<Value, PatchError> {
     let operations = patch.as_array().map_or(0, Vec::len);
     if operations > MAX_OPERATIONS {
-        let text = format!("the allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {operations}");
-        return Err(PatchError::Malformed(text));
+        let text = format!("The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {operations}");
+        return Err(PatchError::TooLarge(text));
     }
     let patch: json_patch::Patch =
         serde_json::from_value(patch.clone()).map_err(|e| PatchError::Malformed(e.to_string()))?;
-    json_patch::patch(&mut current, &patch).map_err(|e| PatchError::Rejected(e.to_string()))?;
+    let mut copied = 0;
+    for (index, operation) in patch.0.into_iter().enumerate() {
+        if let PatchOperation::Copy(copy) = &operation
+            && let Ok(value) = copy.from.resolve(&current)
+        {
+            copied += size(value);
+            if copied > MAX_COPIED {
+                let text = format!(
+                    "Unable to complete the copy, the accumulated size increase of copy is {copied}, exceeding the limit {MAX_COPIED}"
+                );
+                return Err(PatchError::Rejected(text));
+            }
+        }
+        json_patch::patch(&mut current, &[operation]).map_err(|mut error| {
+            error.operation = index;
+            PatchError::Rejected(error.to_string())
+        })?;
+    }
     Ok(current)
+}
+
+/// How many bytes `value` takes as JSON.
+fn size(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 /// Applies a merge patch.

@@ -55,6 +55,8 @@ pub struct Refusal {
     pub reason: String,
     /// Whether it is the evaluation that failed, which the failure policy is about.
     pub failed: bool,
+    /// Which of the policy's validations it is.
+    pub index: usize,
 }
 
 /// A change that a policy wants made.
@@ -92,7 +94,7 @@ impl Policy {
     pub fn refusals<'a>(&'a self, input: &'a Input<'a>) -> Vec<Refusal> {
         let scope = Scope::new(self, input, RUNTIME_BUDGET);
         let mut found = Vec::new();
-        for validation in &self.validations {
+        for (index, validation) in self.validations.iter().enumerate() {
             let reason = validation.reason.clone();
             match evaluate(&scope, &validation.expression) {
                 Ok(cel::Value::Bool(true)) => {}
@@ -102,9 +104,9 @@ impl Policy {
                         "" => format!("failed expression: {}", validation.expression.source.trim()),
                         message => message.to_owned(),
                     });
-                    found.push(Refusal { message, reason, failed: false });
+                    found.push(Refusal { message, reason, failed: false, index });
                 }
-                Err(message) => found.push(Refusal { message, reason: String::new(), failed: true }),
+                Err(message) => found.push(Refusal { message, reason: String::new(), failed: true, index }),
             }
         }
         found

@@ -4,6 +4,7 @@
 mod asking;
 pub(crate) mod certificates;
 mod node_restriction;
+mod notes;
 mod policy;
 mod review;
 mod rule;

@@ -11,6 +11,7 @@ use trimtab_api::policy::{Change, Input, Policy, Refusal};
 use trimtab_api::{ApiError, Kind, Object, Selector, apply, patch};
 
 use super::asking::Asker;
+use super::notes::Notes;
 use super::{Attributes, Fill, review, rule};
 use crate::server::ApiServer;
 use crate::{encode, read};
@@ -104,9 +105,9 @@ pub(super) async fn validate(
     let kinds = ("validatingadmissionpolicies", "validatingadmissionpolicybindings");
     let Some((in_force, namespace)) = concerned(server, kinds, write, object, namespace).await? else { return Ok(()) };
     let seen = Seen::of(write, object, namespace.as_ref());
-    let mut denied = None;
+    let (mut denied, mut notes) = (None, Notes::default());
     for policy in &in_force {
-        for refusal in refusals(server, policy, write, &seen) {
+        for refusal in refusals(server, policy, write, &seen, &mut notes) {
             let (name, binding) = (&policy.name, policy.binding.name());
             let actions = policy.binding.at(&["spec", "validationActions"]).and_then(Value::as_array);
             let has = |action: &str| actions.into_iter().flatten().any(|has| has == action);
@@ -119,33 +120,45 @@ pub(super) async fn validate(
                 write.call.warnings.add(text);
             }
             if has("Audit") && configured {
-                tracing::info!(policy = name, binding, message = refusal.message, "a validation failed");
+                notes.failed(name, &policy.binding, &refusal);
             }
             if (has("Deny") || !configured) && denied.is_none() {
                 denied = Some(denial("ValidatingAdmissionPolicy", policy, write, &refusal));
             }
         }
     }
+    if let Some(record) = write.call.record {
+        notes.publish(record);
+    }
     denied.map_or(Ok(()), Err)
 }
 
-fn refusals(server: &ApiServer, policy: &InForce, write: &Attributes<'_>, seen: &Seen) -> Vec<Refusal> {
-    let failed = |message: String| vec![Refusal { message, reason: String::new(), failed: true }];
+fn failed(message: String) -> Refusal {
+    Refusal { message, reason: String::new(), failed: true, index: 0 }
+}
+
+fn refusals(
+    server: &ApiServer,
+    policy: &InForce,
+    write: &Attributes<'_>,
+    seen: &Seen,
+    notes: &mut Notes,
+) -> Vec<Refusal> {
     let found = match &policy.params {
-        Err(why) => failed(why.clone()),
+        Err(why) => vec![failed(why.clone())],
         Ok(params) => {
             let each = params.iter().flat_map(|params| {
                 seen.with(server, write, params, |input| match policy.policy.matches(input) {
                     Ok(false) => Vec::new(),
-                    Err(why) => failed(why),
+                    Err(why) => vec![failed(why)],
                     Ok(true) => {
+                        let mut refusals = policy.policy.refusals(input);
+                        // As upstream, what cannot be noted is a failure of the policy.
                         match policy.policy.annotations(input) {
-                            Ok(notes) => notes.iter().for_each(|(key, note)| {
-                                tracing::info!(policy = policy.name, key, note, "an audit annotation");
-                            }),
-                            Err(why) => tracing::warn!(policy = policy.name, why, "an audit annotation failed"),
+                            Ok(found) => found.into_iter().for_each(|(key, note)| notes.add(&policy.name, &key, note)),
+                            Err(why) => refusals.push(failed(why)),
                         }
-                        policy.policy.refusals(input)
+                        refusals
                     }
                 })
             });
@@ -198,8 +211,7 @@ pub(super) async fn mutate(
         let Err(message) = change(server, policy, write, object, namespace.as_ref(), fill) else { continue };
         *object = before;
         if !policy.fails_open {
-            let refusal = Refusal { message, reason: String::new(), failed: true };
-            return Err(denial("MutatingAdmissionPolicy", policy, write, &refusal));
+            return Err(denial("MutatingAdmissionPolicy", policy, write, &failed(message)));
         }
         tracing::warn!(policy = policy.name, message, "failing open: the policy could not be applied");
     }

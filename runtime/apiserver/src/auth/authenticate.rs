@@ -2,6 +2,7 @@
 //! it is made.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,6 +12,7 @@ use trimtab_api::ApiError;
 
 use super::token::{Known, Tokens};
 use super::{Identity, bootstrap_token, impersonate};
+use crate::audit::Record;
 use crate::server::ApiServer;
 
 /// In the name of a WebSocket's protocol, what stands before a token: browsers cannot set headers.
@@ -19,18 +21,33 @@ const PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 /// Who asks: `shown` is who the connection is from. What is for us alone is taken out of `headers`.
 ///
 /// # Errors
-/// 401 for a token that is not good, 403 when the caller may not act as whom it wants to.
+/// 401 for a token that is not good.
 pub(crate) async fn caller<'a>(
     server: &ApiServer,
     shown: Option<&'a Identity>,
     headers: &mut HeaderMap,
 ) -> Result<Cow<'a, Identity>, ApiError> {
-    let identity = match shown {
-        Some(identity) => Cow::Borrowed(identity),
-        None => by_token(server, headers).await?,
-    };
-    let other = impersonate::asked(server, &identity, headers).await?;
-    Ok(other.map_or(identity, Cow::Owned))
+    match shown {
+        Some(identity) => Ok(Cow::Borrowed(identity)),
+        None => by_token(server, headers).await,
+    }
+}
+
+/// As whom `caller` wants its request to be made: itself, if `headers` do not say otherwise.
+///
+/// # Errors
+/// 403 when it may not act as whom it wants to.
+pub(crate) async fn acting<'a>(
+    server: &ApiServer,
+    caller: Cow<'a, Identity>,
+    headers: &mut HeaderMap,
+    record: Option<&Arc<Record>>,
+) -> Result<Cow<'a, Identity>, ApiError> {
+    let Some(other) = impersonate::asked(server, &caller, headers).await? else { return Ok(caller) };
+    if let Some(record) = record {
+        record.acts_as(&other);
+    }
+    Ok(Cow::Owned(other))
 }
 
 async fn by_token<'a>(server: &ApiServer, headers: &mut HeaderMap) -> Result<Cow<'a, Identity>, ApiError> {

@@ -1,5 +1,7 @@
 //! Whether somebody may do something.
 
+use std::sync::Arc;
+
 use trimtab_api::ApiError;
 use trimtab_api::rbac::{Attributes, Grant, MASTERS, User};
 use trimtab_store::Store;
@@ -7,6 +9,7 @@ use trimtab_store::Store;
 use super::attributes::{Asked, forbidden};
 use super::policy::Followed;
 use super::{Identity, node};
+use crate::audit::Record;
 use crate::handler::Call;
 use crate::path::ResourcePath;
 use crate::read::read_error;
@@ -27,8 +30,11 @@ impl Authorizer {
         store: &dyn Store,
         identity: &Identity,
         asked: &Asked<'_>,
+        record: Option<&Arc<Record>>,
     ) -> Result<(), ApiError> {
+        let noted = |decision: Result<&str, &str>| record.into_iter().for_each(|record| record.decided(decision));
         if identity.is_master() {
+            noted(Ok(""));
             return Ok(());
         }
         self.policy.catch_up(store).await.map_err(read_error)?;
@@ -36,14 +42,27 @@ impl Authorizer {
             let mut reasons = Vec::new();
             if let Some(name) = node::name_of(identity.as_user()) {
                 match node::decide(store, name, &attributes, asked.selector.as_ref()).await? {
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        noted(Ok(""));
+                        continue;
+                    }
                     Err(reason) => reasons.push(reason),
                 }
             }
-            if let Err(reason) = self.decide(identity.as_user(), &attributes) {
-                reasons.push(reason);
-                reasons.retain(|reason| !reason.is_empty());
-                return Err(forbidden(identity, &attributes, &reasons.join(", ")));
+            // Why it may is put into words for the log alone.
+            let decision = match record {
+                None => self.decide(identity.as_user(), &attributes).map(|()| String::new()),
+                Some(_) => self.explain(identity.as_user(), &attributes),
+            };
+            match decision {
+                Ok(reason) => noted(Ok(&reason)),
+                Err(reason) => {
+                    reasons.push(reason);
+                    reasons.retain(|reason| !reason.is_empty());
+                    let reasons = reasons.join(", ");
+                    noted(Err(&reasons));
+                    return Err(forbidden(identity, &attributes, &reasons));
+                }
             }
         }
         Ok(())

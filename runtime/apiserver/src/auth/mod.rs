@@ -19,7 +19,7 @@ pub(crate) mod review;
 pub(crate) mod token;
 
 pub(crate) use attributes::Asked;
-pub(crate) use authenticate::caller;
+pub(crate) use authenticate::{acting, caller};
 pub(crate) use authorizer::Authorizer;
 pub use identity::Identity;
 pub use token::{KeyError, ServiceAccounts, SigningKey};

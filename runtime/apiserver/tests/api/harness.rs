@@ -1,5 +1,6 @@
 //! A server of its own for each test, and short ways to ask it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,9 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
 use rcgen::KeyPair;
 use serde_json::{Value, json};
-use trimtab_apiserver::{ApiServer, Config, Identity, NodeTls, ServiceAccounts, SigningKey};
+use trimtab_apiserver::{
+    ApiServer, Audit, AuditPolicy, Config, Destination, Identity, NodeTls, Rotation, ServiceAccounts, SigningKey,
+};
 use trimtab_client::{Body, Transport};
 use trimtab_env::Env;
 use trimtab_store::{Memory, Store};
@@ -70,6 +73,7 @@ impl Server {
             service_cidr: ("10.96.0.0".parse().unwrap(), 24),
             node_tls,
             service_accounts: None,
+            audit: None,
         };
         Self::of(config).await
     }
@@ -89,6 +93,23 @@ impl Server {
             service_cidr: ("10.96.0.0".parse().unwrap(), 24),
             node_tls: None,
             service_accounts: Some(service_accounts),
+            audit: None,
+        })
+        .await
+    }
+
+    /// A server that logs to `path` what `policy` says.
+    pub(crate) async fn audited(policy: &str, path: &Path) -> Self {
+        let policy = AuditPolicy::parse(policy).unwrap();
+        let destination = Destination::File(path.to_owned(), Rotation::default());
+        Self::of(Config {
+            kinds: trimtab_api::builtin(),
+            store: Arc::new(Memory::new()),
+            env: Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap()),
+            service_cidr: ("10.96.0.0".parse().unwrap(), 24),
+            node_tls: None,
+            service_accounts: None,
+            audit: Some(Audit::open(policy, destination).unwrap()),
         })
         .await
     }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod agents;
+mod audit;
 mod authority;
 mod callers;
 mod certificates;

@@ -2,6 +2,7 @@
 
 pub(crate) mod api_resources;
 pub(crate) mod apply;
+mod audit;
 pub(crate) mod completion;
 pub(crate) mod delete;
 pub(crate) mod describe;

@@ -10,6 +10,7 @@ use trimtab_cluster::{DataDir, default_data_dir, hostname};
 use trimtab_env::{Env, Tasks};
 use trimtab_reconcile::Manager;
 
+use super::audit;
 use super::up::{self, ProxyModeName, RuntimeName, Stop};
 use crate::console::Console;
 use crate::print;
@@ -49,6 +50,8 @@ struct ApiServer {
     /// Where pods reach the API; it listens there, too.
     #[arg(long, value_name = "IP")]
     advertise_address: Option<IpAddr>,
+    #[command(flatten)]
+    audit: audit::Flags,
     /// A node that gets a kubeconfig file; may be given several times [default: this machine's name].
     #[arg(long = "node", value_name = "NAME")]
     nodes: Vec<String>,
@@ -203,7 +206,7 @@ async fn start(
 
 async fn apiserver(args: ApiServer, connection: &Connection, env: &Env, stop: &mut Stop) -> anyhow::Result<()> {
     let data = args.data.open(env)?;
-    let config = ApiConfig { listen: args.listen, kubeconfig: up::kubeconfig(connection) };
+    let config = ApiConfig { listen: args.listen, kubeconfig: up::kubeconfig(connection), audit: args.audit.config() };
     let api = Api::start(&data, &config, env, &up::tell).await?;
     let nodes = if args.nodes.is_empty() { vec![hostname()] } else { args.nodes };
     let ready = async {

@@ -14,6 +14,7 @@ use trimtab_cluster::component::{ProxyMode, RuntimeChoice};
 use trimtab_cluster::{Cluster, Config, default_data_dir};
 use trimtab_env::Env;
 
+use super::audit;
 use crate::print;
 use crate::session::Connection;
 
@@ -31,6 +32,8 @@ pub(crate) struct Args {
     /// Where the API listens; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:6443")]
     listen: SocketAddr,
+    #[command(flatten)]
+    audit: audit::Flags,
     /// Where containers run.
     #[arg(long, value_enum, default_value_t = RuntimeName::Docker)]
     runtime: RuntimeName,
@@ -121,6 +124,7 @@ pub(crate) async fn run(args: Args, connection: &Connection) -> anyhow::Result<(
         runtime: args.runtime.choice(args.sim_nodes),
         proxy_mode: args.proxy_mode.into(),
         kubeconfig: kubeconfig.clone(),
+        audit: args.audit.config(),
     };
     let mut stop = Stop::listen()?;
     let cluster = Cluster::start(config, env.clone(), &tell).await?;

@@ -1,13 +1,13 @@
 //! The API server over the store of a data directory.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
-use trimtab_apiserver::{ApiServer, ServiceAccounts, SigningKey};
+use trimtab_apiserver::{ApiServer, Audit, AuditPolicy, Destination, ServiceAccounts, SigningKey};
 use trimtab_client::Client;
 use trimtab_env::{Env, Tasks};
 use trimtab_store::{Embedded, Store};
@@ -30,6 +30,33 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The kubeconfig file that the administrator's context is merged into.
     pub kubeconfig: PathBuf,
+    /// The audit log, if there is to be one.
+    pub audit: Option<AuditConfig>,
+}
+
+/// What the audit log is made from.
+#[derive(Clone, Debug)]
+pub struct AuditConfig {
+    /// The file that says what is logged: an `audit.k8s.io/v1` Policy.
+    pub policy_file: PathBuf,
+    /// Where it goes.
+    pub destination: Destination,
+}
+
+impl AuditConfig {
+    fn open(self) -> Result<Audit, StartError> {
+        let failed = |path: &Path, source: Box<dyn std::error::Error + Send + Sync>| StartError::Audit {
+            path: path.to_owned(),
+            source,
+        };
+        let text = std::fs::read_to_string(&self.policy_file).map_err(|e| failed(&self.policy_file, e.into()))?;
+        let policy = AuditPolicy::parse(&text).map_err(|e| failed(&self.policy_file, e.into()))?;
+        let path = match &self.destination {
+            Destination::Stdout => PathBuf::from("-"),
+            Destination::File(path, _) => path.clone(),
+        };
+        Audit::open(policy, self.destination).map_err(|e| failed(&path, e.into()))
+    }
 }
 
 /// An API server that runs.
@@ -55,6 +82,8 @@ impl Api {
         env: &Env,
         tell: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
+        // What the user may have to put right comes first.
+        let audit = config.audit.clone().map(AuditConfig::open).transpose()?;
         let held = data.hold(Role::ApiServer, env).await?;
         let store: Arc<dyn Store> = Arc::new(Embedded::open(&data.store()).map_err(other("open the store"))?);
         tell(&format!("store opened at revision {}", store.revision()));
@@ -78,6 +107,7 @@ impl Api {
             service_cidr: SERVICE_CIDR,
             node_tls: Some(node_tls),
             service_accounts: Some(service_accounts),
+            audit,
         };
         let server = ApiServer::new(server).await.map_err(other("read the store"))?;
         let api = Self { server, pki, address, store, env: env.clone(), tasks: Tasks::new(), _held: held };

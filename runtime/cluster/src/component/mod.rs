@@ -16,9 +16,10 @@ use trimtab_env::{Env, Tasks};
 use trimtab_network::{dns as name_server, proxy as service_proxy};
 use trimtab_reconcile::{Manager, Recorder};
 
-pub use apiserver::{Api, Config as ApiConfig};
+pub use apiserver::{Api, AuditConfig, Config as ApiConfig};
 pub use node::{Config as NodeConfig, Node, RuntimeChoice, Serving, TlsFiles, authority, gateway, node};
 pub use service_proxy::Mode as ProxyMode;
+pub use trimtab_apiserver::{Destination as AuditDestination, Rotation as AuditRotation};
 pub use trimtab_sync::Config as SyncConfig;
 
 use crate::data_dir::DataDir;

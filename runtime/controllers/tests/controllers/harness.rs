@@ -54,6 +54,7 @@ impl ControlPlane {
             service_cidr: ("10.96.0.0".parse().unwrap(), 24),
             node_tls: None,
             service_accounts: None,
+            audit: None,
         };
         let server = ApiServer::new(config).await.unwrap();
         let client = Client::new(server.transport(Identity::new("tester", &["system:masters"])));

@@ -37,6 +37,7 @@ impl World {
             service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16),
             node_tls: None,
             service_accounts: None,
+            audit: None,
         };
         let server = ApiServer::new(config).await.unwrap();
         let client = Client::new(server.transport(Identity::new("sync", &["system:masters"])));
