@@ -49,6 +49,7 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
     };
     let (verbs, inert) = (&file.binding.verbs, file.binding.inert);
     let status = version.subresources.status.is_some();
+    let generations = file.binding.generations.unwrap_or(status);
     let scale = version.subresources.scale.as_ref().map_or_else(
         || quote!(None),
         |scale| {
@@ -101,6 +102,7 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
             strategy: ::std::boxed::Box::new(#strategy),
             built_in: true,
             inert: #inert,
+            generations: #generations,
             view: #view,
             defined: None,
         }

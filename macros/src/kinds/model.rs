@@ -127,6 +127,8 @@ pub(crate) struct Binding {
     /// Kept and served, but nothing acts on it yet; writers are warned.
     #[serde(default)]
     pub inert: bool,
+    /// Whether changes of the specification are counted; by default, if there is a status to report what was seen.
+    pub generations: Option<bool>,
 }
 
 #[derive(Deserialize)]

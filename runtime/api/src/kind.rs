@@ -95,6 +95,8 @@ pub struct Kind {
     pub built_in: bool,
     /// Whether nothing acts on the kind's objects yet: writers are warned.
     pub inert: bool,
+    /// Whether changes of the specification are counted, in `metadata.generation`.
+    pub generations: bool,
     /// How the objects are stored, when that is not under this group and version; of a custom kind
     /// its definition tells.
     pub view: Option<&'static View>,

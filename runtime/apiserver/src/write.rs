@@ -121,14 +121,9 @@ fn begin(server: &ApiServer, kind: &Kind, object: &mut Object) {
     }
     object.set(&["metadata", "uid"], server.inner.env.uuid());
     object.set(&["metadata", "creationTimestamp"], server.inner.timestamp());
-    if counts_generations(kind) {
+    if kind.generations {
         object.set(&["metadata", "generation"], 1);
     }
-}
-
-// What has no status has nobody who would report the generation it has seen.
-fn counts_generations(kind: &Kind) -> bool {
-    kind.status || !kind.built_in
 }
 
 // Of a built-in kind the strategy decides: a Node is registered with its status.
@@ -553,7 +548,7 @@ async fn write(
     if asks {
         validate(server, call, operation, &new).await.map_err(other)?;
     }
-    if counts_generations(kind) && !status && kind.strategy.generation_changes(old, &new) {
+    if kind.generations && !status && kind.strategy.generation_changes(old, &new) {
         let generation = old.at(&["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0) + 1;
         new.set(&["metadata", "generation"], generation);
     }

@@ -76,6 +76,7 @@ where
         strategy: Box::new(Custom::new(lazy)),
         built_in: false,
         inert: false,
+        generations: true,
         view: None,
         defined: Some(Defined {
             storage: storage_version(definition).to_owned().into(),

@@ -27,4 +27,5 @@ mod tokens;
 mod views;
 mod watch;
 mod webhooks;
+mod workloads;
 mod write;
