@@ -30,6 +30,7 @@ mod options;
 mod outside;
 mod pass;
 mod path;
+mod patience;
 mod pool;
 mod protobuf;
 mod proxy;

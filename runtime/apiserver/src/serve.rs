@@ -24,12 +24,24 @@ use crate::auth::Identity;
 use crate::body;
 use crate::gzip;
 use crate::handler::Origin;
+use crate::path::Query;
+use crate::patience::{Hurry, PREFACE, Patient};
 use crate::server::ApiServer;
 
 /// The largest request, in bytes, as upstream.
 const MAX_BODY: usize = 3 << 20;
 /// How long a client may take over its handshake and its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take over its request's body: as long as upstream gives a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client that watches may leave unread what it is sent.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client has to end what it is doing, once the server ends.
+const GRACE: Duration = Duration::from_secs(10);
+/// The largest head of a request over HTTP/2, in bytes, as upstream.
+const MAX_HEAD: u32 = 1 << 20;
+/// How often a silent HTTP/2 connection is asked whether it is alive, and how long it has to answer, as upstream.
+const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(15));
 
 /// Why the server stopped listening.
 #[derive(Debug, thiserror::Error)]
@@ -84,23 +96,37 @@ impl ApiServer {
         let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await else { return };
         let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let identity = certificate.and_then(|certificate| Identity::from_certificate(certificate)).map(Arc::new);
+        let hurry = Hurry::default();
         let service = service_fn(|request: Request<Incoming>| {
             let (server, identity) = (self.clone(), identity.clone());
+            if Query::of(request.uri()).flag("watch") {
+                hurry.begin();
+            }
             async move {
                 let origin = Origin { identity: identity.as_deref(), address: Some(from) };
                 Ok::<_, Infallible>(server.incoming(request, origin).await)
             }
         });
-        let mut builder = Builder::new(TokioExecutor::new());
+        // TLS has settled which of the two it is: not to look for it leaves no time that is not measured.
+        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let builder = Builder::new(TokioExecutor::new());
+        let mut builder = if is_h2 { builder.http2_only() } else { builder.http1_only() };
+        // Of HTTP/1.1 the head is measured by itself.
+        let head = if is_h2 { PREFACE } else { 0 };
+        let stream = Patient::new(stream, (head, HEAD_TIMEOUT), hurry.clone(), READ_TIMEOUT);
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(250);
+        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(250).max_header_list_size(MAX_HEAD);
+        builder.http2().keep_alive_interval(PING.0).keep_alive_timeout(PING.1);
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
             () = shutdown.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                match tokio::time::timeout(GRACE, connection).await {
+                    Ok(result) => result,
+                    Err(_) => return tracing::debug!("a connection is cut: its client goes on"),
+                }
             }
         };
         if let Err(error) = result {
@@ -113,10 +139,14 @@ impl ApiServer {
         let (parts, incoming) = request.into_parts();
         let compress = gzip::is_accepted(&parts.headers);
         // Who may not ask at all is not told that it asks too much.
-        let received = match Limited::new(incoming, MAX_BODY).collect().await {
-            Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(MAX_BODY)),
-            Err(error) => Err(ApiError::bad_request(format!("the body cannot be read: {error}"))),
+        let received = tokio::time::timeout(BODY_TIMEOUT, Limited::new(incoming, MAX_BODY).collect()).await;
+        let received = match received {
+            Err(_) => {
+                Err(ApiError::new(504, "Timeout", "Timeout: request did not complete within the allotted timeout"))
+            }
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::too_large(MAX_BODY)),
+            Ok(Err(error)) => Err(ApiError::bad_request(format!("the body cannot be read: {error}"))),
         };
         let response = self.handle(Request::from_parts(parts, received), origin, upgrade).await;
         if compress { gzip::compressed(response).await } else { response }

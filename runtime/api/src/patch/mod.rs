@@ -42,8 +42,12 @@ pub fn json(mut current: Value, patch: &Value) -> Result<Value, PatchError> {
     }
     let patch: json_patch::Patch =
         serde_json::from_value(patch.clone()).map_err(|e| PatchError::Malformed(e.to_string()))?;
-    let mut copied = 0;
+    let (mut copied, mut depth) = (0, Depth::of(&current));
     for (index, operation) in patch.0.into_iter().enumerate() {
+        if !depth.allows(&operation, &current) {
+            let text = format!("operation '/{index}' would nest the object deeper than {MAX_DEPTH} levels");
+            return Err(PatchError::Rejected(text));
+        }
         if let PatchOperation::Copy(copy) = &operation
             && let Ok(value) = copy.from.resolve(&current)
         {
@@ -61,6 +65,55 @@ pub fn json(mut current: Value, patch: &Value) -> Result<Value, PatchError> {
         })?;
     }
     Ok(current)
+}
+
+/// Objects are not nested deeper: nothing that is declared comes near it, and what goes through an object goes through
+/// it level by level. A few copies of a copy could go a million levels deep.
+const MAX_DEPTH: usize = 200;
+
+/// How deep an object is nested at most.
+struct Depth {
+    bound: usize,
+    /// How often the bound may yet be found to be too high: to look is not free.
+    looks: usize,
+}
+
+impl Depth {
+    fn of(value: &Value) -> Self {
+        Self { bound: depth(value), looks: 64 }
+    }
+
+    /// Whether `current` stays within [`MAX_DEPTH`] when `operation` is done to it.
+    fn allows(&mut self, operation: &PatchOperation, current: &Value) -> bool {
+        let mut grown = self.after(operation);
+        if grown > MAX_DEPTH && self.looks > 0 {
+            self.looks -= 1;
+            self.bound = depth(current);
+            grown = self.after(operation);
+        }
+        self.bound = grown;
+        grown <= MAX_DEPTH
+    }
+
+    /// How deep it is after `operation` at most.
+    fn after(&self, operation: &PatchOperation) -> usize {
+        let inserted = match operation {
+            PatchOperation::Add(add) => add.path.count() + depth(&add.value),
+            PatchOperation::Replace(replace) => replace.path.count() + depth(&replace.value),
+            PatchOperation::Move(moved) => moved.path.count() + self.bound.saturating_sub(moved.from.count()),
+            PatchOperation::Copy(copy) => copy.path.count() + self.bound.saturating_sub(copy.from.count()),
+            PatchOperation::Remove(_) | PatchOperation::Test(_) => 0,
+        };
+        self.bound.max(inserted)
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// How many bytes `value` takes as JSON.

@@ -76,6 +76,15 @@ pub(crate) fn documents(text: &str) -> Result<Vec<(Value, Place)>, YamlError> {
     }
 }
 
+/// The first document of `text`, as the API reads it; `null` when there is none.
+///
+/// # Errors
+/// What is wrong and where, or which limit is passed.
+pub fn from_yaml(text: &str) -> Result<Value, String> {
+    let documents = documents(text).map_err(|error| error.to_string())?;
+    Ok(documents.into_iter().next().map(|(value, _)| value).unwrap_or_default())
+}
+
 type Tagged<'a> = Option<Cow<'a, Tag>>;
 
 struct Composer<'a> {

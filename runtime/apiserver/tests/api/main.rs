@@ -9,6 +9,7 @@ mod certificates;
 mod conversion;
 mod definitions;
 mod delete;
+mod edge;
 mod harness;
 mod history;
 mod kubectl;

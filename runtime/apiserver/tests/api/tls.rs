@@ -15,14 +15,14 @@ use crate::harness::{MAPS, Server, map};
 
 pub(crate) struct Served {
     pub server: Server,
-    authority: Authority,
-    address: SocketAddr,
-    shutdown: CancellationToken,
-    tasks: Tasks,
+    pub authority: Authority,
+    pub address: SocketAddr,
+    pub shutdown: CancellationToken,
+    pub tasks: Tasks,
 }
 
 impl Served {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::of(Server::new().await, Authority::new()).await
     }
 
@@ -50,7 +50,7 @@ impl Served {
     }
 }
 
-async fn get(transport: &HttpTransport, path: &str) -> Response<Body> {
+pub(crate) async fn get(transport: &HttpTransport, path: &str) -> Response<Body> {
     transport.send(Request::builder().uri(path).body(Bytes::new()).unwrap()).await.unwrap()
 }
 
