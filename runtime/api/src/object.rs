@@ -25,6 +25,14 @@ pub fn from_json<K: DeserializeOwned>(json: &[u8]) -> Result<K, serde_json::Erro
     serde_json::from_slice(json)
 }
 
+/// Reads an object of a known kind from what is in memory, by way of its text: see [`from_json`].
+///
+/// # Errors
+/// If a field is missing or of the wrong type.
+pub fn from_value<K: DeserializeOwned>(value: &impl Serialize) -> Result<K, serde_json::Error> {
+    from_json(&serde_json::to_vec(value)?)
+}
+
 impl Object {
     /// Turns a typed object into its JSON.
     ///
@@ -42,7 +50,7 @@ impl Object {
     /// # Errors
     /// If a field is missing or of the wrong type.
     pub fn to_typed<K: DeserializeOwned>(&self) -> Result<K, serde_json::Error> {
-        K::deserialize(&self.0)
+        from_value(&self.0)
     }
 
     /// The value at `path`, a list of field names.

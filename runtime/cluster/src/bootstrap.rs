@@ -66,5 +66,5 @@ fn gone<T>(result: Result<T, Error>) -> Result<(), Error> {
 }
 
 fn decode<T: DeserializeOwned>(value: serde_json::Value) -> T {
-    T::deserialize(&value).expect("these objects are written above")
+    trimtab_api::from_value(&value).expect("these objects are written above")
 }

@@ -130,7 +130,7 @@ where
 {
     let mut checks = Checks::default();
     let unreadable = |error: &serde_json::Error| Error::type_invalid(&Path::new("status"), "", error);
-    match object.0.get("status").map_or_else(|| Ok(S::default()), S::deserialize) {
+    match object.0.get("status").map_or_else(|| Ok(S::default()), crate::from_value) {
         Ok(mut status) => {
             admit(&mut status, &mut checks);
             match serde_json::to_value(&status) {

@@ -3,7 +3,6 @@
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::at::At;
@@ -17,7 +16,7 @@ use crate::selector::Selector;
 /// Fills the template of pods at `path`. One that is none stays, for [`template`] to tell.
 pub(super) fn fill_template(object: &mut Object, path: &[&str]) {
     let template = object.at(path).cloned().unwrap_or_else(|| json!({}));
-    let Ok(mut template) = PodTemplateSpec::deserialize(template) else { return };
+    let Ok(mut template) = crate::from_value::<PodTemplateSpec>(&template) else { return };
     default_template(&mut template);
     // What was read from JSON can be written as JSON.
     if let Ok(filled) = serde_json::to_value(&template) {
@@ -27,7 +26,7 @@ pub(super) fn fill_template(object: &mut Object, path: &[&str]) {
 
 /// The template of pods that stands at `at`.
 pub(super) fn template(at: &At<'_>, checks: &mut Checks) -> PodTemplateSpec {
-    PodTemplateSpec::deserialize(at.value).unwrap_or_else(|error| {
+    crate::from_value::<PodTemplateSpec>(at.value).unwrap_or_else(|error| {
         checks.push(Error::type_invalid(&at.path, "", error));
         PodTemplateSpec::default()
     })

@@ -1,7 +1,7 @@
 //! The roles and bindings that every cluster has, from `manifests/rbac/`, and how they are kept:
 //! what is missing is added at each start, what was added stays (`pkg/registry/rbac/reconciliation`).
 
-use std::sync::LazyLock;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures::future::join_all;
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -30,8 +30,14 @@ const MANAGER: &str = "kube-apiserver";
 /// How often a write is tried that somebody else was quicker than.
 const TRIES: usize = 3;
 
-/// Parsed once: a test makes many servers.
-static DEFAULTS: LazyLock<Vec<Object>> = LazyLock::new(|| {
+/// What the files say. It is kept no longer than somebody looks at it: a server does so once, at
+/// its start; tests make many servers at a time.
+fn defaults() -> Arc<Vec<Object>> {
+    static READ: Mutex<Weak<Vec<Object>>> = Mutex::new(Weak::new());
+    let mut read_before = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(defaults) = read_before.upgrade() {
+        return defaults;
+    }
     let read = |text| manifest::read(text).expect("the files are read by a test");
     let mut all: Vec<Object> = FILES.into_iter().flat_map(read).collect();
     let controllers = all.iter().filter_map(|role| Some((role.name(), role.name().strip_prefix(OF_CONTROLLERS)?)));
@@ -41,12 +47,15 @@ static DEFAULTS: LazyLock<Vec<Object>> = LazyLock::new(|| {
         object.set(&["metadata", "labels", LABEL], "rbac-defaults");
         object.set(&["metadata", "annotations", AUTOUPDATE], "true");
     }
+    let all = Arc::new(all);
+    *read_before = Arc::downgrade(&all);
     all
-});
+}
 
 /// The rules of one of the default ClusterRoles; none when there is no such role.
 pub(super) fn rules_of(name: &str) -> Vec<PolicyRule> {
-    let role = DEFAULTS.iter().find(|object| object.kind() == "ClusterRole" && object.name() == name);
+    let defaults = defaults();
+    let role = defaults.iter().find(|object| object.kind() == "ClusterRole" && object.name() == name);
     role.and_then(|role| Vec::deserialize(role.0.get("rules")?).ok()).unwrap_or_default()
 }
 
@@ -66,7 +75,8 @@ fn of_controller(role: &str, account: &str) -> Object {
 pub(crate) async fn reconcile(server: &ApiServer) {
     let kinds = server.inner.kinds();
     // All at once: the store makes one step of them.
-    let writes = DEFAULTS.iter().filter_map(|wanted| {
+    let defaults = defaults();
+    let writes = defaults.iter().filter_map(|wanted| {
         // A registry without roles needs none.
         let kind = kinds.by_kind(wanted.api_version(), wanted.kind())?;
         Some(async move {
@@ -180,8 +190,9 @@ mod tests {
     #[test]
     fn every_default_is_as_the_server_would_store_it() {
         let kinds = trimtab_api::builtin();
-        assert_eq!(DEFAULTS.len(), 73);
-        for object in &*DEFAULTS {
+        let defaults = defaults();
+        assert_eq!(defaults.len(), 73);
+        for object in &*defaults {
             let kind = kinds.by_kind(object.api_version(), object.kind()).unwrap();
             let mut admitted = object.clone();
             let unknown = kind.schema.get().check(&mut admitted.0).unwrap().unknown;
@@ -196,8 +207,9 @@ mod tests {
 
     #[test]
     fn every_binding_names_a_role_that_is_there() {
-        let is_role = |kind: &str, name: &str| DEFAULTS.iter().any(|o| o.kind() == kind && o.name() == name);
-        for binding in DEFAULTS.iter().filter(|object| object.kind().ends_with("Binding")) {
+        let defaults = defaults();
+        let is_role = |kind: &str, name: &str| defaults.iter().any(|o| o.kind() == kind && o.name() == name);
+        for binding in defaults.iter().filter(|object| object.kind().ends_with("Binding")) {
             let (kind, name) = (binding.str_at(&["roleRef", "kind"]), binding.str_at(&["roleRef", "name"]));
             assert!(is_role(kind, name), "{name}");
         }

@@ -230,7 +230,7 @@ impl Update<'_> {
         container["image"] = image.into();
         let metadata = json!({"name": old.name(), "labels": old.at(&["metadata", "labels"])});
         let new = json!({"apiVersion": "v1", "kind": "ReplicationController", "metadata": metadata, "spec": spec});
-        Ok(serde_json::from_value(new)?)
+        Ok(trimtab_api::from_value(&new)?)
     }
 
     /// Step 1: the old controller and its pods get a label of their own, so that it does not select
