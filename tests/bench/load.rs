@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, ReplicationController};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, ReplicationController, ServiceAccount};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use trimtab_client::{Api, Client, Kubeconfig, ListParams};
@@ -96,6 +96,10 @@ fn started(cluster: &mut Cluster, runtime: &tokio::runtime::Runtime) {
 fn requests(runtime: &tokio::runtime::Runtime) {
     let cluster = Cluster::apiserver(&[]);
     let clients: Vec<Client> = (0..CONNECTIONS).map(|_| client(&cluster).unwrap()).collect();
+    // No controller runs that would make the pods' account.
+    let account: ServiceAccount = typed(json!({"metadata": {"name": "default"}}));
+    let accounts = Api::<ServiceAccount>::namespaced(&clients[0], "default");
+    runtime.block_on(accounts.create(&account)).unwrap();
     let measure = |what: &str, request: &dyn Fn(Client, usize) -> Boxed| {
         let (before, start) = (usage(&cluster), Instant::now());
         runtime.block_on(join_all((0..WORKERS).map(|worker| {
