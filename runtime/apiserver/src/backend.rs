@@ -22,10 +22,7 @@ pub(crate) struct Backend {
 /// # Errors
 /// When there is no such Service or port, or no pod is ready.
 pub(crate) async fn of(server: &ApiServer, namespace: &str, name: &str, port: &str) -> Result<Backend, ApiError> {
-    let kinds = server.inner.kinds();
-    let services = kinds.by_resource("", "v1", "services").ok_or_else(ApiError::no_such_path)?;
-    let entry = server.inner.store.get(&encode::key(services, namespace, name)).await.map_err(read::read_error)?;
-    let service = encode::to_object(services, &*entry.ok_or_else(|| ApiError::not_found(services, name))?);
+    let service = service(server, namespace, name).await?;
     if service.str_at(&["spec", "type"]) == "ExternalName" {
         let port = port.parse().map_err(|_| ApiError::bad_request(format!("{port:?} is no port number")))?;
         return Ok(Backend { host: service.str_at(&["spec", "externalName"]).to_owned(), port, at: None });
@@ -37,7 +34,9 @@ pub(crate) async fn of(server: &ApiServer, namespace: &str, name: &str, port: &s
     let found = ports.into_iter().flatten().find(asked);
     let found =
         found.ok_or_else(|| ApiError::unavailable(format!("no service port {port:?} found for service {name:?}")))?;
-    let mut ready = ready(server, namespace, name, found["name"].as_str().unwrap_or_default()).await?;
+    let port = found["name"].as_str().unwrap_or_default();
+    let slices = slices(server, namespace, name).await?;
+    let mut ready: Vec<_> = slices.iter().flat_map(|slice| addresses(slice, port)).collect();
     if ready.is_empty() {
         return Err(ApiError::unavailable(format!("no endpoints available for service {name:?}")));
     }
@@ -46,17 +45,32 @@ pub(crate) async fn of(server: &ApiServer, namespace: &str, name: &str, port: &s
     Ok(Backend { host: format!("{name}.{namespace}.svc"), port: at.port(), at: Some(at) })
 }
 
-async fn ready(server: &ApiServer, namespace: &str, service: &str, port: &str) -> Result<Vec<SocketAddr>, ApiError> {
+/// A Service.
+///
+/// # Errors
+/// When there is none.
+pub(crate) async fn service(server: &ApiServer, namespace: &str, name: &str) -> Result<Object, ApiError> {
+    let kinds = server.inner.kinds();
+    let services = kinds.by_resource("", "v1", "services").ok_or_else(ApiError::no_such_path)?;
+    let entry = server.inner.store.get(&encode::key(services, namespace, name)).await.map_err(read::read_error)?;
+    Ok(encode::to_object(services, &*entry.ok_or_else(|| ApiError::not_found(services, name))?))
+}
+
+/// What tells where the pods of a Service are.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) async fn slices(server: &ApiServer, namespace: &str, service: &str) -> Result<Vec<Object>, ApiError> {
     let kinds = server.inner.kinds();
     let slices = kinds.by_resource("discovery.k8s.io", "v1", "endpointslices").ok_or_else(ApiError::no_such_path)?;
     let prefix = encode::prefix(slices, namespace);
     let page = server.inner.store.list(&prefix, trimtab_store::Page::default()).await.map_err(read::read_error)?;
     let found = page.entries.iter().map(|entry| encode::to_object(slices, entry));
-    let own = found.filter(|slice| slice.labels().any(|label| label == ("kubernetes.io/service-name", service)));
-    Ok(own.flat_map(|slice| addresses(&slice, port)).collect())
+    Ok(found.filter(|slice| slice.labels().any(|label| label == ("kubernetes.io/service-name", service))).collect())
 }
 
-fn addresses(slice: &Object, port: &str) -> Vec<SocketAddr> {
+/// Where a slice says that pods are ready behind `port`.
+pub(crate) fn addresses(slice: &Object, port: &str) -> Vec<SocketAddr> {
     let list = |field: &str| slice.0.get(field).and_then(Value::as_array).into_iter().flatten();
     let found = list("ports").find(|known| known["name"].as_str().unwrap_or_default() == port);
     let Some(port) = found.and_then(|known| u16::try_from(known["port"].as_u64()?).ok()) else { return Vec::new() };

@@ -28,6 +28,8 @@ pub(crate) struct Definitions {
     state: Mutex<State>,
     /// Wakes whoever does what definitions are waiting for.
     pub(crate) work: Notify,
+    /// Wakes whoever looks at what is served.
+    pub(crate) changed: Notify,
 }
 
 #[derive(Default)]
@@ -63,6 +65,7 @@ impl Definitions {
             own,
             state: Mutex::default(),
             work: Notify::new(),
+            changed: Notify::new(),
         };
         if let Some(prefix) = prefix {
             for entry in store.list(&prefix, Page::default()).await?.entries {
@@ -104,6 +107,7 @@ impl Definitions {
     fn serve(&self, change: impl FnOnce(&Kinds) -> Kinds) {
         let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
         *served = change(&served);
+        self.changed.notify_one();
     }
 }
 

@@ -1,56 +1,91 @@
 //! What is served: `/api`, `/apis` and below, plain and aggregated
 //! (<https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api>).
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use trimtab_api::{ApiError, Kind, Kinds, Version};
 
+use crate::aggregation::{self, Aggregation, Other};
 use crate::body;
 use crate::handler::Answer;
 use crate::negotiate::clauses;
+use crate::server::ApiServer;
 
-pub(crate) fn answer(kinds: &Kinds, path: &str, headers: &HeaderMap) -> Option<Answer> {
+mod converted;
+
+pub(crate) fn answer(server: &ApiServer, path: &str, headers: &HeaderMap) -> Option<Answer> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    if !matches!(parts.as_slice(), [""] | ["api" | "apis"] | ["api", _] | ["apis", _] | ["apis", _, _]) {
+        return None;
+    }
+    let (kinds, aggregation) = (server.inner.kinds(), &*server.inner.aggregation);
+    let others = aggregation.others();
+    let groups = groups(&kinds, &others, aggregation);
     let value = match parts.as_slice() {
-        [""] => json!({"paths": paths(kinds)}),
-        ["api"] | ["apis"] => return Some(Ok(root(kinds, parts[0] == "api", headers))),
-        ["api", version] => return Some(resources(kinds, "", version)),
-        ["apis", group] => match group_of(kinds, group) {
+        [""] => json!({"paths": paths(&groups)}),
+        ["api"] | ["apis"] => return Some(Ok(root(&groups, parts[0] == "api", headers))),
+        ["api", version] => return Some(resources(&groups, "", version)),
+        ["apis", group] => match group_of(&groups, group) {
             Some(group) => group,
             None => return Some(Err(ApiError::no_such_path())),
         },
-        ["apis", group, version] => return Some(resources(kinds, group, version)),
+        ["apis", group, version] => return Some(resources(&groups, group, version)),
         _ => return None,
     };
     Some(Ok(body::json(StatusCode::OK, &value)))
 }
 
-fn paths(kinds: &Kinds) -> Vec<String> {
+fn paths(groups: &Groups<'_>) -> Vec<String> {
     let mut paths: Vec<String> =
         ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
             .map(str::to_owned)
             .to_vec();
-    for (group, versions) in groups(kinds) {
+    for (group, versions) in groups {
         let prefix = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
-        paths.extend(versions.keys().map(|version| format!("{prefix}/{}", version.0)));
+        paths.extend(versions.iter().map(|(version, _)| format!("{prefix}/{version}")));
     }
     paths.sort();
     paths
 }
 
-type Versions<'a> = BTreeMap<Version<'a>, Vec<&'a Kind>>;
-
-fn groups(kinds: &Kinds) -> BTreeMap<&str, Versions<'_>> {
-    let mut groups: BTreeMap<&str, Versions<'_>> = BTreeMap::new();
-    for kind in kinds.iter() {
-        groups.entry(&kind.group).or_default().entry(Version(&kind.version)).or_default().push(kind);
-    }
-    groups
+/// Who serves a version of a group.
+enum Served<'a> {
+    Here(Vec<&'a Kind>),
+    There(&'a Other),
 }
 
-fn root(kinds: &Kinds, core: bool, headers: &HeaderMap) -> http::Response<trimtab_client::Body> {
+type Versions<'a> = Vec<(&'a str, Served<'a>)>;
+type Groups<'a> = Vec<(&'a str, Versions<'a>)>;
+
+/// All that is served, what clients are to prefer first.
+fn groups<'a>(kinds: &'a Kinds, others: &'a [Other], aggregation: &Aggregation) -> Groups<'a> {
+    let mut found: BTreeMap<&str, BTreeMap<Version<'_>, Served<'_>>> = BTreeMap::new();
+    for kind in kinds.iter() {
+        let version = found.entry(&kind.group).or_default().entry(Version(&kind.version));
+        if let Served::Here(kinds) = version.or_insert_with(|| Served::Here(Vec::new())) {
+            kinds.push(kind);
+        }
+    }
+    for other in others.iter().filter(|other| other.known.group != aggregation::GROUP) {
+        let version = Version(&other.known.version);
+        found.entry(&other.known.group).or_default().insert(version, Served::There(other));
+    }
+    // Sorting keeps the order of those that are equal, by name.
+    let mut groups: Vec<(i64, (&str, Versions<'_>))> = Vec::new();
+    for (group, versions) in found {
+        let mut versions: Vec<_> = versions.into_iter().map(|(version, served)| (version.0, served)).collect();
+        let of_group = versions.iter().map(|(version, _)| aggregation.priority(group, version).0).max();
+        versions.sort_by_cached_key(|(version, _)| Reverse(aggregation.priority(group, version).1));
+        groups.push((of_group.unwrap_or_default(), (group, versions)));
+    }
+    groups.sort_by_key(|(priority, _)| Reverse(*priority));
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+fn root(groups: &Groups<'_>, core: bool, headers: &HeaderMap) -> http::Response<trimtab_client::Body> {
     let aggregated = clauses(headers).find(|clause| {
         clause.media == "application/json"
             && clause.param("as") == "APIGroupDiscoveryList"
@@ -58,10 +93,10 @@ fn root(kinds: &Kinds, core: bool, headers: &HeaderMap) -> http::Response<trimta
     });
     if let Some(clause) = aggregated.filter(|clause| matches!(clause.param("v"), "v2" | "v2beta1")) {
         let version = clause.param("v");
-        let items: Vec<Value> = groups(kinds)
-            .into_iter()
+        let items: Vec<Value> = groups
+            .iter()
             .filter(|(group, _)| group.is_empty() == core)
-            .map(|(group, versions)| aggregate(group, &versions))
+            .map(|(group, versions)| aggregate(group, versions))
             .collect();
         let list = json!({"kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {}, "items": items});
         let content_type = format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
@@ -70,10 +105,10 @@ fn root(kinds: &Kinds, core: bool, headers: &HeaderMap) -> http::Response<trimta
     let value = if core {
         json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
     } else {
-        let list: Vec<Value> = groups(kinds)
-            .into_iter()
+        let list: Vec<Value> = groups
+            .iter()
             .filter(|(group, _)| !group.is_empty())
-            .map(|(group, versions)| plain(group, &versions))
+            .map(|(group, versions)| plain(group, versions))
             .collect();
         json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": list})
     };
@@ -81,24 +116,24 @@ fn root(kinds: &Kinds, core: bool, headers: &HeaderMap) -> http::Response<trimta
 }
 
 fn plain(group: &str, versions: &Versions<'_>) -> Value {
-    let one =
-        |Version(version): &Version<'_>| json!({"groupVersion": format!("{group}/{version}"), "version": version});
-    let list: Vec<Value> = versions.keys().map(one).collect();
+    let one = |(version, _): &(&str, _)| json!({"groupVersion": format!("{group}/{version}"), "version": version});
+    let list: Vec<Value> = versions.iter().map(one).collect();
     json!({"name": group, "versions": list, "preferredVersion": list.first()})
 }
 
-fn group_of(kinds: &Kinds, group: &str) -> Option<Value> {
-    let groups = groups(kinds);
-    let mut value = plain(group, groups.get(group).filter(|_| !group.is_empty())?);
+fn group_of(groups: &Groups<'_>, group: &str) -> Option<Value> {
+    let (_, versions) = groups.iter().find(|(known, _)| *known == group && !group.is_empty())?;
+    let mut value = plain(group, versions);
     value["kind"] = "APIGroup".into();
     value["apiVersion"] = "v1".into();
     Some(value)
 }
 
-fn resources(kinds: &Kinds, group: &str, version: &str) -> Answer {
-    let groups = groups(kinds);
-    let kinds =
-        groups.get(group).and_then(|versions| versions.get(&Version(version))).ok_or_else(ApiError::no_such_path)?;
+fn resources(groups: &Groups<'_>, group: &str, version: &str) -> Answer {
+    let versions = groups.iter().find(|(known, _)| *known == group).map(|(_, versions)| versions);
+    let found = versions.and_then(|versions| versions.iter().find(|(known, _)| *known == version));
+    // What others serve, they tell themselves.
+    let Some((_, Served::Here(kinds))) = found else { return Err(ApiError::no_such_path()) };
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     let list: Vec<Value> = kinds.iter().flat_map(|kind| listed(kind)).collect();
     Ok(body::json(
@@ -167,9 +202,15 @@ fn below(kind: &Kind) -> Vec<Below> {
 fn aggregate(group: &str, versions: &Versions<'_>) -> Value {
     let versions: Vec<Value> = versions
         .iter()
-        .map(|(Version(version), kinds)| {
-            let resources: Vec<Value> = kinds.iter().map(|kind| aggregated(kind)).collect();
-            json!({"version": version, "resources": resources, "freshness": "Current"})
+        .map(|(version, served)| {
+            let (resources, freshness) = match served {
+                Served::Here(kinds) => (kinds.iter().map(|kind| aggregated(kind)).collect(), "Current"),
+                Served::There(other) => {
+                    (converted::resources(other), if other.is_current() { "Current" } else { "Stale" })
+                }
+            };
+            let resources: Vec<Value> = resources;
+            json!({"version": version, "resources": resources, "freshness": freshness})
         })
         .collect();
     let metadata = if group.is_empty() {

@@ -15,11 +15,13 @@ use trimtab_env::Instant;
 
 use crate::audit::{self, Record, Subject};
 use crate::auth::{self, Asked, Identity};
+use crate::pass::Sent;
 use crate::path::{Query, ResourcePath};
 use crate::server::ApiServer;
 use crate::warnings::Warnings;
 use crate::{
-    body, delete, discovery, health, metrics, nodes, openapi, openapi_v2, path, proxy, read, subresource, watch, write,
+    aggregation, body, delete, discovery, health, metrics, nodes, openapi, openapi_v2, path, proxy, read, subresource,
+    watch, write,
 };
 
 /// A request on a resource.
@@ -139,6 +141,12 @@ impl ApiServer {
         let identity = auth::acting(self, caller?, headers, record).await?;
         let identity = &*identity;
         self.inner.authorizer.authorize(&*self.inner.store, identity, &asked, record).await?;
+        if let Some(known) = aggregation::asked(self, path) {
+            // What is said of it there bears the same name as here.
+            headers.insert(audit::HEADER, id.clone());
+            let sent = Sent { method, headers, body: body?, record };
+            return aggregation::pass_on(self, &known, (sent, uri), identity, upgrade).await;
+        }
         if let Some(answer) = self.meta(path, method, headers, uri) {
             return answer;
         }
@@ -176,8 +184,8 @@ impl ApiServer {
         let found = health::answer(self, path, uri)
             .or_else(|| metrics::answer(self, path))
             .or_else(|| auth::token::published(self.inner.tokens.as_ref(), path))
-            .or_else(|| discovery::answer(&self.inner.kinds(), path, headers))
-            .or_else(|| openapi::answer(&self.inner.kinds(), path, headers))
+            .or_else(|| discovery::answer(self, path, headers))
+            .or_else(|| openapi::answer(self, path, headers))
             .or_else(|| openapi_v2::answer(&self.inner.kinds(), path, headers));
         let found = found?;
         if matches!(*method, Method::GET | Method::HEAD) {

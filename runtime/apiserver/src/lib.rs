@@ -5,6 +5,7 @@
 //! Service's address, is a [`Hook`] beside it. Start at [`ApiServer`].
 
 mod admission;
+mod aggregation;
 mod allocate;
 mod audit;
 mod auth;

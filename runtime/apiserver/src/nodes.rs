@@ -12,9 +12,10 @@ use trimtab_client::HttpTransport;
 use crate::admission::Verb;
 use crate::handler::{Answer, Call};
 use crate::outside::root_cause;
+use crate::pass::{self, Sent};
 use crate::pool::Pool;
 use crate::server::ApiServer;
-use crate::{encode, pass, read, subresource};
+use crate::{encode, read, subresource};
 
 /// How the server shows itself to the nodes' agents, and whom it trusts.
 pub type NodeTls = ClientConfig;
@@ -70,7 +71,7 @@ pub(crate) async fn proxy(server: &ApiServer, call: &Call<'_>, upgrade: Option<O
     if !is_log && !call.headers.contains_key(http::header::UPGRADE) {
         return Err(ApiError::bad_request("Upgrade request required"));
     }
-    pass::on(server, call, (&*transport, &uri), HeaderMap::new(), upgrade, away).await
+    pass::on(server, Sent::of(call), (&*transport, &uri), HeaderMap::new(), upgrade, away).await
 }
 
 /// What the query says, as the object that upstream makes of it.

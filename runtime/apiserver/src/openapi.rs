@@ -6,15 +6,16 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
-use trimtab_api::{ApiError, Kind, Kinds};
+use trimtab_api::{ApiError, Kind};
 
 use crate::body;
 use crate::handler::Answer;
 use crate::negotiate::clauses;
+use crate::server::ApiServer;
 
 const JSON: &str = "application/json";
 
-pub(crate) fn answer(kinds: &Kinds, path: &str, headers: &HeaderMap) -> Option<Answer> {
+pub(crate) fn answer(server: &ApiServer, path: &str, headers: &HeaderMap) -> Option<Answer> {
     let rest = path.strip_prefix("/openapi/v3")?.trim_matches('/');
     if !headers.is_empty()
         && headers.contains_key(http::header::ACCEPT)
@@ -22,6 +23,7 @@ pub(crate) fn answer(kinds: &Kinds, path: &str, headers: &HeaderMap) -> Option<A
     {
         return Some(Err(ApiError::not_acceptable(&[JSON])));
     }
+    let kinds = server.inner.kinds();
     let mut by_path: BTreeMap<String, Vec<&Kind>> = BTreeMap::new();
     for kind in kinds.iter() {
         by_path.entry(document_path(kind)).or_default().push(kind);
@@ -30,7 +32,15 @@ pub(crate) fn answer(kinds: &Kinds, path: &str, headers: &HeaderMap) -> Option<A
         let url = |(path, kinds): (&String, &Vec<&Kind>)| {
             (path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={:016X}", hash(kinds))}))
         };
-        let paths: Map<String, Value> = by_path.iter().map(url).collect();
+        let mut paths: Map<String, Value> = by_path.iter().map(url).collect();
+        for other in server.inner.aggregation.others() {
+            let path = other.known.path().trim_start_matches('/').to_owned();
+            // Our own document would be of what is not served here.
+            match other.discovered.as_ref().and_then(|found| found.openapi.as_deref()) {
+                Some(url) => drop(paths.insert(path, json!({"serverRelativeURL": url}))),
+                None => drop(paths.remove(&path)),
+            }
+        }
         return Some(Ok(body::json(StatusCode::OK, &json!({"paths": paths}))));
     }
     Some(match by_path.get(rest) {

@@ -52,7 +52,7 @@ pub(crate) async fn post(
     }
 }
 
-async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, String> {
+pub(crate) async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(|error| error.to_string())?.into_data() {
@@ -96,7 +96,7 @@ async fn transport(server: &ApiServer, config: &WebhookClientConfig) -> Result<(
     let made = server
         .inner
         .outside
-        .get(&key, || HttpTransport::trusting(&base, ca.map_or(Trust::System, Trust::Authority), at));
+        .get(&key, || HttpTransport::trusting(&base, ca.map_or(Trust::System, Trust::Authority), at, None));
     let transport = made.map_err(|error| format!("its clientConfig cannot be used: {}", root_cause(&error)))?;
     Ok((transport, if path.is_empty() { "/".to_owned() } else { path }))
 }

@@ -14,9 +14,10 @@ use trimtab_client::{Body, HttpTransport, Trust};
 use crate::admission::Verb;
 use crate::handler::{Answer, Call};
 use crate::outside::root_cause;
+use crate::pass::{self, Sent};
 use crate::path::ResourcePath;
 use crate::server::ApiServer;
-use crate::{backend, encode, nodes, pass, read, subresource};
+use crate::{backend, encode, nodes, read, subresource};
 
 /// What a name in the path stands for: `[SCHEME:]NAME[:PORT]`.
 #[derive(Debug, PartialEq)]
@@ -60,7 +61,7 @@ pub(crate) async fn proxy(server: &ApiServer, call: &Call<'_>, upgrade: Option<O
     let uri = format!("{}{query}", if rest.is_empty() { "/" } else { rest });
     let away = |error| ApiError::unavailable(format!("error trying to reach service: {}", root_cause(&error)));
     let headers = forwarded(call, before, rest);
-    let mut response = pass::on(server, call, (&*transport, &uri), headers, upgrade, away).await?;
+    let mut response = pass::on(server, Sent::of(call), (&*transport, &uri), headers, upgrade, away).await?;
     keep_within(&mut response, before, transport.as_ref());
     Ok(response)
 }
@@ -103,7 +104,7 @@ async fn transport(
     let made = server
         .inner
         .outside
-        .get(&format!("proxy {base} {at:?}"), || HttpTransport::trusting(&base, Trust::Anybody, at));
+        .get(&format!("proxy {base} {at:?}"), || HttpTransport::trusting(&base, Trust::Anybody, at, None));
     made.map_err(|error| ApiError::internal(root_cause(&error)))
 }
 

@@ -11,6 +11,7 @@ use trimtab_env::{CancellationToken, Env, Tasks};
 use trimtab_store::Store;
 
 use crate::admission::Policies;
+use crate::aggregation::{self, Aggregation};
 use crate::allocate::{Hook, ServiceAddresses};
 use crate::audit::{Audit, Ids};
 use crate::auth::token::Tokens;
@@ -41,6 +42,9 @@ pub struct Config {
     pub service_cidr: (Ipv4Addr, u8),
     /// How to reach the nodes' agents; without it, logs and exec are answered with 503.
     pub node_tls: Option<NodeTls>,
+    /// How other servers, to which requests are passed on, know that this one may speak for its callers: a
+    /// certificate and its key, in PEM; without it, they are shown none.
+    pub front_proxy: Option<String>,
     /// How service accounts show who they are; without it, they have no tokens.
     pub service_accounts: Option<ServiceAccounts>,
     /// The audit log, if there is to be one.
@@ -55,6 +59,7 @@ pub struct ApiServer {
 
 pub(crate) struct Inner {
     pub definitions: Arc<Definitions>,
+    pub aggregation: Arc<Aggregation>,
     pub store: Arc<dyn Store>,
     pub env: Env,
     /// By group and plural.
@@ -62,7 +67,7 @@ pub(crate) struct Inner {
     pub authorizer: Authorizer,
     pub tokens: Option<Tokens>,
     pub nodes: Nodes,
-    /// Connections to webhooks.
+    /// Connections to webhooks and other servers.
     pub outside: Pool,
     /// Compiled admission policies.
     pub policies: Policies,
@@ -85,14 +90,18 @@ impl ApiServer {
     pub async fn new(config: Config) -> Result<Self, trimtab_store::ReadError> {
         let services = ServiceAddresses::load(&*config.store, &config.env, config.service_cidr).await?;
         let definitions = Arc::new(Definitions::load(config.kinds, &*config.store, &config.env).await?);
+        let aggregation = Aggregation::load(&definitions.kinds(), &*config.store, config.front_proxy).await?;
+        let aggregation = Arc::new(aggregation);
         let hooks: Vec<(_, _, Arc<dyn Hook>)> = vec![
             ("", "services", Arc::new(services)),
             (crd::GROUP, crd::PLURAL, Arc::<Definitions>::clone(&definitions)),
+            (aggregation::GROUP, aggregation::PLURAL, Arc::<Aggregation>::clone(&aggregation)),
         ];
         let tasks = Tasks::new();
         let ids = Ids::new(&config.env);
         let inner = Arc::new(Inner {
             definitions,
+            aggregation,
             store: config.store,
             env: config.env,
             hooks,
@@ -110,9 +119,11 @@ impl ApiServer {
         });
         let server = Self { inner };
         server.make_namespaces().await;
-        auth::bootstrap::reconcile(&server).await;
+        // The store makes one step of both.
+        tokio::join!(auth::bootstrap::reconcile(&server), aggregation::reconcile(&server, true));
         server.keep_tidy();
         server.inner.tasks.spawn_cancellable("definitions", cleaner::run(Arc::downgrade(&server.inner)));
+        server.inner.tasks.spawn_cancellable("apiservices", aggregation::run(Arc::downgrade(&server.inner)));
         Ok(server)
     }
 

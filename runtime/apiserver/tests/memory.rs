@@ -55,6 +55,7 @@ async fn a_thousand_definitions_cost_what_they_say() {
         env: Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap()),
         service_cidr: ("10.96.0.0".parse().unwrap(), 24),
         node_tls: None,
+        front_proxy: None,
         service_accounts: None,
         audit: None,
     })

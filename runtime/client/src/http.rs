@@ -42,11 +42,17 @@ impl HttpTransport {
     }
 
     /// A transport to a server that is not the cluster's. It is looked for at the address `at`,
-    /// whatever its name resolves to; the port is the name's.
+    /// whatever its name resolves to; the port is the name's. It is shown `identity`, a certificate
+    /// and its key in PEM, if it asks for one.
     ///
     /// # Errors
-    /// When the authorities' certificates cannot be read.
-    pub fn trusting(server: &str, trust: Trust<'_>, at: Option<SocketAddr>) -> Result<Self, TransportError> {
+    /// When the authorities' certificates, or those of `identity`, cannot be read.
+    pub fn trusting(
+        server: &str,
+        trust: Trust<'_>,
+        at: Option<SocketAddr>,
+        identity: Option<&str>,
+    ) -> Result<Self, TransportError> {
         // Without a provider of its own, reqwest takes the process' default one.
         let _ = provider().as_ref().clone().install_default();
         let host = server.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
@@ -55,6 +61,10 @@ impl HttpTransport {
                 Trust::System => builder,
                 Trust::Authority(pem) => builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?),
                 Trust::Anybody => builder.tls_danger_accept_invalid_certs(true),
+            };
+            let builder = match identity {
+                Some(pem) => builder.identity(reqwest::Identity::from_pem(pem.as_bytes())?),
+                None => builder,
             };
             Ok(at.into_iter().fold(builder, |builder, at| builder.resolve(&host, at)))
         })

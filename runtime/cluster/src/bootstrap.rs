@@ -1,13 +1,15 @@
-//! The Service by which the API itself is known, and where it leads. The namespaces every cluster
+//! The Service by which the API itself is known, where it leads, and what servers beside it trust. The namespaces every cluster
 //! has are made by the API server.
 
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Endpoints, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use trimtab_client::{Api, Client, DeleteParams, Error, Patch};
+
+use crate::identity::FRONT_PROXY_CLIENT;
 
 const NAME: &str = "kubernetes";
 const NAMESPACE: &str = "default";
@@ -31,6 +33,29 @@ pub(crate) async fn service(client: &Client, service_ip: &str, port: u16) -> Res
         return Ok(());
     }
     services.patch(NAME, &Patch::Merge(json!({"spec": {"ports": ports}}))).await.map(drop)
+}
+
+/// Tells servers to which the API passes requests on how they know its clients, and it when it speaks for them
+/// (<https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/#original-request-username-and-group>).
+pub(crate) async fn trust(client: &Client, ca_pem: &str, front_proxy_ca_pem: &str) -> Result<(), Error> {
+    const NAME: &str = "extension-apiserver-authentication";
+    let maps = Api::<ConfigMap>::namespaced(client, "kube-system");
+    // Lists are written as JSON.
+    let list = |name: &str| json!([name]).to_string();
+    let map: ConfigMap = decode(json!({"metadata": {"name": NAME}, "data": {
+        "client-ca-file": ca_pem,
+        "requestheader-client-ca-file": front_proxy_ca_pem,
+        "requestheader-allowed-names": list(FRONT_PROXY_CLIENT),
+        "requestheader-username-headers": list("X-Remote-User"),
+        "requestheader-uid-headers": list("X-Remote-Uid"),
+        "requestheader-group-headers": list("X-Remote-Group"),
+        "requestheader-extra-headers-prefix": list("X-Remote-Extra-"),
+    }}));
+    match maps.get_opt(NAME).await? {
+        None => maps.create(&map).await.map(drop),
+        Some(there) if there.data == map.data => Ok(()),
+        Some(_) => maps.patch(NAME, &Patch::Merge(json!({"data": map.data}))).await.map(drop),
+    }
 }
 
 /// Says at which address pods reach the API; `None`: at none.

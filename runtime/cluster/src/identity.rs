@@ -2,6 +2,9 @@
 //! the same in process. The names are upstream's where upstream has the component
 //! (<https://kubernetes.io/docs/setup/best-practices/certificates/#configure-certificates-for-user-accounts>).
 
+/// The name under which the API server speaks for its callers.
+pub(crate) const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
+
 /// A user and its groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -24,6 +27,11 @@ impl Identity {
     /// The API server, to the nodes' agents.
     pub(crate) fn kubelet_client() -> Self {
         Self::new("kube-apiserver-kubelet-client", &["system:masters"], "kube-apiserver")
+    }
+
+    /// The API server, to the servers to which it passes requests on.
+    pub(crate) fn front_proxy_client() -> Self {
+        Self::new(FRONT_PROXY_CLIENT, &[], "kube-apiserver")
     }
 
     /// The people who may do everything.

@@ -1,7 +1,7 @@
 //! The cluster's certificate authority, and the certificates it signs.
 //!
-//! The authority and the administrator's certificate are files under `DATA_DIR/pki` and outlive
-//! restarts. Every other certificate is made anew when the process that needs it starts. Names
+//! The authority, that of the front proxy and the administrator's certificate are files under
+//! `DATA_DIR/pki` and outlive restarts. Every other certificate is made anew when the process that needs it starts. Names
 //! follow <https://kubernetes.io/docs/setup/best-practices/certificates/>.
 
 use std::fs;
@@ -62,6 +62,8 @@ pub struct Identity {
 /// A certificate authority.
 pub struct Pki {
     dir: PathBuf,
+    cert: PathBuf,
+    key: PathBuf,
     ca_pem: String,
     issuer: Issuer<'static, KeyPair>,
     now: Timestamp,
@@ -73,16 +75,29 @@ impl Pki {
     /// # Errors
     /// If a file cannot be read or written, or holds no key or certificate.
     pub fn open(dir: &Path, now: Timestamp) -> Result<Self, PkiError> {
+        Self::named(dir, ("ca", "trimtab-ca"), now)
+    }
+
+    /// The authority of those who may speak for others, kept beside this one in `front-proxy-ca.crt`: what its
+    /// certificates say must never be taken for the word of a client.
+    ///
+    /// # Errors
+    /// As [`Pki::open`].
+    pub(crate) fn front_proxy(&self) -> Result<Self, PkiError> {
+        Self::named(&self.dir, ("front-proxy-ca", "front-proxy-ca"), self.now)
+    }
+
+    fn named(dir: &Path, (file, name): (&str, &str), now: Timestamp) -> Result<Self, PkiError> {
         fs::create_dir_all(dir).map_err(|source| PkiError::File { path: dir.to_owned(), source })?;
-        let (cert, key) = (dir.join("ca.crt"), dir.join("ca.key"));
+        let (cert, key) = (dir.join(format!("{file}.crt")), dir.join(format!("{file}.key")));
         if !cert.exists() || !key.exists() {
-            let made = make_ca(now).map_err(about("certificate authority"))?;
+            let made = make_ca(name, now).map_err(about("certificate authority"))?;
             write_identity(&cert, &key, &made)?;
         }
         let Identity { cert_pem, key_pem } = read_identity(&cert, &key)?;
-        let key = KeyPair::from_pem(&key_pem).map_err(about("certificate authority's key"))?;
-        let issuer = Issuer::from_ca_cert_pem(&cert_pem, key).map_err(about("certificate authority"))?;
-        Ok(Self { dir: dir.to_owned(), ca_pem: cert_pem, issuer, now })
+        let pair = KeyPair::from_pem(&key_pem).map_err(about("certificate authority's key"))?;
+        let issuer = Issuer::from_ca_cert_pem(&cert_pem, pair).map_err(about("certificate authority"))?;
+        Ok(Self { dir: dir.to_owned(), cert, key, ca_pem: cert_pem, issuer, now })
     }
 
     /// The authority's certificate, which clients trust.
@@ -132,7 +147,7 @@ impl Pki {
     /// # Errors
     /// If a file cannot be read.
     pub(crate) fn signer(&self) -> Result<FileSigner, PkiError> {
-        FileSigner::open(&self.dir.join("ca.crt"), &self.dir.join("ca.key"))
+        FileSigner::open(&self.cert, &self.key)
     }
 
     /// The key that service accounts' tokens are signed with, in PKCS #8 (DER): kept in the file
@@ -159,7 +174,7 @@ impl Pki {
     // of a former authority is older than the authority's file.
     fn is_fresh(&self, cert: &Path) -> bool {
         let written = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
-        let (Some(made), Some(ca_made)) = (written(cert), written(&self.dir.join("ca.crt"))) else { return false };
+        let (Some(made), Some(ca_made)) = (written(cert), written(&self.cert)) else { return false };
         let expires = Timestamp::try_from(made + LEAF_VALID - RENEW_BEFORE);
         made >= ca_made && expires.is_ok_and(|expires| self.now < expires)
     }
@@ -183,10 +198,10 @@ impl Pki {
     }
 }
 
-fn make_ca(now: Timestamp) -> Result<Identity, rcgen::Error> {
+fn make_ca(name: &str, now: Timestamp) -> Result<Identity, rcgen::Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "trimtab-ca");
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     set_validity(&mut params, now, CA_VALID);
@@ -249,6 +264,16 @@ mod tests {
         let second = Pki::open(dir.path(), now()).unwrap();
         assert_eq!(first.ca_pem(), second.ca_pem());
         assert_eq!(admin.cert_pem, second.kept_client("admin", &identity::Identity::administrator()).unwrap().cert_pem);
+    }
+
+    #[test]
+    fn who_speaks_for_others_is_vouched_for_by_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Pki::open(dir.path(), now()).unwrap();
+        let first = open().front_proxy().unwrap();
+        assert_ne!(first.ca_pem(), open().ca_pem());
+        assert_eq!(first.ca_pem(), open().front_proxy().unwrap().ca_pem());
+        first.client(&identity::Identity::front_proxy_client()).unwrap();
     }
 
     #[test]

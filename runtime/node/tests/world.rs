@@ -38,6 +38,7 @@ impl World {
             env: env.clone(),
             service_cidr: ("10.96.0.0".parse().expect("an address"), 16),
             node_tls: None,
+            front_proxy: None,
             service_accounts: None,
             audit: None,
         };

@@ -57,6 +57,7 @@ async fn pods_are_bound_and_those_that_fit_nowhere_are_told_why() {
         env: env.clone(),
         service_cidr: ("10.96.0.0".parse().expect("an address"), 24),
         node_tls: None,
+        front_proxy: None,
         service_accounts: None,
         audit: None,
     };

@@ -80,6 +80,7 @@ impl Cluster {
             env: env.clone(),
             service_cidr: ("10.96.0.0".parse().unwrap(), 24),
             node_tls: None,
+            front_proxy: None,
             service_accounts: None,
             audit: None,
         };

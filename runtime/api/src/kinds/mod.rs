@@ -9,6 +9,7 @@ use crate::field::{Error, Path};
 use crate::object::Object;
 use crate::strategy::Admission;
 
+pub mod api_service;
 mod autoscaler;
 mod binding;
 mod cidr;
@@ -62,6 +63,7 @@ pub mod webhooks;
 mod workload;
 
 pub use crate::crd::CustomResourceDefinition;
+pub use api_service::ApiService;
 pub use autoscaler::HORIZONTAL_POD_AUTOSCALER;
 pub use binding::Binding;
 pub use config_map::ConfigMap;

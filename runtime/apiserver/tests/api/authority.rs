@@ -46,13 +46,16 @@ impl Authority {
         (vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
     }
 
+    /// A certificate and its key, in PEM.
+    pub(crate) fn pem_of(&self, name: &str) -> String {
+        let (chain, key) = self.leaf(name, "test");
+        pem("CERTIFICATE", &chain[0]) + &pem("PRIVATE KEY", key.secret_der())
+    }
+
     /// A kubeconfig of somebody who is known by certificate.
     pub(crate) fn kubeconfig(&self, address: SocketAddr, name: &str, organisation: &str) -> Value {
         let (chain, key) = self.leaf(name, organisation);
-        let pem = |label: &str, der: &[u8]| {
-            let text = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
-            STANDARD.encode(text)
-        };
+        let pem = |label: &str, der: &[u8]| STANDARD.encode(pem(label, der));
         let user = json!({"client-certificate-data": pem("CERTIFICATE", &chain[0]), "client-key-data": pem("PRIVATE KEY", key.secret_der())});
         let cluster = json!({"server": format!("https://{address}"), "insecure-skip-tls-verify": true});
         json!({
@@ -84,4 +87,8 @@ impl Authority {
             None => builder.with_no_client_auth(),
         }
     }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }

@@ -65,17 +65,12 @@ impl Server {
     }
 
     pub(crate) async fn with(store: Arc<dyn Store>, node_tls: Option<NodeTls>) -> Self {
-        let epoch = "2026-01-01T00:00:00Z".parse().unwrap();
-        let config = Config {
-            kinds: trimtab_api::builtin(),
-            store: Arc::clone(&store),
-            env: Env::seeded(7, epoch),
-            service_cidr: ("10.96.0.0".parse().unwrap(), 24),
-            node_tls,
-            service_accounts: None,
-            audit: None,
-        };
-        Self::of(config).await
+        Self::of(Config { node_tls, ..config(store) }).await
+    }
+
+    /// A server that shows others `identity`, a certificate and its key in PEM.
+    pub(crate) async fn showing(identity: String) -> Self {
+        Self::of(Config { front_proxy: Some(identity), ..config(Arc::new(Memory::new())) }).await
     }
 
     /// A server whose service accounts have tokens, and its clock, which the test moves.
@@ -86,32 +81,15 @@ impl Server {
             issuer: ISSUER.to_owned(),
             jwks_uri: "https://127.0.0.1/openid/v1/jwks".to_owned(),
         };
-        Self::of(Config {
-            kinds: trimtab_api::builtin(),
-            store: Arc::new(Memory::new()),
-            env: Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap()),
-            service_cidr: ("10.96.0.0".parse().unwrap(), 24),
-            node_tls: None,
-            service_accounts: Some(service_accounts),
-            audit: None,
-        })
-        .await
+        Self::of(Config { service_accounts: Some(service_accounts), ..config(Arc::new(Memory::new())) }).await
     }
 
     /// A server that logs to `path` what `policy` says.
     pub(crate) async fn audited(policy: &str, path: &Path) -> Self {
         let policy = AuditPolicy::parse(policy).unwrap();
         let destination = Destination::File(path.to_owned(), Rotation::default());
-        Self::of(Config {
-            kinds: trimtab_api::builtin(),
-            store: Arc::new(Memory::new()),
-            env: Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap()),
-            service_cidr: ("10.96.0.0".parse().unwrap(), 24),
-            node_tls: None,
-            service_accounts: None,
-            audit: Some(Audit::open(policy, destination).unwrap()),
-        })
-        .await
+        let audit = Audit::open(policy, destination).unwrap();
+        Self::of(Config { audit: Some(audit), ..config(Arc::new(Memory::new())) }).await
     }
 
     async fn of(config: Config) -> Self {
@@ -198,6 +176,19 @@ impl Server {
         let response = self.send(Request::builder().uri(path).body(Bytes::new()).unwrap()).await;
         assert_eq!(response.status(), 200, "{path}");
         Watch::of(response.into_body())
+    }
+}
+
+fn config(store: Arc<dyn Store>) -> Config {
+    Config {
+        kinds: trimtab_api::builtin(),
+        store,
+        env: Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap()),
+        service_cidr: ("10.96.0.0".parse().unwrap(), 24),
+        node_tls: None,
+        front_proxy: None,
+        service_accounts: None,
+        audit: None,
     }
 }
 

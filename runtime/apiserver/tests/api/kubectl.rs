@@ -95,6 +95,10 @@ async fn a_custom_kind_is_like_any_other() {
     assert_eq!(table.split_whitespace().collect::<Vec<_>>(), ["NAME", "IMAGE", "a", "x"]);
     assert!(kubectl.run(&["get", "all"], "").await.contains("site.demo.io/a"));
     assert!(kubectl.run(&["get", "crd"], "").await.contains("sites.demo.io"));
+    let table = kubectl.run(&["get", "apiservice", "v1.apps"], "").await;
+    let words: Vec<_> = table.split_whitespace().collect();
+    assert_eq!(words[..7], ["NAME", "SERVICE", "AVAILABLE", "AGE", "v1.apps", "Local", "True"]);
+    kubectl.run(&["wait", "--for=condition=Available", "apiservice", "--all", "--timeout=5s"], "").await;
     let explained = kubectl.run(&["explain", "site.spec.image"], "").await;
     assert!(explained.contains("What to run.") && explained.contains("KIND:       Site"), "{explained}");
     assert!(kubectl.run(&["explain", "site"], "").await.contains("A site is what people look at."));

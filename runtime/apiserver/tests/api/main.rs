@@ -2,6 +2,7 @@
 
 mod accounts;
 mod agents;
+mod aggregation;
 mod audit;
 mod authority;
 mod callers;

@@ -93,6 +93,8 @@ impl Api {
         let to_nodes = pki.client(&Identity::kubelet_client())?;
         let node_tls =
             tls::client(&to_nodes, pki.ca_pem()).map_err(other("make the API's client TLS configuration"))?;
+        let front_proxy = pki.front_proxy()?;
+        let to_others = front_proxy.client(&Identity::front_proxy_client())?;
         let key = SigningKey::from_pkcs8(&pki.service_account_key()?)
             .map_err(other("use the service accounts' signing key"))?;
         let service_accounts = ServiceAccounts {
@@ -106,6 +108,7 @@ impl Api {
             env: env.clone(),
             service_cidr: SERVICE_CIDR,
             node_tls: Some(node_tls),
+            front_proxy: Some(format!("{}{}", to_others.cert_pem, to_others.key_pem)),
             service_accounts: Some(service_accounts),
             audit,
         };
@@ -113,7 +116,9 @@ impl Api {
         let api = Self { server, pki, address, store, env: env.clone(), tasks: Tasks::new(), _held: held };
         api.serve(listener, api.tls(address.ip())?);
         let own = api.own_client();
-        bootstrap::service(&own, API_SERVICE_IP, address.port()).await.map_err(other("make the first objects"))?;
+        let first = bootstrap::service(&own, API_SERVICE_IP, address.port());
+        let trust = bootstrap::trust(&own, api.pki.ca_pem(), front_proxy.ca_pem());
+        tokio::try_join!(first, trust).map_err(other("make the first objects"))?;
         tell(&format!("API ready at {}", api.url()));
         kubeconfig::write_administrator(&api.pki, &api.url(), &config.kubeconfig)?;
         tell(&format!("context {:?} written to {}", names::CONTEXT, config.kubeconfig.display()));

@@ -53,6 +53,7 @@ impl ControlPlane {
             env: env.clone(),
             service_cidr: ("10.96.0.0".parse().unwrap(), 24),
             node_tls: None,
+            front_proxy: None,
             service_accounts: None,
             audit: None,
         };

@@ -36,6 +36,7 @@ impl World {
             env: Env::system(),
             service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16),
             node_tls: None,
+            front_proxy: None,
             service_accounts: None,
             audit: None,
         };
