@@ -97,7 +97,7 @@ impl DataDir {
     /// Takes `role`, as soon as it is free.
     ///
     /// # Errors
-    /// When another process still has it after [`AFTER_A_KILL`].
+    /// When another process still has it after two seconds: a process that was just killed may take so long.
     pub async fn hold(&self, role: Role, env: &Env) -> Result<Held, DataDirError> {
         self.hold_within(role, env, AFTER_A_KILL).await
     }
