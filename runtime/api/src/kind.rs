@@ -161,6 +161,16 @@ impl Kind {
         self.verbs.iter().any(|v| v == verb)
     }
 
+    /// Whether there is a subresource called `name`; `""` is the resource itself.
+    pub fn serves(&self, name: &str) -> bool {
+        match name {
+            "" => true,
+            "status" => self.status,
+            "scale" => self.scale.is_some(),
+            name => self.subresource(name).is_some(),
+        }
+    }
+
     /// The subresource called `name`, if it is neither `status` nor `scale`.
     pub fn subresource(&self, name: &str) -> Option<&Subresource> {
         self.subresources.iter().find(|subresource| subresource.name == name)
@@ -270,6 +280,12 @@ impl Kinds {
         of_group.find(|k| k.kind == kind && k.version == version)
     }
 
+    /// The other groups and versions that the objects of `kind` are served under.
+    pub fn equivalents<'a>(&'a self, kind: &'a Kind) -> impl Iterator<Item = &'a Arc<Kind>> {
+        let same = |other: &&Arc<Kind>| other.plural == kind.plural && other.stored_as().0 == kind.stored_as().0;
+        self.iter().filter(same).filter(|other| key(other) != key(kind))
+    }
+
     /// The kinds of one group, ordered by version and plural.
     pub fn group<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Arc<Kind>> {
         self.from(group).iter().take_while(move |kind| kind.group == group)
@@ -304,6 +320,16 @@ mod tests {
         assert_eq!(kinds.by_kind("apps/v1", "Deployment").unwrap().plural, "deployments");
         assert_eq!(kinds.by_kind("v1", "Pod").unwrap().plural, "pods");
         assert!(kinds.by_kind("apps/v2", "Deployment").is_none());
+        let equivalents = |group, version, plural| {
+            let of: Vec<String> = kinds
+                .equivalents(kinds.by_resource(group, version, plural).unwrap())
+                .map(|kind| kind.api_version())
+                .collect();
+            of
+        };
+        assert_eq!(equivalents("", "v1", "events"), ["events.k8s.io/v1"]);
+        assert_eq!(equivalents("autoscaling", "v1", "horizontalpodautoscalers"), ["autoscaling/v2"]);
+        assert!(equivalents("", "v1", "pods").is_empty());
         let fewer = kinds.without("apps", "deployments");
         assert!(fewer.by_resource("apps", "v1", "deployments").is_none());
         assert_eq!(fewer.iter().count() + 1, kinds.iter().count());

@@ -88,6 +88,20 @@ pub(crate) async fn events(server: &ApiServer, kind: &Kind, events: Vec<Event>) 
         .collect())
 }
 
+/// An object of the kind `from` as an object of its other version `to`.
+///
+/// # Errors
+/// As [`entries`].
+pub(crate) async fn between(server: &ApiServer, from: &Kind, to: &Kind, object: &Object) -> Result<Object, ApiError> {
+    if let Some((conversion, _)) = converts(to) {
+        let converted = ask(server, to, conversion, &to.api_version(), vec![object.clone()]).await?;
+        return Ok(converted.into_iter().next().unwrap_or_default());
+    }
+    let mut object = from.view.map_or_else(|| object.clone(), |view| view.stored(object));
+    encode::bring_up(to, &mut object);
+    Ok(object)
+}
+
 /// The object as it is to be stored; `None` when that is as it is.
 ///
 /// # Errors

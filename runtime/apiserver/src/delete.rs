@@ -88,6 +88,7 @@ async fn admitted(
     let write = Attributes {
         call,
         verb: Verb::Delete,
+        version: None,
         kind: (&api_version, &call.kind.kind),
         name: old.name(),
         old: Some(&old),

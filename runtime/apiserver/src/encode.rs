@@ -112,9 +112,13 @@ pub(crate) fn converted(kind: &Kind, object: &Object, is_current: bool) -> Bytes
 
 /// Brings an object that was stored under an earlier definition, or in another version, to what the
 /// kind is now.
-fn bring_up(kind: &Kind, object: &mut Object) {
+pub(crate) fn bring_up(kind: &Kind, object: &mut Object) {
     if let Some(view) = kind.view {
         return view.serve(object, &kind.api_version());
+    }
+    object.set(&["apiVersion"], kind.api_version());
+    if kind.defined.is_none() {
+        return;
     }
     let schema = kind.schema.get();
     let metadata = object.0.remove("metadata");
@@ -125,7 +129,6 @@ fn bring_up(kind: &Kind, object: &mut Object) {
         object.0 = map;
     }
     object.0.extend(metadata.map(|metadata| ("metadata".to_owned(), metadata)));
-    object.set(&["apiVersion"], kind.api_version());
 }
 
 /// The object with its resourceVersion, as two pieces of which the large one is shared.

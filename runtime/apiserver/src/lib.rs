@@ -48,5 +48,6 @@ pub use allocate::{Hook, ServiceAddresses};
 pub use audit::{Audit, AuditPolicy, Destination, PolicyError, Rotation};
 pub use auth::{Identity, KeyError, ServiceAccounts, SigningKey};
 pub use nodes::NodeTls;
+pub use patience::Patience;
 pub use serve::ServeError;
 pub use server::{ApiServer, Config};

@@ -16,15 +16,34 @@ pub(crate) fn initial_events(query: &Query<'_>) -> Option<bool> {
     (!query.get("sendInitialEvents").is_empty()).then(|| query.flag("sendInitialEvents"))
 }
 
+/// The most objects that a list is to give at once; 0 for all of them. As upstream, where such a list is
+/// answered from memory, whoever takes any version is given all of it at once.
+///
+/// # Errors
+/// 400 for what is no number.
+pub(crate) fn limit(query: &Query<'_>) -> Result<usize, ApiError> {
+    let text = query.get("limit");
+    let limit: i64 = match text {
+        "" => 0,
+        text => text
+            .parse()
+            .map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))?,
+    };
+    // A limit below nothing is none, too.
+    Ok(if query.get("resourceVersion") == "0" { 0 } else { usize::try_from(limit).unwrap_or(0) })
+}
+
 /// Whether a list is to be of the one moment that its resourceVersion names: asked for, or in pages,
 /// as the API had it before `resourceVersionMatch`.
-pub(crate) fn is_exact(query: &Query<'_>) -> bool {
-    let limited = !matches!(query.get("limit"), "" | "0");
-    match query.get("resourceVersionMatch") {
+///
+/// # Errors
+/// As [`limit`].
+pub(crate) fn is_exact(query: &Query<'_>) -> Result<bool, ApiError> {
+    Ok(match query.get("resourceVersionMatch") {
         EXACT => true,
-        "" => limited && !matches!(query.get("resourceVersion"), "" | "0"),
+        "" => !query.get("resourceVersion").is_empty() && limit(query)? > 0,
         _ => false,
-    }
+    })
 }
 
 /// # Errors

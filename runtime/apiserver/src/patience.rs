@@ -10,6 +10,40 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+/// How long the server waits for its clients.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a handshake, and for the first that is said after it; as upstream, 32 seconds.
+    pub head: Duration,
+    /// For the next request's head over HTTP/1.1, until it is whole; as upstream, 90 seconds.
+    pub idle: Duration,
+    /// For a request's body: as long as upstream gives a whole request, 60 seconds.
+    pub body: Duration,
+    /// For a client that watches to read what it is sent: 60 seconds.
+    pub unread: Duration,
+    /// How long an HTTP/2 connection may be silent before it is asked whether it is alive; as upstream, 30 seconds.
+    pub ping: Duration,
+    /// For the answer to that; as upstream, 15 seconds.
+    pub pong: Duration,
+    /// For what clients are doing, once the server ends: 10 seconds.
+    pub grace: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            head: seconds(32),
+            idle: seconds(90),
+            body: seconds(60),
+            unread: seconds(60),
+            ping: seconds(30),
+            pong: seconds(15),
+            grace: seconds(10),
+        }
+    }
+}
+
 /// What a client of HTTP/2 sends first, in bytes (RFC 9113, section 3.4).
 pub(crate) const PREFACE: usize = 24;
 

@@ -186,7 +186,7 @@ pub(crate) async fn list(server: &ApiServer, call: &Call<'_>) -> Answer {
 
 /// The entries that a list selects.
 pub(crate) async fn select(server: &ApiServer, call: &Call<'_>, filter: &Filter) -> Result<ListPage, ApiError> {
-    select_from(server, call, filter, start(server, call)?, number(call, "limit")?).await
+    select_from(server, call, filter, start(server, call)?, options::limit(&call.query)?).await
 }
 
 /// All entries that `filter` selects now.
@@ -243,8 +243,8 @@ fn start(server: &ApiServer, call: &Call<'_>) -> Result<Page, ApiError> {
         }
         return Ok(Page { revision: Some(rv).filter(|rv| *rv > 0), after: Some(after), limit: 0 });
     }
-    let revision = reached(server, call.query.get("resourceVersion"))?;
-    Ok(Page { revision: revision.filter(|_| options::is_exact(&call.query)), ..Page::default() })
+    let (revision, exact) = (reached(server, call.query.get("resourceVersion"))?, options::is_exact(&call.query)?);
+    Ok(Page { revision: revision.filter(|_| exact), ..Page::default() })
 }
 
 /// The revision that `text` names, if it has been reached.

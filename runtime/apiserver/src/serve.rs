@@ -25,23 +25,18 @@ use crate::body;
 use crate::gzip;
 use crate::handler::Origin;
 use crate::path::Query;
-use crate::patience::{Hurry, PREFACE, Patient};
+use crate::patience::{Hurry, PREFACE, Patience, Patient};
 use crate::server::ApiServer;
 
 /// The largest request, in bytes, as upstream.
 const MAX_BODY: usize = 3 << 20;
-/// How long a client may take over its handshake and its request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a client may take over its request's body: as long as upstream gives a request.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a client that watches may leave unread what it is sent.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a client has to end what it is doing, once the server ends.
-const GRACE: Duration = Duration::from_secs(10);
-/// The largest head of a request over HTTP/2, in bytes, as upstream.
+/// The largest head of a request, in bytes, as upstream: Go's `http.DefaultMaxHeaderBytes`.
 const MAX_HEAD: u32 = 1 << 20;
-/// How often a silent HTTP/2 connection is asked whether it is alive, and how long it has to answer, as upstream.
-const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(15));
+/// By how much Go lets a head over HTTP/1.1 go beyond that, in bytes.
+const SLACK: usize = 4 << 10;
+/// How many headers such a head may have: as many as there can be tables of. Upstream counts bytes alone. Room for
+/// them is set aside, but not touched, for each request.
+const MAX_HEADERS: usize = 16 << 10;
 
 /// Why the server stopped listening.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +58,20 @@ impl ApiServer {
         tls: ServerConfig,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
+        self.serve_with(listener, tls, Patience::default(), shutdown).await
+    }
+
+    /// As [`serve`](Self::serve), with another patience than upstream's.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve_with(
+        &self,
+        listener: TcpListener,
+        tls: ServerConfig,
+        patience: Patience,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
         let acceptor = TlsAcceptor::from(Arc::new(tls));
         let connections = Tasks::new();
         let result = loop {
@@ -73,7 +82,7 @@ impl ApiServer {
             match accepted {
                 Ok((stream, peer)) => {
                     let (server, acceptor, token) = (self.clone(), acceptor.clone(), connections.token().clone());
-                    let served = async move { server.connection(stream, peer.ip(), acceptor, token).await };
+                    let served = async move { server.connection((stream, peer.ip()), acceptor, patience, token).await };
                     connections.spawn("connection", served);
                 }
                 // The process is out of file descriptors; one connection ending makes room.
@@ -90,10 +99,16 @@ impl ApiServer {
         result
     }
 
-    async fn connection(&self, stream: TcpStream, from: IpAddr, acceptor: TlsAcceptor, shutdown: CancellationToken) {
+    async fn connection(
+        &self,
+        (stream, from): (TcpStream, IpAddr),
+        acceptor: TlsAcceptor,
+        patience: Patience,
+        shutdown: CancellationToken,
+    ) {
         // Without this, small answers wait for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
-        let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await else { return };
+        let Ok(Ok(stream)) = tokio::time::timeout(patience.head, acceptor.accept(stream)).await else { return };
         let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let identity = certificate.and_then(|certificate| Identity::from_certificate(certificate)).map(Arc::new);
         let hurry = Hurry::default();
@@ -104,26 +119,27 @@ impl ApiServer {
             }
             async move {
                 let origin = Origin { identity: identity.as_deref(), address: Some(from) };
-                Ok::<_, Infallible>(server.incoming(request, origin).await)
+                Ok::<_, Infallible>(server.incoming(request, origin, patience.body).await)
             }
         });
         // TLS has settled which of the two it is: not to look for it leaves no time that is not measured.
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let builder = Builder::new(TokioExecutor::new());
         let mut builder = if is_h2 { builder.http2_only() } else { builder.http1_only() };
-        // Of HTTP/1.1 the head is measured by itself.
-        let head = if is_h2 { PREFACE } else { 0 };
-        let stream = Patient::new(stream, (head, HEAD_TIMEOUT), hurry.clone(), READ_TIMEOUT);
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+        // Of HTTP/1.1 the whole head is measured by itself, with the silence before it.
+        let head = if is_h2 { PREFACE } else { 1 };
+        let stream = Patient::new(stream, (head, patience.head), hurry.clone(), patience.unread);
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(patience.idle);
+        builder.http1().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD as usize + SLACK);
         builder.http2().timer(TokioTimer::new()).max_concurrent_streams(250).max_header_list_size(MAX_HEAD);
-        builder.http2().keep_alive_interval(PING.0).keep_alive_timeout(PING.1);
+        builder.http2().keep_alive_interval(patience.ping).keep_alive_timeout(patience.pong);
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
             () = shutdown.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                match tokio::time::timeout(GRACE, connection).await {
+                match tokio::time::timeout(patience.grace, connection).await {
                     Ok(result) => result,
                     Err(_) => return tracing::debug!("a connection is cut: its client goes on"),
                 }
@@ -134,12 +150,17 @@ impl ApiServer {
         }
     }
 
-    async fn incoming(&self, mut request: Request<Incoming>, origin: Origin<'_>) -> Response<Body> {
+    async fn incoming(
+        &self,
+        mut request: Request<Incoming>,
+        origin: Origin<'_>,
+        body_patience: Duration,
+    ) -> Response<Body> {
         let upgrade = request.headers().contains_key(http::header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (parts, incoming) = request.into_parts();
         let compress = gzip::is_accepted(&parts.headers);
         // Who may not ask at all is not told that it asks too much.
-        let received = tokio::time::timeout(BODY_TIMEOUT, Limited::new(incoming, MAX_BODY).collect()).await;
+        let received = tokio::time::timeout(body_patience, Limited::new(incoming, MAX_BODY).collect()).await;
         let received = match received {
             Err(_) => {
                 Err(ApiError::new(504, "Timeout", "Timeout: request did not complete within the allotted timeout"))

@@ -96,7 +96,7 @@ pub(crate) async fn admit(
     let object = |value: &Value| Object(value.as_object().cloned().unwrap_or_default());
     let (sent, old) = (object(sent), old.map(object));
     let name = if call.path.name.is_empty() { sent.name() } else { call.path.name };
-    let write = Attributes { call, verb, kind, name, old: old.as_ref(), dry_run: call.dry_run() };
+    let write = Attributes { call, verb, version: None, kind, name, old: old.as_ref(), dry_run: call.dry_run() };
     admission::admit(server, &write, Some(&sent)).await
 }
 

@@ -157,7 +157,8 @@ fn attributes<'a>(
         Operation::Create => (Verb::Create, None),
         Operation::Update { old } | Operation::UpdateStatus { old } => (Verb::Update, Some(old)),
     };
-    admission::Attributes { call, verb, kind: (api_version, &call.kind.kind), name, old, dry_run: call.dry_run() }
+    let kind = (api_version, &*call.kind.kind);
+    admission::Attributes { call, verb, version: None, kind, name, old, dry_run: call.dry_run() }
 }
 
 /// Lets those change the object who may. Answers whether any was asked.

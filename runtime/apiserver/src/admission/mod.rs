@@ -9,17 +9,19 @@ mod policy;
 mod review;
 mod rule;
 mod service_account;
+mod version;
 mod webhook;
 
 use futures::FutureExt;
 use futures::future::join_all;
 use serde_json::Value;
-use trimtab_api::{ApiError, Object, patch};
+use trimtab_api::{ApiError, Kind, Object, patch};
 
 use crate::handler::Call;
 use crate::server::ApiServer;
 pub(crate) use asking::Policies;
-use webhook::{Webhook, configured};
+use version::Converted;
+use webhook::{Asked, configured};
 
 /// What is done to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,15 +47,30 @@ impl Verb {
 pub(crate) type Fill<'a> = &'a (dyn Fn(&mut Object) + Sync);
 
 /// A write, as those see it who admit it.
+#[derive(Clone, Copy)]
 pub(crate) struct Attributes<'a> {
     pub call: &'a Call<'a>,
     pub verb: Verb,
+    /// The version of the resource that it is told as, when that is another than it is made in.
+    pub version: Option<&'a Kind>,
     /// `apiVersion` and `kind` of what is sent: of a subresource, not those of its resource.
     pub kind: (&'a str, &'a str),
     pub name: &'a str,
     /// What is stored.
     pub old: Option<&'a Object>,
     pub dry_run: bool,
+}
+
+impl<'a> Attributes<'a> {
+    /// The resource that it is told as.
+    fn resource(&self) -> &'a Kind {
+        self.version.unwrap_or(&self.call.kind)
+    }
+
+    /// Whether it is objects of the resource that are written, not something that is sent to a subresource.
+    fn is_whole(&self) -> bool {
+        self.kind.1 == self.resource().kind
+    }
 }
 
 /// Gives `object` what the cluster gives it, and lets the mutating policies and webhooks
@@ -85,7 +102,7 @@ pub(crate) async fn mutate(
         policy::mutate(server, write, object, fill, true).await?;
     }
     for (hook, left) in hooks.iter().zip(left) {
-        if hook.reinvocation_policy.as_deref() == Some("IfNeeded") && left != *object {
+        if hook.webhook.reinvocation_policy.as_deref() == Some("IfNeeded") && left != *object {
             ask_to_change(server, hook, write, object, fill).await?;
         }
     }
@@ -94,25 +111,57 @@ pub(crate) async fn mutate(
 
 async fn ask_to_change(
     server: &ApiServer,
-    hook: &Webhook,
+    hook: &Asked,
     write: &Attributes<'_>,
     object: &mut Object,
     fill: Fill<'_>,
 ) -> Result<(), ApiError> {
-    let Some(change) = webhook::ask(server, hook, write, Some(&*object)).await? else { return Ok(()) };
-    let failed = |error: String| ApiError::internal(format!("admission webhook {:?}: {error}", hook.name));
+    let converted = Converted::of(server, write, &hook.version).await?;
+    let Some(converted) = converted else { return patched(server, hook, write, object).await.map(|_| fill(object)) };
+    let mut other = converted.object(server, write, Some(object)).await?.unwrap_or_default();
+    if patched(server, hook, &converted.write(write), &mut other).await? {
+        *object = converted.back(server, write, other).await?;
+    }
+    fill(object);
+    Ok(())
+}
+
+/// Lets the webhook change `object`, which is in the version that it knows. Answers whether it did.
+async fn patched(
+    server: &ApiServer,
+    hook: &Asked,
+    write: &Attributes<'_>,
+    object: &mut Object,
+) -> Result<bool, ApiError> {
+    let Some(change) = webhook::ask(server, &hook.webhook, write, Some(&*object)).await? else { return Ok(false) };
+    let failed = |error: String| ApiError::internal(format!("admission webhook {:?}: {error}", hook.webhook.name));
     let current = Value::Object(std::mem::take(&mut object.0));
     match patch::json(current, &change).map_err(|error| failed(error.to_string()))? {
         Value::Object(changed) => object.0 = changed,
         _ => return Err(failed("the patched object is not an object".to_owned())),
     }
     // Of a subresource, the resource's schema says nothing.
-    if write.kind.1 == write.call.kind.kind {
-        let schema = write.call.kind.schema.get();
+    if write.is_whole() {
+        let schema = write.resource().schema.get();
         schema.check(&mut object.0).map_err(|error| failed(error.to_string()))?;
     }
-    fill(object);
-    Ok(())
+    Ok(true)
+}
+
+/// Asks the webhook about the write in the version that it knows; the patch that it wants made, if any.
+async fn ask(
+    server: &ApiServer,
+    hook: &Asked,
+    write: &Attributes<'_>,
+    object: Option<&Object>,
+) -> Result<Option<Value>, ApiError> {
+    match Converted::of(server, write, &hook.version).await? {
+        None => webhook::ask(server, &hook.webhook, write, object).await,
+        Some(converted) => {
+            let object = converted.object(server, write, object).await?;
+            webhook::ask(server, &hook.webhook, &converted.write(write), object.as_ref()).await
+        }
+    }
 }
 
 /// Asks whether the write may be made as it now is. `object` is absent from a delete.
@@ -129,7 +178,7 @@ pub(crate) async fn validate(
     let hooks = concerned(server, "validatingwebhookconfigurations", write, object).await?;
     let mut asked = Vec::with_capacity(hooks.len());
     for hook in &hooks {
-        asked.push(webhook::ask(server, hook, write, object).boxed());
+        asked.push(ask(server, hook, write, object).boxed());
     }
     join_all(asked).await.into_iter().try_for_each(|answer| answer.map(drop))
 }
@@ -141,10 +190,10 @@ pub(crate) async fn validate(
 /// As [`validate`].
 pub(crate) async fn admit(server: &ApiServer, write: &Attributes<'_>, object: Option<&Object>) -> Result<(), ApiError> {
     for hook in concerned(server, "mutatingwebhookconfigurations", write, object).await? {
-        if webhook::ask(server, &hook, write, object).await?.is_some() {
+        if ask(server, &hook, write, object).await?.is_some() {
             return Err(ApiError::bad_request(format!(
                 "admission webhook {:?} attempted to modify the object, which is not supported for this operation",
-                hook.name
+                hook.webhook.name
             )));
         }
     }
@@ -156,19 +205,21 @@ async fn concerned(
     plural: &str,
     write: &Attributes<'_>,
     object: Option<&Object>,
-) -> Result<Vec<Webhook>, ApiError> {
+) -> Result<Vec<Asked>, ApiError> {
     // A webhook that refuses everything could not be taken away again.
     if write.call.kind.group == "admissionregistration.k8s.io" {
         return Ok(Vec::new());
     }
-    let mut hooks = configured(server, plural).await?;
-    if !hooks.is_empty() {
-        let namespace = rule::namespace_labels(server, write, object).await?;
-        hooks.retain(|hook| rule::concerns(hook, write, object, namespace.as_ref()));
+    let hooks = configured(server, plural).await?;
+    if hooks.is_empty() {
+        return Ok(Vec::new());
     }
+    let namespace = rule::namespace_labels(server, write, object).await?;
     let mut concerned = Vec::with_capacity(hooks.len());
-    for hook in hooks {
-        if holds(server, &hook, write, object)? {
+    for webhook in hooks {
+        let version = rule::concerns(server, &webhook, write, object, namespace.as_ref());
+        let Some(hook) = version.map(|version| Asked { webhook, version }) else { continue };
+        if holds(server, &hook, write, object).await? {
             concerned.push(hook);
         }
     }
@@ -176,17 +227,25 @@ async fn concerned(
 }
 
 /// Whether the webhook's match conditions hold.
-fn holds(
+async fn holds(
     server: &ApiServer,
-    hook: &Webhook,
+    hook: &Asked,
     write: &Attributes<'_>,
     object: Option<&Object>,
 ) -> Result<bool, ApiError> {
+    let Asked { webhook: hook, version } = hook;
     if hook.match_conditions.as_ref().is_none_or(Vec::is_empty) {
         return Ok(true);
     }
     let json = serde_json::to_value(hook).map_err(|error| ApiError::internal(error.to_string()))?;
-    match policy::conditions_hold(server, &json, write, object) {
+    let held = match Converted::of(server, write, version).await? {
+        None => policy::conditions_hold(server, &json, write, object),
+        Some(converted) => {
+            let object = converted.object(server, write, object).await?;
+            policy::conditions_hold(server, &json, &converted.write(write), object.as_ref())
+        }
+    };
+    match held {
         Ok(holds) => Ok(holds),
         Err(why) if hook.failure_policy.as_deref() == Some("Ignore") => {
             tracing::warn!(webhook = hook.name, why, "failing open: the match conditions could not be evaluated");

@@ -12,6 +12,7 @@ use trimtab_api::{ApiError, Kind, Object, Selector, apply, patch};
 
 use super::asking::Asker;
 use super::notes::Notes;
+use super::version::{self, Converted};
 use super::{Attributes, Fill, review, rule};
 use crate::server::ApiServer;
 use crate::{encode, read};
@@ -19,6 +20,8 @@ use crate::{encode, read};
 /// A policy as one binding puts it in force, and what it is told.
 struct InForce {
     name: String,
+    /// The version of the kind that it knows.
+    version: Arc<Kind>,
     binding: Object,
     policy: Arc<Policy>,
     fails_open: bool,
@@ -104,10 +107,17 @@ pub(super) async fn validate(
     let namespace = rule::namespace_labels(server, write, object);
     let kinds = ("validatingadmissionpolicies", "validatingadmissionpolicybindings");
     let Some((in_force, namespace)) = concerned(server, kinds, write, object, namespace).await? else { return Ok(()) };
-    let seen = Seen::of(write, object, namespace.as_ref());
+    let own = Seen::of(write, object, namespace.as_ref());
     let (mut denied, mut notes) = (None, Notes::default());
     for policy in &in_force {
-        for refusal in refusals(server, policy, write, &seen, &mut notes) {
+        let other = match Converted::of(server, write, &policy.version).await? {
+            None => None,
+            Some(converted) => {
+                let object = converted.object(server, write, object).await?;
+                Some(Seen::of(&converted.write(write), object.as_ref(), namespace.as_ref()))
+            }
+        };
+        for refusal in refusals(server, policy, write, other.as_ref().unwrap_or(&own), &mut notes) {
             let (name, binding) = (&policy.name, policy.binding.name());
             let actions = policy.binding.at(&["spec", "validationActions"]).and_then(Value::as_array);
             let has = |action: &str| actions.into_iter().flatten().any(|has| has == action);
@@ -198,7 +208,7 @@ pub(super) async fn mutate(
     again: bool,
 ) -> Result<bool, ApiError> {
     // Of a subresource, the resource's schema says nothing.
-    if write.kind.1 != write.call.kind.kind {
+    if !write.is_whole() {
         return Ok(false);
     }
     let namespace = rule::namespace_labels(server, write, Some(&*object));
@@ -208,7 +218,18 @@ pub(super) async fn mutate(
     fill(object);
     for policy in in_force.iter().filter(|policy| policy.again || !again) {
         let before = object.clone();
-        let Err(message) = change(server, policy, write, object, namespace.as_ref(), fill) else { continue };
+        let changed = match Converted::of(server, write, &policy.version).await? {
+            None => change(server, policy, write, object, namespace.as_ref(), fill),
+            Some(converted) => {
+                let mut other = converted.object(server, write, Some(object)).await?.unwrap_or_default();
+                // It gets its defaults in the version that it is written in.
+                let changed = change(server, policy, &converted.write(write), &mut other, namespace.as_ref(), &|_| ());
+                *object = converted.back(server, write, other).await?;
+                fill(object);
+                changed
+            }
+        };
+        let Err(message) = changed else { continue };
         *object = before;
         if !policy.fails_open {
             return Err(denial("MutatingAdmissionPolicy", policy, write, &failed(message)));
@@ -226,7 +247,7 @@ fn change(
     namespace: Option<&Object>,
     fill: Fill<'_>,
 ) -> Result<(), String> {
-    let schema = write.call.kind.schema.get();
+    let schema = write.resource().schema.get();
     for params in policy.params.as_ref().map_err(Clone::clone)? {
         for index in 0..policy.policy.changes() {
             let seen = Seen::of(write, Some(&*object), namespace);
@@ -270,16 +291,14 @@ async fn concerned(
     }
     let namespace = namespace.await?;
     let about = |of: &Object, field: &str, must: bool| match policies::matched(of, field) {
-        Ok(None) => Ok(!must),
-        Ok(Some(matched)) => Ok(concerns(&matched, write, object, namespace.as_ref())),
+        Ok(None) => Ok((!must).then(|| Arc::clone(&write.call.kind))),
+        Ok(Some(matched)) => Ok(concerns(server, &matched, write, object, namespace.as_ref())),
         Err(error) => Err(ApiError::internal(format!("{}: {error}", of.name()))),
     };
     let mut found = Vec::new();
     let mut all = None;
     for policy in policies {
-        if !about(&policy, "matchConstraints", true)? {
-            continue;
-        }
+        let Some(version) = about(&policy, "matchConstraints", true)? else { continue };
         let all = match &mut all {
             Some(all) => all,
             none => none.insert(stored(server, bindings).await?),
@@ -288,9 +307,10 @@ async fn concerned(
         let key = format!("{} {} {}", policy.uid(), policy.name(), policy.resource_version());
         let compiled = server.inner.policies.get(&key, || Policy::read(spec, &trimtab_api::field::Path::default()).0);
         for binding in all.iter().filter(|binding| binding.str_at(&["spec", "policyName"]) == policy.name()) {
-            if about(binding, "matchResources", false)? {
+            if about(binding, "matchResources", false)?.is_some() {
                 found.push(InForce {
                     name: policy.name().to_owned(),
+                    version: Arc::clone(&version),
                     policy: Arc::clone(&compiled),
                     fails_open: spec["failurePolicy"] == "Ignore",
                     again: spec["reinvocationPolicy"] == "IfNeeded",
@@ -315,14 +335,18 @@ async fn objects(server: &ApiServer, kind: &Kind, namespace: &str) -> Result<Vec
     Ok(entries.iter().map(|entry| encode::to_object(kind, entry)).collect())
 }
 
+/// As which version of its kind the write is what is matched; `None` when it is not.
 fn concerns(
+    server: &ApiServer,
     matched: &MatchResources,
     write: &Attributes<'_>,
     object: Option<&Object>,
     namespace: Option<&Object>,
-) -> bool {
+) -> Option<Arc<Kind>> {
+    let equivalent = matched.match_policy.as_deref() == Some("Equivalent");
     let among = |rules: &Option<Vec<NamedRuleWithOperations>>| {
-        rules.iter().flatten().any(|rule: &NamedRuleWithOperations| {
+        let rules = rules.as_deref().unwrap_or_default();
+        version::matched(server, write, rules, equivalent, |rule: &NamedRuleWithOperations, kind| {
             let names = rule.resource_names.as_deref().unwrap_or_default();
             let plain = RuleWithOperations {
                 api_groups: rule.api_groups.clone(),
@@ -331,17 +355,21 @@ fn concerns(
                 resources: rule.resources.clone(),
                 scope: rule.scope.clone(),
             };
-            rule::matches(&plain, write) && (names.is_empty() || names.iter().any(|name| name == write.name))
+            rule::matches(&plain, write, kind) && (names.is_empty() || names.iter().any(|name| name == write.name))
         })
     };
-    let any = matched.resource_rules.as_ref().is_none_or(Vec::is_empty);
-    (any || among(&matched.resource_rules))
-        && !among(&matched.exclude_resource_rules)
-        && namespace.is_none_or(|namespace| rule::selects(matched.namespace_selector.as_ref(), namespace))
+    let selected = namespace.is_none_or(|namespace| rule::selects(matched.namespace_selector.as_ref(), namespace))
         && [object, write.old]
             .into_iter()
             .flatten()
-            .any(|object| rule::selects(matched.object_selector.as_ref(), object))
+            .any(|object| rule::selects(matched.object_selector.as_ref(), object));
+    if !selected || among(&matched.exclude_resource_rules).is_some() {
+        return None;
+    }
+    match matched.resource_rules.as_ref().is_none_or(Vec::is_empty) {
+        true => Some(Arc::clone(&write.call.kind)),
+        false => among(&matched.resource_rules),
+    }
 }
 
 /// What the binding gives the policy: one value for each evaluation; or why there is none.

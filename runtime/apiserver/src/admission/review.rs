@@ -6,7 +6,7 @@ use http::Method;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use trimtab_api::{ApiError, Object};
+use trimtab_api::{ApiError, Kind, Object};
 
 use super::{Attributes, Verb};
 
@@ -22,14 +22,21 @@ pub(super) fn request(uid: &str, version: &str, write: &Attributes<'_>, object: 
 /// The request of a review but the objects.
 pub(super) fn attributes(write: &Attributes<'_>) -> Value {
     let (call, path) = (write.call, &write.call.path);
-    let (group, of) = write.kind.0.split_once('/').unwrap_or(("", write.kind.0));
-    let kind = json!({"group": group, "version": of, "kind": write.kind.1});
-    let resource = json!({"group": path.group, "version": path.version, "resource": path.plural});
+    let kind = |api_version: &str, kind: &str| {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        json!({"group": group, "version": version, "kind": kind})
+    };
+    let resource = |of: &Kind| json!({"group": of.group, "version": of.version, "resource": of.plural});
+    let asked_kind = if write.is_whole() {
+        kind(&call.kind.api_version(), &call.kind.kind)
+    } else {
+        kind(write.kind.0, write.kind.1)
+    };
     // A namespace is in itself.
     let namespace = if path.group.is_empty() && path.plural == "namespaces" { write.name } else { path.namespace };
     let mut request = json!({
-        "kind": kind, "requestKind": kind,
-        "resource": resource, "requestResource": resource,
+        "kind": kind(write.kind.0, write.kind.1), "requestKind": asked_kind,
+        "resource": resource(write.resource()), "requestResource": resource(&call.kind),
         "operation": write.verb.name(),
         "userInfo": call.identity.to_user_info(),
         "dryRun": write.dry_run,

@@ -1,11 +1,13 @@
 //! Whether a write concerns a webhook.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::admissionregistration::v1::RuleWithOperations;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use trimtab_api::{ApiError, Object, Selector};
+use trimtab_api::{ApiError, Kind, Object, Selector};
 
-use super::Attributes;
 use super::webhook::Webhook;
+use super::{Attributes, version};
 use crate::server::ApiServer;
 use crate::{encode, read};
 
@@ -32,15 +34,20 @@ pub(super) async fn namespace_labels(
     Ok(Some(entry.map(|entry| encode::to_object(namespaces, &entry)).unwrap_or_default()))
 }
 
+/// As which version of its kind the write concerns the webhook; `None` when it does not.
 pub(super) fn concerns(
+    server: &ApiServer,
     hook: &Webhook,
     write: &Attributes<'_>,
     object: Option<&Object>,
     namespace: Option<&Object>,
-) -> bool {
-    hook.rules.iter().flatten().any(|rule| matches(rule, write))
-        && namespace.is_none_or(|namespace| selects(hook.namespace_selector.as_ref(), namespace))
-        && [object, write.old].into_iter().flatten().any(|object| selects(hook.object_selector.as_ref(), object))
+) -> Option<Arc<Kind>> {
+    let selected = namespace.is_none_or(|namespace| selects(hook.namespace_selector.as_ref(), namespace))
+        && [object, write.old].into_iter().flatten().any(|object| selects(hook.object_selector.as_ref(), object));
+    let rules = hook.rules.as_deref().unwrap_or_default();
+    let equivalent = hook.match_policy.as_deref() == Some("Equivalent");
+    let version = || version::matched(server, write, rules, equivalent, |rule, kind| matches(rule, write, kind));
+    if selected { version() } else { None }
 }
 
 pub(super) fn selects(selector: Option<&LabelSelector>, object: &Object) -> bool {
@@ -48,8 +55,9 @@ pub(super) fn selects(selector: Option<&LabelSelector>, object: &Object) -> bool
     selector.matches(|key| object.labels().find(|(have, _)| *have == key).map(|(_, value)| value))
 }
 
-pub(super) fn matches(rule: &RuleWithOperations, write: &Attributes<'_>) -> bool {
-    let (kind, path) = (&write.call.kind, &write.call.path);
+/// Whether a rule names the write, were it made in the version `kind`.
+pub(super) fn matches(rule: &RuleWithOperations, write: &Attributes<'_>, kind: &Kind) -> bool {
+    let path = &write.call.path;
     let among =
         |list: &Option<Vec<String>>, wanted: &str| list.iter().flatten().any(|item| item == "*" || item == wanted);
     let scope = match rule.scope.as_deref() {

@@ -1,10 +1,11 @@
 //! Webhooks, and how one is asked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use trimtab_api::kinds::webhooks;
-use trimtab_api::{ApiError, Object};
+use trimtab_api::{ApiError, Kind, Object};
 
 use super::Attributes;
 use super::review;
@@ -13,6 +14,13 @@ use crate::{encode, outside, read};
 
 /// A validating one is a mutating one that may not change anything.
 pub(super) use k8s_openapi::api::admissionregistration::v1::MutatingWebhook as Webhook;
+
+/// A webhook that is asked about a write.
+pub(super) struct Asked {
+    pub webhook: Webhook,
+    /// The version of the kind that it knows.
+    pub version: Arc<Kind>,
+}
 
 /// All webhooks of the configurations of one kind, those of the first name first.
 ///

@@ -9,7 +9,7 @@ const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const V1: &str = "/apis/demo.io/v1/namespaces/default/sites";
 const V2: &str = "/apis/demo.io/v2/namespaces/default/sites";
 
-fn definition(hook: &Hook) -> Value {
+pub(crate) fn definition(hook: &Hook) -> Value {
     let version = |name: &str, field: &str| {
         let spec = json!({"type": "object", "properties": {field: {"type": "string"}}});
         json!({"name": name, "served": true, "storage": name == "v1",
@@ -23,7 +23,7 @@ fn definition(hook: &Hook) -> Value {
 }
 
 /// `image` in v1 is `picture` in v2.
-fn convert(request: &Value) -> Value {
+pub(crate) fn convert(request: &Value) -> Value {
     let wanted = &request["desiredAPIVersion"];
     let rename = |object: &Value| {
         let mut object = object.clone();
@@ -40,7 +40,7 @@ fn convert(request: &Value) -> Value {
     json!({"convertedObjects": objects, "result": {"status": "Success"}})
 }
 
-fn site(version: &str, name: &str, spec: Value) -> Value {
+pub(crate) fn site(version: &str, name: &str, spec: Value) -> Value {
     json!({"apiVersion": format!("demo.io/{version}"), "kind": "Site", "metadata": {"name": name}, "spec": spec})
 }
 

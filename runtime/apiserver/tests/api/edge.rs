@@ -25,7 +25,7 @@ impl Server {
 
 impl Served {
     /// A connection that speaks no HTTP yet.
-    async fn connection(&self, protocol: &str) -> TlsStream<TcpStream> {
+    pub(crate) async fn connection(&self, protocol: &str) -> TlsStream<TcpStream> {
         let mut config = self.authority.client_config(Some(self.authority.leaf("admin", "system:masters")));
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let stream = TcpStream::connect(self.address).await.unwrap();

@@ -78,7 +78,12 @@ async fn a_revision_is_read_exactly_or_at_least() {
     future.refused(504, "Timeout", "Too large resource version: 999999");
     assert_eq!(future.body["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");
     check(&format!("resourceVersion={at}&limit=5"), &["a"]).await;
-    check("resourceVersion=0&limit=5", &["a", "b"]).await;
+    // Whoever takes any version is given all of it, whatever the limit.
+    check("resourceVersion=0&limit=1", &["a", "b"]).await;
+    check("resourceVersion=0&limit=1&resourceVersionMatch=NotOlderThan", &["a", "b"]).await;
+    check(&format!("resourceVersion={at}&limit=1&resourceVersionMatch=NotOlderThan"), &["a"]).await;
+    check("limit=1", &["a"]).await;
+    check("limit=-1", &["a", "b"]).await;
     check(&format!("resourceVersion={at}&limit=5&resourceVersionMatch=NotOlderThan"), &["a", "b"]).await;
     let first = server.get(&format!("{MAPS}?limit=1")).await.ok();
     let token = first["metadata"]["continue"].as_str().unwrap();
@@ -94,7 +99,11 @@ async fn a_revision_is_read_exactly_or_at_least() {
     refused("resourceVersionMatch=Newest&resourceVersion=1", 422, "supported values: \"Exact\", \"NotOlderThan\"")
         .await;
     refused("sendInitialEvents=true", 422, "sendInitialEvents is forbidden for list").await;
+    // A list that goes on does so at its own version, whichever the client takes.
+    check(&format!("continue={token}"), &["b"]).await;
+    check(&format!("continue={token}&limit=1&resourceVersion=0"), &["b"]).await;
     server.get(&format!("{MAPS}?resourceVersion=x")).await.refused(400, "BadRequest", "");
+    server.get(&format!("{MAPS}?limit=x")).await.refused(400, "BadRequest", "strconv.ParseInt: parsing \"x\"");
     server.store.compact(server.store.revision()).await.unwrap();
     let gone = server.get(&format!("{MAPS}?resourceVersion={at}&resourceVersionMatch=Exact")).await;
     gone.refused(410, "Expired", "The resourceVersion for the provided list is too old.");

@@ -7,6 +7,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use serde_json::json;
 use tokio::net::TcpListener;
+use trimtab_apiserver::Patience;
 use trimtab_client::{Body, HttpTransport, Transport};
 use trimtab_env::{CancellationToken, Tasks};
 
@@ -27,11 +28,15 @@ impl Served {
     }
 
     pub(crate) async fn of(server: Server, authority: Authority) -> Self {
+        Self::with(server, authority, Patience::default()).await
+    }
+
+    pub(crate) async fn with(server: Server, authority: Authority, patience: Patience) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (shutdown, tasks) = (CancellationToken::new(), Tasks::new());
         let (api, tls, token) = (server.api.clone(), authority.server(), shutdown.clone());
-        tasks.spawn("serve", async move { api.serve(listener, tls, token).await.unwrap() });
+        tasks.spawn("serve", async move { api.serve_with(listener, tls, patience, token).await.unwrap() });
         Self { server, authority, address, shutdown, tasks }
     }
 

@@ -19,8 +19,8 @@ use trimtab_store::{Precondition, Write};
 use crate::authority::Authority;
 use crate::harness::{MAPS, RCS, Server, map};
 
-const MUTATING: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
-const VALIDATING: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
+pub(crate) const MUTATING: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
+pub(crate) const VALIDATING: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
 
 /// A webhook that answers as `think` says, and remembers what it was asked.
 pub(crate) struct Hook {
@@ -68,7 +68,7 @@ impl Hook {
     }
 
     /// A configuration of this webhook, for what `rule` and `more` say.
-    fn configuration(&self, name: &str, resources: &[&str], more: Value) -> Value {
+    pub(crate) fn configuration(&self, name: &str, resources: &[&str], more: Value) -> Value {
         let mut hook = json!({
             "name": format!("{name}.trimtab.test"), "sideEffects": "None", "admissionReviewVersions": ["v1"],
             "clientConfig": self.client_config(),
@@ -80,7 +80,7 @@ impl Hook {
         json!({"metadata": {"name": name}, "webhooks": [hook]})
     }
 
-    fn asked(&self) -> Vec<Value> {
+    pub(crate) fn asked(&self) -> Vec<Value> {
         std::mem::take(&mut *self.asked.lock().unwrap())
     }
 }
@@ -91,11 +91,11 @@ fn bad(name: &str) -> Value {
     map
 }
 
-fn yes() -> Value {
+pub(crate) fn yes() -> Value {
     json!({"allowed": true})
 }
 
-fn change(patch: &Value) -> Value {
+pub(crate) fn change(patch: &Value) -> Value {
     json!({"allowed": true, "patchType": "JSONPatch", "patch": STANDARD.encode(patch.to_string())})
 }
 
