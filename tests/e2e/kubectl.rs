@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use crate::docker;
 use crate::harness::{Cluster, alone, quickstart};
 
-fn is_there(test: &str) -> bool {
+pub(crate) fn is_there(test: &str) -> bool {
     let found =
         Command::new("kubectl").args(["version", "--client"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = found.is_ok_and(|status| status.success());
@@ -15,11 +15,11 @@ fn is_there(test: &str) -> bool {
     there
 }
 
-struct Kubectl<'a>(&'a Cluster);
+pub(crate) struct Kubectl<'a>(pub(crate) &'a Cluster);
 
 impl Kubectl<'_> {
     #[track_caller]
-    fn run(&self, args: &[&str]) -> String {
+    pub(crate) fn run(&self, args: &[&str]) -> String {
         self.0.program("kubectl", args).unwrap_or_else(|e| panic!("kubectl {args:?}: {e}\n--- log\n{}", self.0.log()))
     }
 }

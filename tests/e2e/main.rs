@@ -21,3 +21,4 @@ mod quickstart;
 mod rolling;
 mod services;
 mod sim;
+mod streams;

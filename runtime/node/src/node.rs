@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service};
 use trimtab_client::Client;
-use trimtab_env::{Env, Tasks};
+use trimtab_env::{CancellationToken, Env, Tasks};
 use trimtab_reconcile::{Cache, EventType, Recorder};
 
 use crate::agent::NodeConfig;
@@ -53,6 +53,8 @@ pub(crate) struct Node {
 struct Entry {
     mailbox: Arc<Mailbox>,
     pod: Arc<Pod>,
+    /// Cancelled when nothing is left of the pod.
+    ended: CancellationToken,
 }
 
 impl Node {
@@ -102,7 +104,8 @@ impl Node {
             return;
         }
         let mailbox = Arc::new(Mailbox::default());
-        let entry = Entry { mailbox: Arc::clone(&mailbox), pod: Arc::clone(&pod) };
+        let ended = CancellationToken::new();
+        let entry = Entry { mailbox: Arc::clone(&mailbox), pod: Arc::clone(&pod), ended: ended.clone() };
         pods.insert(uid.clone(), entry);
         drop(pods);
         let adopted = lock(&self.adopted).remove(&uid);
@@ -112,6 +115,7 @@ impl Node {
         self.workers.spawn("pod", async move {
             worker.run(token).await;
             lock(&node.pods).remove(&uid);
+            ended.cancel();
         });
     }
 
@@ -147,6 +151,16 @@ impl Node {
     pub(crate) fn find(&self, namespace: &str, name: &str) -> Option<Arc<Pod>> {
         self.pods().into_iter().find(|pod| {
             pod.metadata.namespace.as_deref() == Some(namespace) && pod.metadata.name.as_deref() == Some(name)
+        })
+    }
+
+    /// Cancelled when nothing is left of the pod: at once, if it is not one of this node's.
+    pub(crate) fn ended(&self, uid: &str) -> CancellationToken {
+        let known = lock(&self.pods).get(uid).map(|entry| entry.ended.clone());
+        known.unwrap_or_else(|| {
+            let ended = CancellationToken::new();
+            ended.cancel();
+            ended
         })
     }
 

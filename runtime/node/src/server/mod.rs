@@ -3,12 +3,21 @@
 //! Upstream kubelet's paths. One server serves all nodes of the process: a request names its pod,
 //! and the pod tells the node. Whoever asks holds a client certificate of the cluster, and the API
 //! server says whether it may.
+//!
+//! ```text
+//! upgrade ─▶ websocket (channels) ─┬─▶ streams ─▶ ends    ─▶ session  (exec, attach)
+//!        └─▶ spdy                  ┘           └▶ forward             (ports)
+//! ```
 
 mod authority;
+mod ends;
 mod forward;
 mod logs;
 mod query;
 mod session;
+mod spdy;
+mod streams;
+mod upgrade;
 mod websocket;
 
 use std::convert::Infallible;
