@@ -21,7 +21,7 @@ use crate::server::ApiServer;
 use crate::warnings::Warnings;
 use crate::{
     aggregation, body, delete, discovery, health, metrics, nodes, openapi, openapi_v2, path, proxy, read, subresource,
-    watch, write,
+    watch, websocket, write,
 };
 
 /// A request on a resource.
@@ -138,7 +138,9 @@ impl ApiServer {
             *record = audit.begin(&self.inner.env, subject).await;
         }
         let record = record.as_ref();
-        let identity = auth::acting(self, caller?, headers, record).await?;
+        let caller = caller?;
+        websocket::check_origin(headers, identity.is_none() && *caller != *Identity::anonymous())?;
+        let identity = auth::acting(self, caller, headers, record).await?;
         let identity = &*identity;
         self.inner.authorizer.authorize(&*self.inner.store, identity, &asked, record).await?;
         if let Some(known) = aggregation::asked(self, path) {
@@ -207,7 +209,11 @@ impl ApiServer {
         match *call.method {
             Method::GET if call.query.flag("watch") => {
                 allowed("watch")?;
-                watch::watch(self, call).await
+                let watch = watch::watch(self, call).await?;
+                match upgrade.filter(|_| websocket::is_asked(call.headers)) {
+                    Some(upgrade) => websocket::events(self, call, watch, upgrade),
+                    None => Ok(watch),
+                }
             }
             Method::GET if one => {
                 allowed("get")?;

@@ -42,6 +42,7 @@ mod server;
 mod subresource;
 mod warnings;
 mod watch;
+mod websocket;
 mod write;
 
 pub use allocate::{Hook, ServiceAddresses};

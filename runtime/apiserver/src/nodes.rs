@@ -7,7 +7,7 @@ use hyper::upgrade::OnUpgrade;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 use trimtab_api::{ApiError, Object};
-use trimtab_client::HttpTransport;
+use trimtab_client::{HttpTransport, Transport};
 
 use crate::admission::Verb;
 use crate::handler::{Answer, Call};
@@ -15,7 +15,7 @@ use crate::outside::root_cause;
 use crate::pass::{self, Sent};
 use crate::pool::Pool;
 use crate::server::ApiServer;
-use crate::{encode, read, subresource};
+use crate::{encode, read, subresource, websocket};
 
 /// How the server shows itself to the nodes' agents, and whom it trusts.
 pub type NodeTls = ClientConfig;
@@ -71,7 +71,15 @@ pub(crate) async fn proxy(server: &ApiServer, call: &Call<'_>, upgrade: Option<O
     if !is_log && !call.headers.contains_key(http::header::UPGRADE) {
         return Err(ApiError::bad_request("Upgrade request required"));
     }
-    pass::on(server, Sent::of(call), (&*transport, &uri), HeaderMap::new(), upgrade, away).await
+    let to: (&dyn Transport, &str) = (&*transport, &uri);
+    match upgrade {
+        // An agent answers a log with a body, whoever asks.
+        Some(upgrade) if is_log && websocket::is_asked(call.headers) => {
+            let log = pass::on(server, Sent::of(call), to, HeaderMap::new(), None, away).await?;
+            websocket::log(server, call, log, upgrade)
+        }
+        upgrade => pass::on(server, Sent::of(call), to, HeaderMap::new(), upgrade, away).await,
+    }
 }
 
 /// What the query says, as the object that upstream makes of it.

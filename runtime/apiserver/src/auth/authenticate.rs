@@ -27,9 +27,10 @@ pub(crate) async fn caller<'a>(
     shown: Option<&'a Identity>,
     headers: &mut HeaderMap,
 ) -> Result<Cow<'a, Identity>, ApiError> {
+    let offered = from_protocols(headers);
     match shown {
         Some(identity) => Ok(Cow::Borrowed(identity)),
-        None => by_token(server, headers).await,
+        None => by_token(server, bearer(headers).or(offered)).await,
     }
 }
 
@@ -50,10 +51,8 @@ pub(crate) async fn acting<'a>(
     Ok(Cow::Owned(other))
 }
 
-async fn by_token<'a>(server: &ApiServer, headers: &mut HeaderMap) -> Result<Cow<'a, Identity>, ApiError> {
-    let Some(token) = bearer(headers).or_else(|| from_protocols(headers)) else {
-        return Ok(Cow::Borrowed(Identity::anonymous()));
-    };
+async fn by_token<'a>(server: &ApiServer, token: Option<String>) -> Result<Cow<'a, Identity>, ApiError> {
+    let Some(token) = token else { return Ok(Cow::Borrowed(Identity::anonymous())) };
     let audiences = server.inner.tokens.as_ref().map(Tokens::audiences).unwrap_or_default();
     match of_token(server, &token, &audiences).await {
         Ok(Some(known)) => Ok(Cow::Owned(known.identity)),
@@ -90,18 +89,19 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
 }
 
-/// The token among the protocols that a WebSocket offers, which then are the others. As upstream,
-/// it is none when no other is offered: the server must choose one, and it will not be the token.
+/// The token among the protocols that a WebSocket offers, which then are the others: it goes no
+/// further, good or not. As upstream, it is none when no other is offered: the server must choose
+/// one, and it will not be the token.
 fn from_protocols(headers: &mut HeaderMap) -> Option<String> {
-    let opens = headers.get(UPGRADE)?.to_str().ok()?.eq_ignore_ascii_case("websocket");
+    headers.get(UPGRADE)?.to_str().ok()?.eq_ignore_ascii_case("websocket").then_some(())?;
     let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
-    let offered: Vec<&str> = offered.flat_map(|list| list.split(',')).map(str::trim).collect();
-    let token = offered.iter().find_map(|protocol| protocol.strip_prefix(PROTOCOL)).filter(|_| opens)?;
-    let token = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-    let others: Vec<&str> = offered.into_iter().filter(|protocol| !protocol.starts_with(PROTOCOL)).collect();
-    let others = HeaderValue::from_str(&others.join(", ")).ok().filter(|others| !others.is_empty())?;
-    headers.insert(SEC_WEBSOCKET_PROTOCOL, others);
-    Some(token)
+    let offered = offered.flat_map(|list| list.split(',')).map(str::trim);
+    let (tokens, others): (Vec<&str>, Vec<&str>) = offered.partition(|protocol| protocol.starts_with(PROTOCOL));
+    let token = tokens.first()?.strip_prefix(PROTOCOL).and_then(|token| URL_SAFE_NO_PAD.decode(token).ok());
+    let others = HeaderValue::from_str(&others.join(", ")).ok().filter(|others| !others.is_empty());
+    headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    headers.insert(SEC_WEBSOCKET_PROTOCOL, others?);
+    String::from_utf8(token?).ok()
 }
 
 #[cfg(test)]
@@ -115,7 +115,8 @@ mod tests {
             headers.append(SEC_WEBSOCKET_PROTOCOL, list.parse().unwrap());
         }
         assert_eq!(from_protocols(&mut headers).as_deref(), token, "{protocols:?}");
-        assert_eq!(headers[SEC_WEBSOCKET_PROTOCOL], left);
+        let found = headers.get(SEC_WEBSOCKET_PROTOCOL).map_or("", |found| found.to_str().unwrap());
+        assert_eq!(found, left, "{protocols:?}");
     }
 
     #[test]
@@ -124,7 +125,8 @@ mod tests {
         check(&["v5.channel.k8s.io"], None, "v5.channel.k8s.io");
         check(&[&format!("{token}, v5.channel.k8s.io, v4")], Some("a.b"), "v5.channel.k8s.io, v4");
         check(&["v4", &token], Some("a.b"), "v4");
-        check(&[&token], None, &token);
-        check(&[&format!("{PROTOCOL}%, v4")], None, &format!("{PROTOCOL}%, v4"));
+        // What is no token, or may be none, goes no further either.
+        check(&[&token], None, "");
+        check(&[&format!("{PROTOCOL}%, v4")], None, "v4");
     }
 }

@@ -31,5 +31,6 @@ mod tokens;
 mod views;
 mod watch;
 mod webhooks;
+mod websockets;
 mod workloads;
 mod write;

@@ -3,8 +3,11 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONNECTION, UPGRADE};
+use futures::StreamExt;
+use http::header::{CONNECTION, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -15,6 +18,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::tungstenite::Message;
 use trimtab_client::Transport;
 use trimtab_env::Tasks;
 use trimtab_store::Memory;
@@ -22,6 +26,7 @@ use trimtab_store::Memory;
 use crate::authority::Authority;
 use crate::harness::{PODS, Server, pod};
 use crate::tls::Served;
+use crate::websockets::open;
 
 /// Answers logs with what was asked, and upgrades exec to a stream that answers in capitals.
 async fn answer(mut request: Request<Incoming>, tasks: Tasks) -> Response<Full<Bytes>> {
@@ -102,6 +107,26 @@ async fn logs_come_from_the_node() {
     free.refused(400, "BadRequest", "pod free does not have a host assigned");
     let plain = server.get(&format!("{PODS}/p/exec?command=ls")).await;
     plain.refused(400, "BadRequest", "Upgrade request required");
+    tasks.shutdown().await;
+}
+
+#[tokio::test]
+async fn logs_come_over_a_websocket_too() {
+    let tasks = Tasks::new();
+    let served = served(&tasks).await;
+    let (admin, path) = (served.admin(), format!("{PODS}/p/log?follow=true"));
+    let log = "/containerLogs/default/p/c?follow=true";
+    let (headers, mut socket) = open(&admin, &path, &[]).await.unwrap();
+    assert!(!headers.contains_key(SEC_WEBSOCKET_PROTOCOL));
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::binary(log.as_bytes()));
+    assert!(matches!(socket.next().await.unwrap().unwrap(), Message::Close(Some(_))));
+    let offered = [(SEC_WEBSOCKET_PROTOCOL, "v1, base64.binary.k8s.io")];
+    let (headers, mut socket) = open(&admin, &path, &offered).await.unwrap();
+    assert_eq!(headers[SEC_WEBSOCKET_PROTOCOL], "base64.binary.k8s.io");
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(STANDARD.encode(log)));
+    let (code, message) = open(&admin, &path, &[(SEC_WEBSOCKET_PROTOCOL, "v1")]).await.err().unwrap();
+    assert_eq!(code, 400);
+    assert!(message.contains("not supported"), "{message}");
     tasks.shutdown().await;
 }
 
