@@ -229,3 +229,58 @@ fn kubectl_forwards_ports() {
         assert!(said.contains("lost connection to pod"), "{protocol:?}: {said}");
     }
 }
+
+#[test]
+fn kubectl_changes_a_pod_that_runs() {
+    const NAME: &str = "kubectl_changes_a_pod_that_runs";
+    if !is_there(NAME) || !docker::answers(NAME) {
+        return;
+    }
+    let _alone = alone();
+    let cluster = Cluster::up(&[]);
+    let kubectl = Kubectl(&cluster);
+    let manifest = "---\n{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [\
+        {name: c, image: 'trimtab.dev/hello:1', args: [--port, '8080'], env: [{name: POD_NAME, value: web}], resources: {limits: {cpu: 100m, memory: 32Mi}}}]}}";
+    kubectl.run(&["apply", "-f", &cluster.write("web.yaml", manifest)]);
+    kubectl.run(&["wait", "--for=condition=Ready", "pod/web", "--timeout=60s"]);
+    let image = "--image=trimtab.dev/hello:2";
+    // It shares the pod's network, and the processes of its target.
+    kubectl.run(&["debug", "web", image, "-c", "debugger", "--target=c", "--", "/hello", "--port", "8081"]);
+    cluster.eventually("the debugger runs", |_| {
+        let state = "jsonpath={.status.ephemeralContainerStatuses[0].state.running.startedAt}";
+        !kubectl.run(&["get", "pod", "web", "-o", state]).is_empty()
+    });
+    let found = kubectl.run(&["exec", "web", "-c", "c", "--", "/hello", "--get", "http://127.0.0.1:8081/"]);
+    assert!(found.contains("version 2"), "{found}");
+    let id = |statuses: &str| {
+        let id = kubectl.run(&["get", "pod", "web", "-o", &format!("jsonpath={{.status.{statuses}[0].containerID}}")]);
+        id.trim_start_matches("docker://").to_owned()
+    };
+    let (target, debugger) = (id("containerStatuses"), id("ephemeralContainerStatuses"));
+    let (_, inspected) = docker::request("GET", &format!("/containers/{debugger}/json"), None).unwrap();
+    assert!(inspected.contains(&format!("\"PidMode\":\"container:{target}\"")), "{inspected}");
+    let resources = r#"{"spec": {"containers": [{"name": "c", "resources": {
+        "requests": {"cpu": "200m", "memory": "48Mi"}, "limits": {"cpu": "200m", "memory": "48Mi"}}}]}}"#;
+    kubectl.run(&["patch", "pod", "web", "--subresource=resize", "-p", resources]);
+    cluster.eventually("it is told what it has", |_| {
+        let told = "jsonpath={.status.containerStatuses[0].resources.limits.memory}";
+        kubectl.run(&["get", "pod", "web", "-o", told]) == "48Mi"
+    });
+    assert_eq!(id("containerStatuses"), target, "it goes on as it was");
+    let (_, inspected) = docker::request("GET", &format!("/containers/{target}/json"), None).unwrap();
+    for has in [format!("\"Memory\":{}", 48 << 20), "\"CpuQuota\":20000".to_owned()] {
+        assert!(inspected.contains(&has), "{has} in {inspected}");
+    }
+    // It has run once: that it ends is no fault of the pod's.
+    let command = ["debug", "web", image, "-i", "-q", "-c", "once", "--", "/hello", "--get", "http://127.0.0.1:8080/"];
+    let printed = kubectl.run(&command);
+    let logged = kubectl.run(&["logs", "web", "-c", "once"]);
+    assert!(format!("{printed}{logged}").contains("Hello from pod web"), "{printed}{logged}");
+    cluster.eventually("its end is told", |_| {
+        let code = "jsonpath={.status.ephemeralContainerStatuses[?(@.name=='once')].state.terminated.exitCode}";
+        kubectl.run(&["get", "pod", "web", "-o", code]) == "0"
+    });
+    kubectl.run(&["wait", "--for=condition=Ready", "pod/web", "--timeout=5s"]);
+    kubectl.run(&["delete", "pod", "web", "--grace-period=1"]);
+    assert!(docker::containers(&format!("io.kubernetes.container.name={}", "debugger"), true).is_empty());
+}

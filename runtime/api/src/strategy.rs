@@ -48,6 +48,12 @@ pub trait Strategy: Send + Sync + 'static {
         Admission::default()
     }
 
+    /// As [`Strategy::admit`] of an update that comes by the subresource `part`: only that part of the
+    /// object may change, and what else differs is put back. By default it is an update like others.
+    fn admit_part(&self, _part: &str, old: &Object, object: &mut Object) -> Admission {
+        self.admit(Operation::Update { old }, object)
+    }
+
     /// What a delete changes in the object besides its timestamps, once, before it is decided
     /// whether the object stays.
     fn mark_deleted(&self, _object: &mut Object) {}

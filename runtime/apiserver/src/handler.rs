@@ -268,7 +268,7 @@ impl ApiServer {
             "eviction" => subresource::evict(self, call).await,
             "finalize" => subresource::finalize(self, call).await,
             "token" => auth::token::create(self, call).await,
-            "approval" => match *call.method {
+            "approval" | "ephemeralcontainers" | "resize" => match *call.method {
                 Method::GET => read::get(self, call).await,
                 Method::PUT => write::replace(self, call).await,
                 Method::PATCH => write::patch(self, call).await,

@@ -118,7 +118,7 @@ fn container(call: &Call<'_>, pod: &Object) -> Result<String, ApiError> {
         let list = pod.at(&["spec", field]).and_then(Value::as_array);
         list.into_iter().flatten().filter_map(|c| c["name"].as_str()).map(str::to_owned).collect()
     };
-    let (containers, init) = (names("containers"), names("initContainers"));
+    let containers = names("containers");
     let asked = call.query.get("container");
     if asked.is_empty() {
         return match containers.as_slice() {
@@ -130,7 +130,8 @@ fn container(call: &Call<'_>, pod: &Object) -> Result<String, ApiError> {
             ))),
         };
     }
-    if containers.iter().chain(&init).any(|name| name == asked) {
+    let others = || [names("initContainers"), names("ephemeralContainers")].into_iter().flatten();
+    if containers.iter().cloned().chain(others()).any(|name| name == asked) {
         return Ok(asked.to_owned());
     }
     Err(ApiError::bad_request(format!("container {asked} is not valid for pod {}", pod.name())))

@@ -173,7 +173,7 @@ async fn mutate(
     let (api_version, name) = (call.kind.api_version(), object.name().to_owned());
     let write = attributes(call, operation, &api_version, &name);
     // What is wrong with it is told once nobody changes it any more.
-    let fill = |object: &mut Object| drop(shape(&call.kind, operation, object));
+    let fill = |object: &mut Object| drop(shape(call, operation, object));
     let asked = admission::mutate(server, &write, object, &fill).await?;
     if asked {
         // They stand in the path, which nobody changes.
@@ -202,10 +202,14 @@ async fn validate(
 }
 
 /// The kind's own defaults and validation.
-fn shape(kind: &Kind, operation: Operation<'_>, object: &mut Object) -> Admission {
+fn shape(call: &Call<'_>, operation: Operation<'_>, object: &mut Object) -> Admission {
+    let kind = &*call.kind;
     // No strategy looks at the owners, and their typed form would not be what was written.
     let managers = object.remove(&["metadata", "managedFields"]);
-    let admission = kind.strategy.admit(operation, object);
+    let admission = match (operation, call.path.subresource) {
+        (Operation::Update { old }, part) if !part.is_empty() => kind.strategy.admit_part(part, old, object),
+        _ => kind.strategy.admit(operation, object),
+    };
     if let Some(managers) = managers {
         object.set(&["metadata", "managedFields"], managers);
     }
@@ -223,7 +227,7 @@ fn admit(server: &ApiServer, call: &Call<'_>, operation: Operation<'_>, object: 
         errors.extend(trimtab_api::meta::validate_update(object, old));
     }
     if errors.is_empty() {
-        let admission = shape(kind, operation, object);
+        let admission = shape(call, operation, object);
         errors = admission.errors;
         admission.warnings.into_iter().for_each(|text| call.warnings.add(text));
         if kind.inert && !matches!(operation, Operation::UpdateStatus { .. }) {

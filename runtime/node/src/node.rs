@@ -233,8 +233,11 @@ impl Node {
         if self.runtime().is_simulated() && !warning {
             return;
         }
-        let init = pod::init_containers(pod).iter().any(|c| Some(c.name.as_str()) == container);
-        let list = if init { "initContainers" } else { "containers" };
+        let init = pod::init_containers(pod).iter().map(|c| c.name.as_str());
+        let ephemeral = pod::spec(pod).ephemeral_containers.iter().flatten().map(|c| c.name.as_str());
+        let mut others =
+            init.map(|name| (name, "initContainers")).chain(ephemeral.map(|name| (name, "ephemeralContainers")));
+        let list = others.find(|(name, _)| Some(*name) == container).map_or("containers", |(_, list)| list);
         let about = ObjectReference {
             api_version: Some("v1".to_owned()),
             kind: Some("Pod".to_owned()),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::auth::DockerCredentials;
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions, MountBindOptionsPropagationEnum,
-    MountType, PortBinding, PortMap,
+    ContainerCreateBody, ContainerUpdateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
+    MountBindOptionsPropagationEnum, MountType, PortBinding, PortMap,
 };
 
 use super::convert::{
@@ -13,7 +13,7 @@ use super::convert::{
 };
 use super::network;
 use crate::images;
-use crate::runtime::{ContainerSpec, Credentials, PodId, SandboxSpec};
+use crate::runtime::{ContainerSpec, Credentials, Limits, PodId, SandboxSpec};
 
 const CPU_PERIOD: i64 = 100_000;
 
@@ -117,10 +117,11 @@ pub(super) fn container(sandbox: &str, pod: &PodId, spec: &ContainerSpec, cluste
 
 fn host_config(sandbox: &str, spec: &ContainerSpec) -> HostConfig {
     let shared = format!("container:{sandbox}");
-    let pid_mode = match (spec.host_pid, spec.share_processes) {
-        (true, _) => Some("host".to_owned()),
-        (false, true) => Some(shared.clone()),
-        (false, false) => None,
+    let pid_mode = match (spec.host_pid, &spec.target, spec.share_processes) {
+        (true, _, _) => Some("host".to_owned()),
+        (false, Some(target), false) => Some(format!("container:{target}")),
+        (false, _, true) => Some(shared.clone()),
+        (false, None, false) => None,
     };
     let limits = &spec.limits;
     let security = &spec.security;
@@ -147,6 +148,18 @@ fn host_config(sandbox: &str, spec: &ContainerSpec) -> HostConfig {
         security_opt: Some(security_options(spec)),
         log_config: Some(log_config("json-file")),
         ..HostConfig::default()
+    }
+}
+
+/// The same limits for a container that is there.
+pub(super) fn update(limits: &Limits) -> ContainerUpdateBody {
+    ContainerUpdateBody {
+        cpu_shares: Some(i64::try_from(limits.cpu_shares).unwrap_or(i64::MAX)),
+        cpu_period: (limits.cpu_quota > 0).then_some(CPU_PERIOD),
+        cpu_quota: (limits.cpu_quota > 0).then_some(limits.cpu_quota),
+        memory: (limits.memory > 0).then_some(limits.memory),
+        memory_swap: (limits.memory > 0).then_some(limits.memory),
+        ..ContainerUpdateBody::default()
     }
 }
 
@@ -202,6 +215,10 @@ mod tests {
         assert_eq!((host.network_mode, host.ipc_mode, host.pid_mode), (shared.clone(), shared.clone(), shared));
         assert_eq!(body.labels.unwrap()["io.kubernetes.container.restartCount"], "2");
         assert_eq!(container_name(&pod(), &spec), "k8s_app_web_shop_u-1_2");
+        let spec = ContainerSpec { target: Some("def".to_owned()), ..ContainerSpec::default() };
+        let host = container("abc", &pod(), &spec, "c1").host_config.unwrap();
+        let pid = Some("container:def".to_owned());
+        assert_eq!((host.network_mode, host.pid_mode), (Some("container:abc".to_owned()), pid));
     }
 
     #[test]

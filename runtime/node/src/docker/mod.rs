@@ -25,8 +25,8 @@ use jiff::Timestamp;
 
 use crate::images;
 use crate::runtime::{
-    Container, ContainerSpec, Credentials, Error, Event, ExecOptions, Host, Image, LogOptions, Observed, Output, PodId,
-    Result, Runtime, Sandbox, SandboxSpec, Session, State, Stats, Version,
+    Container, ContainerSpec, Credentials, Error, Event, ExecOptions, Host, Image, Limits, LogOptions, Observed,
+    Output, PodId, Result, Runtime, Sandbox, SandboxSpec, Session, State, Stats, Version,
 };
 use convert::{Record, failed};
 pub use network::PodNetwork;
@@ -246,6 +246,14 @@ impl Runtime for Docker {
                 Record::Container(container) => Ok(container),
                 Record::Sandbox(_) => Err(Error::NotFound(id.to_owned())),
             }
+        }
+        .boxed()
+    }
+
+    fn update<'a>(&'a self, id: &'a str, limits: &'a Limits) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let updated = self.engine.update_container(id, create::update(limits)).await;
+            updated.map_err(|error| failed(error, id))
         }
         .boxed()
     }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container as Wanted, Pod};
 
 use super::backoff::BackOff;
-use super::{KILLED, hash, init_containers, restarts, spec};
+use super::{KILLED, ephemeral_containers, hash, init_containers, restarts, spec};
 use crate::probe::Condemned;
 use crate::runtime::{Container, Observed, Sandbox, State};
 
@@ -106,8 +106,9 @@ fn stop(container: &Container, why: &str) -> Stop {
 
 /// Containers of a sandbox that is gone have lost their network: they end, and are made anew.
 fn end_strays(pod: &Pod, observed: &Observed, sandbox: Option<&Sandbox>, actions: &mut Actions) {
-    let known: HashSet<&str> =
-        spec(pod).containers.iter().chain(init_containers(pod)).map(|c| c.name.as_str()).collect();
+    let ephemeral = spec(pod).ephemeral_containers.iter().flatten().map(|c| c.name.as_str());
+    let containers = spec(pod).containers.iter().chain(init_containers(pod)).map(|c| c.name.as_str());
+    let known: HashSet<&str> = containers.chain(ephemeral).collect();
     for container in observed.containers.iter().filter(|c| c.state.is_running()) {
         if sandbox.is_none_or(|s| s.id != container.sandbox_id) {
             actions.stop.push(stop(container, "Pod sandbox changed, it will be killed and re-created."));
@@ -152,6 +153,7 @@ enum Init<'a> {
 
 impl<'a> World<'a> {
     fn plan_starts(&self, actions: &mut Actions) {
+        self.plan_ephemeral(actions);
         match self.init() {
             Init::Busy | Init::Failed => {}
             Init::Next(container) => self.start(container, true, actions),
@@ -159,6 +161,23 @@ impl<'a> World<'a> {
                 for container in &spec(self.pod).containers {
                     self.plan_main(container, actions);
                 }
+            }
+        }
+    }
+
+    /// Ephemeral containers run once, in the sandbox that is there, whatever the others do.
+    fn plan_ephemeral(&self, actions: &mut Actions) {
+        if self.sandbox.is_none() {
+            return;
+        }
+        let statuses = self.pod.status.as_ref().and_then(|status| status.ephemeral_container_statuses.as_deref());
+        let has_run = |name: &str| {
+            let state = statuses.into_iter().flatten().find(|status| status.name == name)?.state.as_ref()?;
+            (state.running.is_some() || state.terminated.is_some()).then_some(())
+        };
+        for container in ephemeral_containers(self.pod) {
+            if self.instance(&container.name).is_none() && has_run(&container.name).is_none() {
+                self.start(&container, false, actions);
             }
         }
     }

@@ -228,3 +228,21 @@ fn ending_a_pod_ends_what_runs() {
     let actions = end_all(&observed, "Stopping container");
     assert_eq!((actions.stop.len(), actions.stop_sandboxes), (1, vec!["s0".to_owned()]));
 }
+
+#[test]
+fn an_ephemeral_container_runs_once_in_the_sandbox_that_is_there() {
+    let mut pod = pod("Always", &[], &["a"]);
+    let debugger = serde_json::from_value(json!([{"name": "debugger", "image": "i"}])).unwrap();
+    pod.spec.as_mut().unwrap().ephemeral_containers = debugger;
+    let a = || container("a", 0, "s0", running());
+    assert_eq!(starts(&plan(&pod, world(vec![a()]))), [("debugger", 0)]);
+    for state in [running(), exited(1)] {
+        assert_eq!(plan(&pod, world(vec![a(), container("debugger", 0, "s0", state)])), Actions::default());
+    }
+    // Not without the others, and not again when the runtime has forgotten it.
+    assert_eq!(starts(&plan(&pod, Observed::default())), [("a", 0)]);
+    let ended = json!([{"name": "debugger", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": {"exitCode": 0}}}]);
+    pod.status.get_or_insert_default().ephemeral_container_statuses = serde_json::from_value(ended).unwrap();
+    assert_eq!(plan(&pod, world(vec![a()])), Actions::default());
+}

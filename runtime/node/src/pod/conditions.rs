@@ -8,7 +8,10 @@ use super::spec;
 use super::status::View;
 
 /// The types of conditions that this agent writes; all others are kept as they are.
-const OURS: &[&str] = &["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+const OURS: &[&str] =
+    &["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESIZING];
+/// There only while a resize fails: what succeeds does so at once.
+const RESIZING: &str = "PodResizeInProgress";
 
 /// True, or the reason and message why not.
 type Verdict = Result<Option<&'static str>, (&'static str, String)>;
@@ -32,7 +35,12 @@ pub(crate) fn conditions(
     let old = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let ours = verdicts.into_iter().map(|(type_, verdict)| condition(pod, old, type_, verdict, view));
     let others = old.iter().filter(|condition| !OURS.contains(&condition.type_.as_str())).cloned();
-    ours.chain(others).collect()
+    let resizing = view.resize_failure.map(|message| PodCondition {
+        reason: Some("Error".to_owned()),
+        message: Some(message.to_owned()),
+        ..condition(pod, old, RESIZING, Ok(None), view)
+    });
+    ours.chain(resizing).chain(others).collect()
 }
 
 /// The time of the last transition is that of the last change between true and false.

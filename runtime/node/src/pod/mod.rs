@@ -11,7 +11,8 @@ pub(crate) mod spec;
 pub(crate) mod status;
 pub(crate) mod support;
 
-use k8s_openapi::api::core::v1::{Container, ContainerRestartRule, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, ContainerRestartRule, EphemeralContainer, Pod, PodSpec};
+use serde::Deserialize;
 
 use crate::runtime::PodId;
 
@@ -34,6 +35,23 @@ pub(crate) fn spec(pod: &Pod) -> &PodSpec {
 /// The init containers, in their order.
 pub(crate) fn init_containers(pod: &Pod) -> &[Container] {
     spec(pod).init_containers.as_deref().unwrap_or_default()
+}
+
+/// The ephemeral containers as containers, which they are but for their targets: never started again.
+pub(crate) fn ephemeral_containers(pod: &Pod) -> Vec<Container> {
+    let ephemeral = spec(pod).ephemeral_containers.iter().flatten();
+    let container = |ephemeral: &EphemeralContainer| {
+        let container = serde_json::to_value(ephemeral).and_then(Container::deserialize).unwrap_or_default();
+        Container { name: ephemeral.name.clone(), restart_policy: Some("Never".to_owned()), ..container }
+    };
+    ephemeral.map(container).collect()
+}
+
+/// The container whose processes the ephemeral container `name` sees, if it is one and wants to.
+pub(crate) fn target<'a>(pod: &'a Pod, name: &str) -> Option<&'a str> {
+    let mut ephemeral = spec(pod).ephemeral_containers.iter().flatten();
+    let found = ephemeral.find(|container| container.name == name)?;
+    found.target_container_name.as_deref().filter(|target| !target.is_empty())
 }
 
 /// The exit code of a container that was killed.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Pod;
 
-use super::{init_containers, spec};
+use super::{ephemeral_containers, init_containers, spec};
 
 /// Names of objects in the pod's namespace.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,8 @@ impl References {
     /// What the pod's environment, volumes and images refer to.
     pub(crate) fn of(pod: &Pod) -> Self {
         let mut all = Self::default();
-        for container in spec(pod).containers.iter().chain(init_containers(pod)) {
+        let ephemeral = ephemeral_containers(pod);
+        for container in spec(pod).containers.iter().chain(init_containers(pod)).chain(&ephemeral) {
             for from in container.env_from.iter().flatten() {
                 all.config_maps.extend(from.config_map_ref.as_ref().map(|reference| reference.name.clone()));
                 all.secrets.extend(from.secret_ref.as_ref().map(|reference| reference.name.clone()));

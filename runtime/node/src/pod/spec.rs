@@ -89,6 +89,8 @@ pub(crate) struct Made<'a> {
     pub(crate) pod_ip: Option<IpAddr>,
     pub(crate) sources: &'a Sources,
     pub(crate) mounts: Vec<Mount>,
+    /// The running container whose processes it is to see, by the runtime's id.
+    pub(crate) target: Option<String>,
 }
 
 /// A container of a pod.
@@ -115,6 +117,7 @@ pub(crate) fn container(pod: &Pod, container: &Container, made: Made<'_>) -> Res
         tty: container.tty == Some(true),
         share_processes: spec(pod).share_process_namespace == Some(true),
         host_pid: spec(pod).host_pid == Some(true),
+        target: made.target,
         env,
     })
 }
@@ -194,7 +197,7 @@ mod tests {
 
     fn made(pod: &Pod, image: &Image) -> Result<ContainerSpec, String> {
         let sources = Sources::default();
-        let made = Made { attempt: 0, image, pod_ip: None, sources: &sources, mounts: vec![] };
+        let made = Made { attempt: 0, image, pod_ip: None, sources: &sources, mounts: vec![], target: None };
         container(pod, &spec(pod).containers[0], made)
     }
 

@@ -6,14 +6,14 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     Container as Wanted, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting,
-    ContainerStatus, HostIP, Pod, PodIP, PodStatus,
+    ContainerStatus, HostIP, Pod, PodIP, PodStatus, ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::actions::{current_sandbox, latest};
 use super::conditions::conditions;
 use super::spec::is_host_network;
-use super::{KILLED, init_containers, restarts, spec};
+use super::{KILLED, ephemeral_containers, init_containers, restarts, spec};
 use crate::runtime::{Container, Observed, State};
 
 /// What beside the pod its status is computed from.
@@ -29,6 +29,10 @@ pub(crate) struct View<'a> {
     pub(crate) ready: &'a HashSet<String>,
     /// What ended containers left as their last words, by id.
     pub(crate) messages: &'a HashMap<String, String>,
+    /// What running containers were given, by id.
+    pub(crate) given: &'a HashMap<String, ResourceRequirements>,
+    /// Why they have not what the pod asks for.
+    pub(crate) resize_failure: Option<&'a str>,
     /// Why the whole pod has failed, whatever its containers do: reason and message.
     pub(crate) failure: Option<(&'a str, &'a str)>,
     pub(crate) host_ip: Option<IpAddr>,
@@ -46,6 +50,7 @@ pub(crate) fn status(pod: &Pod, view: &View<'_>) -> PodStatus {
     };
     let init_statuses = of(init_containers(pod), &old.init_container_statuses, true);
     let statuses = of(&spec(pod).containers, &old.container_statuses, false);
+    let ephemeral = of(&ephemeral_containers(pod), &old.ephemeral_container_statuses, false);
     let phase = match (view.failure, old.phase.as_deref()) {
         (Some(_), _) | (None, Some("Failed")) => "Failed",
         (None, Some("Succeeded")) => "Succeeded",
@@ -58,6 +63,7 @@ pub(crate) fn status(pod: &Pod, view: &View<'_>) -> PodStatus {
         reason: view.failure.map(|(reason, _)| reason.to_owned()).or(old.reason.clone()),
         message: view.failure.map(|(_, message)| message.to_owned()).or(old.message.clone()),
         container_statuses: Some(statuses),
+        ephemeral_container_statuses: (!ephemeral.is_empty()).then_some(ephemeral),
         init_container_statuses: (!init_statuses.is_empty()).then_some(init_statuses),
         host_ip: view.host_ip.map(|ip| ip.to_string()),
         host_ips: view.host_ip.map(|ip| vec![HostIP { ip: ip.to_string() }]),
@@ -100,6 +106,7 @@ fn container_status(
     let succeeded = instance.is_some_and(|c| matches!(c.state, State::Exited { exit_code: 0, .. }));
     let id = |instance: &Container| format!("{}://{}", view.runtime, instance.id);
     let restarts = instance.map(|instance| i32::try_from(instance.attempt).unwrap_or(i32::MAX));
+    let given = instance.filter(|_| running).and_then(|instance| view.given.get(&instance.id));
     let kept = |get: fn(&ContainerStatus) -> String| old.map(get).unwrap_or_default();
     ContainerStatus {
         name: container.name.clone(),
@@ -112,6 +119,8 @@ fn container_status(
         restart_count: restarts.or(old.map(|old| old.restart_count)).unwrap_or_default(),
         state: Some(state),
         last_state,
+        allocated_resources: given.and_then(|given| given.requests.clone()),
+        resources: given.cloned(),
         ..ContainerStatus::default()
     }
 }

@@ -75,6 +75,8 @@ impl World {
             started: &self.ready,
             ready: &self.ready,
             messages: &HashMap::new(),
+            given: &HashMap::new(),
+            resize_failure: None,
             failure: self.failure,
             host_ip: Some("192.0.2.1".parse().unwrap()),
             now: at(9),

@@ -8,7 +8,6 @@ const VOLUMES: &[&str] = &["emptyDir", "hostPath", "configMap", "secret", "downw
 
 /// Fields of a pod's spec that are not supported, or not with that value. `*` is each element of a list.
 const REFUSED: &[(&str, Option<&str>)] = &[
-    ("ephemeralContainers", None),
     ("hostUsers", Some("false")),
     ("resourceClaims", None),
     ("resources", None),
@@ -52,6 +51,16 @@ pub(crate) fn refusal(pod: &Pod) -> Option<String> {
         })
     });
     path.map(|path| format!("{path} is not supported by this node"))
+}
+
+/// As [`refusal`], of an ephemeral container alone: one that comes later and asks too much is no
+/// reason to leave the others to themselves.
+pub(crate) fn refusal_of_ephemeral(pod: &Pod, name: &str) -> Option<String> {
+    let ephemeral = pod.spec.as_ref()?.ephemeral_containers.as_ref()?;
+    let index = ephemeral.iter().position(|container| container.name == name)?;
+    let container = serde_json::to_value(&ephemeral[index]).ok()?;
+    let path = first(&container, REFUSED_OF_CONTAINERS, &format!("spec.ephemeralContainers[{index}]"))?;
+    Some(format!("{path} is not supported by this node"))
 }
 
 /// The first field of `object`, which is at `at`, that one of `rules` names.

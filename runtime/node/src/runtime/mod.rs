@@ -50,6 +50,9 @@ pub trait Runtime: Send + Sync + 'static {
     /// Starts a container.
     fn start_container<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Container>>;
 
+    /// Changes what a running container may use, all but its `oom_score_adj`.
+    fn update<'a>(&'a self, id: &'a str, limits: &'a Limits) -> BoxFuture<'a, Result<()>>;
+
     /// Asks a container (or sandbox) to end, and kills it after `grace_seconds`. One that has ended already is fine.
     fn stop<'a>(&'a self, id: &'a str, grace_seconds: u32) -> BoxFuture<'a, Result<()>>;
 

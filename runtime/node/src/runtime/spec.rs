@@ -152,6 +152,8 @@ pub struct ContainerSpec {
     pub tty: bool,
     /// See the processes of the pod's other containers.
     pub share_processes: bool,
+    /// See the processes of the container with this id.
+    pub target: Option<String>,
     /// See the host's processes.
     pub host_pid: bool,
 }

@@ -27,7 +27,9 @@ use super::upgrade::{Connection, PORTS, Protocols, V4, accept};
 use super::{Answer, websocket};
 use crate::node::Node;
 
-const PROTOCOLS: Protocols = Protocols { websocket: &["SPDY/3.1+portforward.k8s.io", V4], spdy: &[PORTS] };
+/// The streams of ports over SPDY, tunnelled.
+const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
+const PROTOCOLS: Protocols = Protocols { websocket: &[TUNNEL, V4], spdy: &[PORTS] };
 /// So much is read from the pod at once, in bytes.
 const PIECE: usize = 16 << 10;
 /// A channel is a byte, and each port has two; the highest number closes channels.
@@ -46,8 +48,12 @@ pub(super) async fn forward(node: &Node, pod: &Pod, query: &Query, tasks: &Tasks
     let to = Target { ip, pod: format!("pod {}, uid {uid}", name.unwrap_or_default()) };
     let ports = ports(query);
     // Only channels need to know the ports in advance.
-    let wants_channels = request.headers().get_all("sec-websocket-protocol").iter().any(|offered| offered == V4);
-    if wants_channels && let Err(error) = &ports {
+    let lines = || request.headers().get_all("sec-websocket-protocol").iter().filter_map(|line| line.to_str().ok());
+    let offers = |protocol| lines().any(|line| line.contains(protocol));
+    if offers(V4)
+        && !offers(TUNNEL)
+        && let Err(error) = &ports
+    {
         return Err(error.clone());
     }
     accept(request, PROTOCOLS, tasks, move |connection| async move {

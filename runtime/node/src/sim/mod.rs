@@ -20,8 +20,8 @@ use trimtab_env::Env;
 
 use crate::images::architecture;
 use crate::runtime::{
-    Container, ContainerSpec, Credentials, Error, Event, EventKind, ExecOptions, Host, Image, LogOptions, Observed,
-    Output, PodId, Result, Runtime, Sandbox, SandboxSpec, Session, State, Stats, Version,
+    Container, ContainerSpec, Credentials, Error, Event, EventKind, ExecOptions, Host, Image, Limits, LogOptions,
+    Observed, Output, PodId, Result, Runtime, Sandbox, SandboxSpec, Session, State, Stats, Version,
 };
 pub use behaviour::Behaviour;
 
@@ -278,6 +278,10 @@ impl Runtime for Sim {
             Ok(pretended.container.clone())
         }
         .boxed()
+    }
+
+    fn update<'a>(&'a self, id: &'a str, _: &'a Limits) -> BoxFuture<'a, Result<()>> {
+        futures::future::ready(self.behaviour(id).map(drop)).boxed()
     }
 
     fn stop<'a>(&'a self, id: &'a str, grace_seconds: u32) -> BoxFuture<'a, Result<()>> {

@@ -12,10 +12,11 @@ use crate::probe::{Target, http_get, run};
 const HTTP_LIMIT: Duration = Duration::from_secs(30);
 
 impl Worker {
-    /// The container of the pod's spec called `name`.
+    /// The container of the pod called `name`.
     pub(super) fn wanted(&self, name: &str) -> Option<&Wanted> {
         let spec = pod::spec(&self.pod);
-        spec.containers.iter().chain(pod::init_containers(&self.pod)).find(|container| container.name == name)
+        let mut all = spec.containers.iter().chain(pod::init_containers(&self.pod)).chain(&self.ephemeral);
+        all.find(|container| container.name == name)
     }
 
     /// Runs a hook to its end; the error says why it failed.

@@ -6,6 +6,7 @@
 mod fault;
 mod hooks;
 mod images;
+mod resize;
 mod start;
 mod stop;
 mod words;
@@ -15,7 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::api::core::v1::{Container, Pod, PodStatus};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use trimtab_client::{Api, ApiResource, Patch};
@@ -29,6 +30,7 @@ use crate::pod::references::has_object_volumes;
 use crate::pod::{self, status, support};
 use crate::probe::Probes;
 use crate::runtime::{self, Observed, Runtime};
+use resize::Resizes;
 
 /// How long to wait after the API or the runtime failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -37,6 +39,8 @@ pub(crate) struct Worker {
     node: Arc<Node>,
     mailbox: Arc<Mailbox>,
     pod: Arc<Pod>,
+    /// The pod's ephemeral containers.
+    ephemeral: Vec<Container>,
     gone: bool,
     /// Whether `observed` may be behind the runtime.
     dirty: bool,
@@ -57,6 +61,7 @@ pub(crate) struct Worker {
     /// Why the pod as a whole has failed: reason and message.
     failure: Option<(&'static str, String)>,
     probes: Probes,
+    resizes: Resizes,
 }
 
 impl Worker {
@@ -67,6 +72,7 @@ impl Worker {
         let probes = Self::probes(&node, &mailbox, &pod);
         Self {
             refusal: Self::refusal_on(&node, &pod),
+            ephemeral: pod::ephemeral_containers(&pod),
             dirty: adopted || begun,
             sources_changed: adopted,
             probes,
@@ -82,6 +88,7 @@ impl Worker {
             heard: HashSet::new(),
             told: HashSet::new(),
             failure: None,
+            resizes: Resizes::default(),
         }
     }
 
@@ -146,6 +153,7 @@ impl Worker {
             self.sources_changed |= has_object_volumes(&pod) && is_relabelled(&self.pod, &pod);
             if pod.metadata.generation != self.pod.metadata.generation {
                 self.refusal = Self::refusal_on(&self.node, &pod);
+                self.ephemeral = pod::ephemeral_containers(&pod);
             }
             self.pod = pod;
         }
@@ -212,6 +220,7 @@ impl Worker {
         let acted = !actions.stop.is_empty() || !actions.stop_sandboxes.is_empty() || !actions.remove.is_empty();
         let crashing = actions.backing_off.clone();
         self.carry_out(actions).await;
+        self.resize().await;
         let (tokens, env) = (&self.node.shared.tokens, &self.node.shared.env);
         self.sources_changed |= tokens.due_in(self.uid(), env).is_some_and(|left| left.is_zero());
         if self.sources_changed {
@@ -316,6 +325,8 @@ impl Worker {
             started: &self.probes.started,
             ready: &self.probes.ready,
             messages: &self.messages,
+            given: &self.resizes.given,
+            resize_failure: self.resizes.failure.as_deref(),
             failure: self.failure.as_ref().map(|(reason, message)| (*reason, message.as_str())),
             host_ip: Some(self.node.config.address),
             now: self.node.shared.env.now(),

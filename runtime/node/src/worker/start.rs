@@ -17,10 +17,10 @@ use trimtab_client::Api;
 use super::Worker;
 use super::fault::Fault;
 use super::images::Images;
-use crate::pod::actions::{Start, current_sandbox};
+use crate::pod::actions::{Start, current_sandbox, latest};
 use crate::pod::env::Sources;
 use crate::pod::references::{References, has_object_volumes};
-use crate::pod::{self, spec};
+use crate::pod::{self, spec, support};
 use crate::runtime::{Container, Error, Sandbox};
 use crate::volume::Volumes;
 
@@ -150,6 +150,12 @@ impl Worker {
         prepared: &Prepared,
     ) -> Result<String, Fault> {
         let wanted = self.wanted(&start.name).ok_or_else(|| Fault::config(format!("no container {}", start.name)))?;
+        if let Some(why) =
+            support::refusal_of_ephemeral(&self.pod, &start.name).filter(|_| !self.runtime().is_simulated())
+        {
+            return Err(Fault::config(why));
+        }
+        let target = self.target(&start.name)?;
         let name = wanted.image.as_deref().unwrap_or_default();
         let missing = || Fault::Waits("ErrImagePull", format!("no such image: {name}"));
         let image = prepared.images.get(name).cloned().unwrap_or_else(|| Err(missing()))?;
@@ -160,7 +166,8 @@ impl Worker {
             files.make_last_words(self.uid(), &start.name, start.attempt).map_err(Fault::config)?;
             files.mounts(&self.pod, wanted, start.attempt, &prepared.volumes).map_err(Fault::config)?
         };
-        let made = spec::Made { attempt: start.attempt, image: &image, pod_ip: ip, sources: &prepared.sources, mounts };
+        let sources = &prepared.sources;
+        let made = spec::Made { attempt: start.attempt, image: &image, pod_ip: ip, sources, mounts, target };
         let spec = spec::container(&self.pod, wanted, made).map_err(Fault::config)?;
         match self.runtime().create_container(sandbox, &pod::id(&self.pod), &spec).await {
             Ok(id) => {
@@ -174,6 +181,14 @@ impl Worker {
             }
             Err(error) => Err(Fault::because("CreateContainerError")(error)),
         }
+    }
+
+    /// The running container whose processes the container `name` is to see.
+    fn target(&self, name: &str) -> Result<Option<String>, Fault> {
+        let Some(target) = pod::target(&self.pod, name) else { return Ok(None) };
+        let found = latest(&self.observed, target).filter(|container| container.state.is_running());
+        let found = found.ok_or_else(|| Fault::config(format!("unable to find target container {target:?}")))?;
+        Ok(Some(found.id.clone()))
     }
 
     async fn start_one(&self, start: &Start, id: String) -> Result<Container, Fault> {

@@ -40,13 +40,13 @@ pub(super) fn check_all(path: &Path, spec: &PodSpec, volumes: &Volumes<'_>, of: 
     }
 }
 
-fn check_unique<'a>(path: &Path, name: &'a str, names: &mut BTreeSet<&'a str>, checks: &mut Checks) {
+pub(super) fn check_unique<'a>(path: &Path, name: &'a str, names: &mut BTreeSet<&'a str>, checks: &mut Checks) {
     if !name.is_empty() && !names.insert(name) {
         checks.push(Error::duplicate(&path.child("name"), name));
     }
 }
 
-fn check_common(
+pub(super) fn check_common(
     path: &Path,
     container: &Container,
     spec: &PodSpec,

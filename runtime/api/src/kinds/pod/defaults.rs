@@ -57,7 +57,7 @@ fn set(value: &mut Option<String>, default: &str) {
     }
 }
 
-fn default_container(container: &mut Container) {
+pub(super) fn default_container(container: &mut Container) {
     let image = container.image.as_deref().unwrap_or_default();
     let pull = if tag_is_latest(image) { "Always" } else { "IfNotPresent" };
     set(&mut container.image_pull_policy, pull);

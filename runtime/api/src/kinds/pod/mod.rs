@@ -17,9 +17,11 @@ mod bind;
 mod container;
 mod defaults;
 mod env;
+mod ephemeral;
 mod placement;
 mod probe;
 mod qos;
+mod resize;
 mod resources;
 mod security;
 mod spec;
@@ -46,6 +48,14 @@ impl Strategy for Pod {
             Operation::UpdateStatus { old } => {
                 typed_status(object, |status, checks| update::check_status(status, old, checks))
             }
+        }
+    }
+
+    fn admit_part(&self, part: &str, old: &Object, object: &mut Object) -> Admission {
+        match part {
+            "ephemeralcontainers" => typed(object, |pod, checks| ephemeral::update(pod, old, checks)),
+            "resize" => typed(object, |pod, checks| resize::update(pod, old, checks)),
+            _ => self.admit(Operation::Update { old }, object),
         }
     }
 
