@@ -11,6 +11,7 @@ mod audit;
 mod auth;
 mod backend;
 mod body;
+mod budget;
 mod cleaner;
 mod conversion;
 mod decode;

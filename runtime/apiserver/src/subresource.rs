@@ -13,7 +13,7 @@ use crate::decode::Expected;
 use crate::handler::{Answer, Call};
 use crate::server::ApiServer;
 use crate::write::{self, Committed, Mode, commit};
-use crate::{body, decode, delete, encode, negotiate, read};
+use crate::{body, budget, decode, delete, encode, negotiate, read};
 
 pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
     let entry = read::find(server, call).await?;
@@ -139,17 +139,25 @@ fn made(call: &Call<'_>) -> Answer {
     body::plain(StatusCode::CREATED, call.headers, &status)
 }
 
-/// Deletes a pod on behalf of somebody who drains its node. There are no disruption budgets yet.
+/// Deletes a pod on behalf of somebody who drains its node, if its disruption budget lets it go.
 pub(crate) async fn evict(server: &ApiServer, call: &Call<'_>) -> Answer {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
     let eviction = decode::value(call, Expected::of("policy/v1", "Eviction"))?;
     let options = eviction.get("deleteOptions").cloned().unwrap_or_else(|| json!({}));
-    let options = DeleteOptions::deserialize(&options)
+    let mut options = DeleteOptions::deserialize(&options)
         .map_err(|error| ApiError::bad_request(format!("deleteOptions: {error}")))?;
+    if eviction["metadata"]["name"].as_str() != Some(call.path.name) {
+        return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
+    }
+    if call.dry_run() {
+        options.dry_run = Some(vec!["All".to_owned()]);
+    }
     admit(server, call, Verb::Create, ("policy/v1", "Eviction"), &eviction, None).await?;
     let whole = Call { path: crate::path::ResourcePath { subresource: "", ..call.path.clone() }, ..call.borrowed() };
+    let pod = encode::to_object(&call.kind, &*read::find(server, &whole).await?);
+    budget::spend(server, &pod, options.dry_run.as_ref().is_some_and(|list| !list.is_empty())).await?;
     delete::delete_with(server, &whole, &options).await?;
     made(call)
 }

@@ -5,6 +5,7 @@
 mod backends;
 mod certificates;
 mod clusterrole_aggregation;
+mod disruption;
 mod endpoints;
 mod endpointslice;
 pub mod garbage;
@@ -26,6 +27,7 @@ use trimtab_reconcile::Manager;
 
 pub use certificates::{CertificateApproving, CertificateCleaning, CertificateSigning, Signer};
 pub use clusterrole_aggregation::ClusterRoleAggregation;
+pub use disruption::Disruption;
 pub use endpoints::EndpointsController;
 pub use endpointslice::EndpointSliceController;
 pub use namespace::NamespaceLifecycle;
@@ -62,6 +64,7 @@ pub fn install(manager: &Manager, config: &Config) {
     }
     manager.add(ClusterRoleAggregation);
     manager.add(DefaultServiceAccount);
+    manager.add(Disruption);
     manager.add(EndpointsController);
     manager.add(EndpointSliceController);
     manager.add(NamespaceLifecycle);

@@ -116,3 +116,128 @@ async fn a_service_gives_its_node_port_back() {
         .await
         .ok();
 }
+
+#[tokio::test]
+async fn ephemeral_containers_are_added_by_their_subresource_alone() {
+    let server = Server::new().await;
+    server.post(PODS, pod("p")).await.ok();
+    let (whole, path) = (format!("{PODS}/p"), format!("{PODS}/p/ephemeralcontainers"));
+    let debugger = json!({"name": "d", "image": "tools:1", "targetContainerName": "c", "stdin": true});
+    let add =
+        |container: &Value| json!({"metadata": {"labels": {"a": "b"}}, "spec": {"ephemeralContainers": [container]}});
+    let outside = server.patch(&whole, "strategic", add(&debugger)).await;
+    outside.refused(422, "Invalid", "pod updates may not change fields other than");
+    let added = server.patch(&path, "strategic", add(&debugger)).await.ok();
+    let found = &added["spec"]["ephemeralContainers"][0];
+    assert_eq!((&found["name"], &found["targetContainerName"]), (&json!("d"), &json!("c")));
+    assert_eq!(
+        (&found["imagePullPolicy"], &found["terminationMessagePolicy"]),
+        (&json!("IfNotPresent"), &json!("File"))
+    );
+    // Nothing but them is written.
+    assert_eq!(added["metadata"]["labels"], Value::Null);
+    assert_eq!(added["metadata"]["generation"], 2);
+    assert_eq!(server.get(&path).await.ok()["spec"], added["spec"]);
+    let more = server.patch(&path, "strategic", add(&json!({"name": "e", "image": "tools:1"}))).await.ok();
+    assert_eq!(more["spec"]["ephemeralContainers"].as_array().unwrap().len(), 2);
+    // The whole pod is still written as before.
+    server.patch(&whole, "merge", json!({"metadata": {"labels": {"x": "y"}}})).await.ok();
+
+    let refused = async |container: Value, field: &str, message: &str| {
+        let answer = server.patch(&path, "strategic", add(&container)).await;
+        answer.refused(422, "Invalid", message);
+        let fields: Vec<&str> =
+            answer.body["details"]["causes"].as_array().unwrap().iter().filter_map(|c| c["field"].as_str()).collect();
+        assert_eq!(fields, [field]);
+    };
+    let changed = json!({"name": "d", "image": "tools:2"});
+    refused(changed, "spec.ephemeralContainers", "existing ephemeral containers \"d\" may not be changed").await;
+    let not = "cannot be set for an Ephemeral Container";
+    let of = |field: &str| format!("spec.ephemeralContainers[2].{field}");
+    let limits = json!({"name": "f", "image": "i", "resources": {"limits": {"cpu": "1"}}});
+    refused(limits, &of("resources"), not).await;
+    refused(json!({"name": "c", "image": "i"}), &of("name"), "Duplicate value").await;
+    refused(json!({"name": "f", "image": "i", "targetContainerName": "z"}), &of("targetContainerName"), "Not found")
+        .await;
+    let none = server.patch(&path, "merge", json!({"spec": {"ephemeralContainers": []}})).await;
+    none.refused(422, "Invalid", "existing ephemeral containers \"d\" may not be removed");
+}
+
+#[tokio::test]
+async fn a_resize_changes_processor_and_memory_alone() {
+    let server = Server::new().await;
+    let mut body = pod("p");
+    body["spec"]["containers"][0]["resources"] =
+        json!({"limits": {"cpu": "1", "memory": "64Mi", "ephemeral-storage": "1Gi"}});
+    server.post(PODS, body).await.ok();
+    let path = format!("{PODS}/p/resize");
+    let resized =
+        |resources: Value| json!({"spec": {"containers": [{"name": "c", "image": "other", "resources": resources}]}});
+    let more = resized(json!({"limits": {"cpu": "2"}, "requests": {"cpu": "2"}}));
+    let new = server.patch(&path, "strategic", more).await.ok();
+    let container = &new["spec"]["containers"][0];
+    let limits = json!({"cpu": "2", "memory": "64Mi", "ephemeral-storage": "1Gi"});
+    assert_eq!((&container["resources"]["limits"], &container["image"]), (&limits, &json!("i")));
+    assert_eq!(new["metadata"]["generation"], 2);
+    let refused = async |resources: Value, message: &str| {
+        server.patch(&path, "strategic", resized(resources)).await.refused(422, "Invalid", message);
+    };
+    refused(json!({"limits": {"ephemeral-storage": "2Gi"}}), "only cpu and memory resources are mutable").await;
+    refused(json!({"limits": {"memory": null}}), "resource limits cannot be removed").await;
+    refused(json!({"limits": {"cpu": "3"}, "requests": {"cpu": "1"}}), "Pod QOS Class may not change").await;
+    // An agent that does not tell what its containers have cannot change it either.
+    let running = json!({"name": "c", "image": "i", "imageID": "", "ready": true, "restartCount": 0,
+        "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}});
+    let status = json!({"status": {"containerStatuses": [running]}});
+    server.patch(&format!("{PODS}/p/status"), "merge", status).await.ok();
+    refused(json!({"limits": {"cpu": "3"}, "requests": {"cpu": "3"}}), "Pod running on node without support").await;
+}
+
+#[tokio::test]
+async fn an_eviction_takes_from_the_disruption_budget() {
+    const BUDGETS: &str = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    let server = Server::new().await;
+    let budget =
+        json!({"metadata": {"name": "b"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}}});
+    server.post(BUDGETS, budget).await.ok();
+    let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+    for name in ["p", "q", "other"] {
+        let mut body = pod(name);
+        body["metadata"]["labels"] = if name == "other" { json!({}) } else { json!({"a": "b"}) };
+        body["spec"]["nodeName"] = json!("n");
+        server.post(PODS, body).await.ok();
+        server.patch(&format!("{PODS}/{name}/status"), "merge", ready.clone()).await.ok();
+    }
+    let evict = async |name: &str, dry: bool| {
+        let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}});
+        server.post(&format!("{PODS}/{name}/eviction{}", if dry { "?dryRun=All" } else { "" }), eviction).await
+    };
+    let refused = |answer: crate::harness::Answer, cause: &str| {
+        answer.refused(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.");
+        let found = &answer.body["details"]["causes"][0];
+        assert_eq!(found["reason"], "DisruptionBudget");
+        assert!(found["message"].as_str().unwrap().contains(cause), "{found}");
+    };
+    // Nobody has said yet how many may go.
+    refused(evict("p", false).await, "still being processed by the server");
+    evict("other", false).await.ok();
+    let status = json!({"status": {"observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": 2,
+        "desiredHealthy": 1, "expectedPods": 2}});
+    server.patch(&format!("{BUDGETS}/b/status"), "merge", status).await.ok();
+    evict("p", true).await.ok();
+    assert_eq!(server.get(&format!("{BUDGETS}/b")).await.ok()["status"]["disruptionsAllowed"], 1);
+    evict("p", false).await.ok();
+    assert_ne!(server.get(&format!("{PODS}/p")).await.ok()["metadata"]["deletionTimestamp"], Value::Null);
+    let status = server.get(&format!("{BUDGETS}/b")).await.ok()["status"].clone();
+    assert_eq!(status["disruptionsAllowed"], 0);
+    assert!(status["disruptedPods"]["p"].is_string(), "{status}");
+    refused(evict("q", false).await, "needs 1 healthy pods and has 2 currently");
+    // What is not ready counts for nothing, and is not missed.
+    let unready = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}});
+    server.patch(&format!("{PODS}/q/status"), "merge", unready).await.ok();
+    let second = json!({"metadata": {"name": "c"}, "spec": {"maxUnavailable": 0, "selector": {}}});
+    server.post(BUDGETS, second).await.ok();
+    evict("q", false).await.refused(500, "InternalError", "more than one PodDisruptionBudget");
+    server.delete(&format!("{BUDGETS}/c"), json!({})).await.ok();
+    evict("q", false).await.ok();
+}
