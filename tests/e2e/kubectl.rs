@@ -101,3 +101,31 @@ fn kubectl_reaches_into_containers() {
     let error = cluster.program("kubectl", &["exec", &pod, "--", "/hello", "--no-such-flag"]).unwrap_err();
     assert!(error.contains("exit code"), "{error}");
 }
+
+#[test]
+fn kubectl_drains_within_the_disruption_budget() {
+    if !is_there("kubectl_drains_within_the_disruption_budget") {
+        return;
+    }
+    let cluster = Cluster::up(&["--runtime", "sim", "--sim-nodes", "2"]);
+    let kubectl = Kubectl(&cluster);
+    let manifests = "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: web}\nspec:\n  replicas: 3\n  \
+        template:\n    metadata: {labels: {app: web}}\n    \
+        spec: {terminationGracePeriodSeconds: 1, containers: [{name: c, image: i}]}\n---\n\
+        apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: web}\n\
+        spec: {minAvailable: 100%, selector: {matchLabels: {app: web}}}\n";
+    kubectl.run(&["apply", "-f", &cluster.write("web.yaml", manifests)]);
+    let status = |field: &str| kubectl.run(&["get", "pdb", "web", "-o", &format!("jsonpath={{.status.{field}}}")]);
+    cluster.eventually("all are healthy", |_| status("currentHealthy") == "3");
+    assert_eq!((status("desiredHealthy"), status("disruptionsAllowed")), ("3".to_owned(), "0".to_owned()));
+    let node = kubectl.run(&["get", "pods", "-o", "jsonpath={.items[0].spec.nodeName}"]);
+    let drain = ["drain", &node, "--ignore-daemonsets", "--timeout=1s"];
+    let error = cluster.program("kubectl", &drain).unwrap_err();
+    assert!(error.contains("Cannot evict pod as it would violate the pod's disruption budget."), "{error}");
+    kubectl.run(&["patch", "pdb", "web", "--type=merge", "-p", r#"{"spec":{"minAvailable":1}}"#]);
+    cluster.eventually("two may go", |_| status("disruptionsAllowed") == "2");
+    kubectl.run(&["drain", &node, "--ignore-daemonsets"]);
+    let at = format!("--field-selector=spec.nodeName={node}");
+    assert!(kubectl.run(&["get", "pods", "-o", "name", &at]).is_empty());
+    cluster.eventually("all are healthy again, elsewhere", |_| status("currentHealthy") == "3");
+}

@@ -26,6 +26,7 @@ use super::streams::{Incoming, Outgoing};
 use super::upgrade::{Connection, PORTS, Protocols, V4, accept};
 use super::{Answer, websocket};
 use crate::node::Node;
+use crate::pod::spec::is_host_network;
 
 /// The streams of ports over SPDY, tunnelled.
 const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
@@ -36,12 +37,13 @@ const PIECE: usize = 16 << 10;
 const MAX_PORTS: usize = 127;
 
 pub(super) async fn forward(node: &Node, pod: &Pod, query: &Query, tasks: &Tasks, request: Request<Body>) -> Answer {
-    if node.runtime().is_simulated() {
-        return Err(ApiError::bad_request("unable to forward port because the pod's containers are only pretended"));
+    let on_host = is_host_network(pod);
+    if node.runtime().is_simulated() && !on_host {
+        return Err(ApiError::bad_request("unable to forward port because the pod's network is only pretended"));
     }
     let observed = node.runtime().observe(pod.metadata.uid.as_deref()).await.map_err(ApiError::internal)?;
     let sandbox = crate::pod::actions::current_sandbox(&observed);
-    let ip = sandbox.map(|sandbox| sandbox.ip.unwrap_or(node.config.address));
+    let ip = sandbox.map(|sandbox| sandbox.ip.filter(|_| !on_host).unwrap_or(node.config.address));
     let ip = ip.ok_or_else(|| ApiError::bad_request("unable to forward port because pod is not running"))?;
     let (name, uid) = (pod.metadata.name.clone(), pod.metadata.uid.clone().unwrap_or_default());
     let ended = node.ended(&uid);
