@@ -1,4 +1,4 @@
-//! The unmodified `kubectl` on PATH.
+//! The unmodified `kubectl` on PATH, with real containers; the rest of it is in `tests/clients`.
 
 use std::process::{Command, Stdio};
 
@@ -22,64 +22,6 @@ impl Kubectl<'_> {
     pub(crate) fn run(&self, args: &[&str]) -> String {
         self.0.program("kubectl", args).unwrap_or_else(|e| panic!("kubectl {args:?}: {e}\n--- log\n{}", self.0.log()))
     }
-}
-
-#[test]
-fn kubectl_works_on_every_kind_of_request() {
-    if !is_there("kubectl_works_on_every_kind_of_request") {
-        return;
-    }
-    let cluster = Cluster::up(&["--runtime", "sim"]);
-    let kubectl = Kubectl(&cluster);
-    let file = quickstart(&cluster.dir.path().join("m"), 30_090).join("hello.yaml");
-    let file = file.to_str().unwrap();
-
-    assert!(kubectl.run(&["apply", "-f", file]).contains("replicationcontroller/hello created"));
-    assert!(kubectl.run(&["apply", "-f", file]).contains("replicationcontroller/hello unchanged"));
-    assert!(kubectl.run(&["apply", "--server-side", "--force-conflicts", "-f", file]).contains("serverside-applied"));
-    cluster.eventually("three are ready", |_| {
-        kubectl.run(&["get", "rc", "hello", "-o", "jsonpath={.status.readyReplicas}"]) == "3"
-    });
-    let table = kubectl.run(&["get", "pods,rc,svc,endpoints,nodes", "-A", "-o", "wide"]);
-    for heading in ["NOMINATED NODE", "DESIRED", "CLUSTER-IP", "ENDPOINTS", "CONTAINER-RUNTIME"] {
-        assert!(table.contains(heading), "{heading} in\n{table}");
-    }
-    assert!(kubectl.run(&["describe", "rc", "hello"]).contains("SuccessfulCreate"));
-    assert!(kubectl.run(&["describe", "node"]).contains("Allocated resources"));
-    kubectl.run(&["scale", "rc", "hello", "--replicas=2"]);
-    cluster.eventually("two are left", |_| kubectl.run(&["get", "pods", "-o", "name"]).lines().count() == 2);
-    kubectl.run(&["label", "rc", "hello", "tier=front"]);
-    kubectl.run(&["annotate", "rc", "hello", "why=because"]);
-    kubectl.run(&[
-        "patch",
-        "rc",
-        "hello",
-        "--type=json",
-        "-p",
-        r#"[{"op":"replace","path":"/spec/replicas","value":1}]"#,
-    ]);
-    kubectl.run(&["patch", "rc", "hello", "--type=merge", "-p", r#"{"spec":{"minReadySeconds":1}}"#]);
-    let strategic = r#"{"spec":{"template":{"spec":{"containers":[{"name":"hello","image":"trimtab.dev/hello:2"}]}}}}"#;
-    kubectl.run(&["patch", "rc", "hello", "-p", strategic]);
-    let args =
-        kubectl.run(&["get", "rc", "hello", "-o", "jsonpath={.spec.template.spec.containers[0]['image','args']}"]);
-    assert!(args.contains("hello:2") && args.contains("8080"), "the patch merged: {args}");
-    let editor = cluster.write("editor.sh", "#!/bin/sh\nsed -i 's/tier: front/tier: back/' \"$1\"\n");
-    Command::new("chmod").args(["+x", &editor]).status().unwrap();
-    let edited = Command::new("kubectl")
-        .args(["edit", "rc", "hello"])
-        .env("KUBECONFIG", cluster.kubeconfig())
-        .env("EDITOR", &editor)
-        .output()
-        .unwrap();
-    assert!(String::from_utf8_lossy(&edited.stdout).contains("edited"), "{edited:?}");
-    assert!(kubectl.run(&["explain", "pod.spec.containers"]).contains("List of containers"));
-    assert!(kubectl.run(&["api-resources"]).contains("replicationcontrollers"));
-    assert!(kubectl.run(&["get", "events"]).contains("SuccessfulCreate"));
-    kubectl.run(&["delete", "-f", file]);
-    cluster.eventually("the pods went too", |_| kubectl.run(&["get", "pods", "-o", "name"]).is_empty());
-    let error = cluster.program("kubectl", &["get", "pod", "nope"]).unwrap_err();
-    assert!(error.contains(r#"Error from server (NotFound): pods "nope" not found"#), "{error}");
 }
 
 #[test]

@@ -58,10 +58,9 @@ pub trait Strategy: Send + Sync + 'static {
     /// whether the object stays.
     fn mark_deleted(&self, _object: &mut Object) {}
 
-    /// How many seconds a delete gives the object to end when the request does not say; `None`
-    /// deletes at once whatever the request says.
-    fn grace_period(&self, _object: &Object) -> Option<i64> {
-        None
+    /// How many seconds a delete gives the object to end, when the request asks for so many.
+    fn grace_period(&self, _object: &Object, _asked: Option<i64>) -> i64 {
+        0
     }
 
     /// Whether something besides `metadata.finalizers` keeps a deleted object from going.

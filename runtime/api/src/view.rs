@@ -85,8 +85,8 @@ impl<S: Strategy> Strategy for Viewed<S> {
         *object = stored;
     }
 
-    fn grace_period(&self, object: &Object) -> Option<i64> {
-        self.0.grace_period(&self.1.stored(object))
+    fn grace_period(&self, object: &Object, asked: Option<i64>) -> i64 {
+        self.0.grace_period(&self.1.stored(object), asked)
     }
 
     fn holds_deletion(&self, object: &Object) -> bool {

@@ -6,7 +6,7 @@ use http::StatusCode;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use trimtab_api::{ApiError, Kind, Object, Operation};
+use trimtab_api::{ApiError, Kind, Object, Operation, field};
 use trimtab_store::{Entry, Precondition, Write};
 
 use crate::admission::{self, Attributes, Verb};
@@ -19,6 +19,7 @@ use crate::{body, decode, encode, negotiate};
 
 const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
+const POLICIES: [&str; 3] = ["Background", "Foreground", "Orphan"];
 
 pub(crate) async fn delete(server: &ApiServer, call: &Call<'_>) -> Answer {
     let options = options(call)?;
@@ -60,13 +61,24 @@ fn options(call: &Call<'_>) -> Result<DeleteOptions, ApiError> {
     if call.dry_run() {
         options.dry_run = Some(vec!["All".to_owned()]);
     }
-    let policy = options.propagation_policy.as_deref();
-    if let Some(unknown) = policy.filter(|policy| !["Background", "Foreground", "Orphan"].contains(policy)) {
-        return Err(ApiError::bad_request(format!(
-            "propagationPolicy: Unsupported value: {unknown:?}: supported values: \"Foreground\", \"Background\", \"Orphan\""
-        )));
-    }
+    check(&options)?;
     Ok(options)
+}
+
+fn check(options: &DeleteOptions) -> Result<(), ApiError> {
+    let mut errors = Vec::new();
+    let policy = options.propagation_policy.as_deref();
+    if let Some(unknown) = policy.filter(|policy| !POLICIES.contains(policy)) {
+        errors.push(field::Error::not_supported(&field::Path::new("propagationPolicy"), unknown, &POLICIES));
+    }
+    if policy.is_some() && options.orphan_dependents.is_some() {
+        let both = "orphanDependents and deletionPropagation cannot be both set";
+        errors.push(field::Error::invalid(&field::Path::new("propagationPolicy"), policy, both));
+    }
+    if let Some(other) = options.dry_run.iter().flatten().find(|value| *value != "All") {
+        errors.push(field::Error::not_supported(&field::Path::new("dryRun"), other, &["All"]));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid_as("meta.k8s.io", "DeleteOptions", "", &errors)) }
 }
 
 /// What became of an object that was to be deleted.
@@ -156,11 +168,7 @@ fn mark(server: &ApiServer, kind: &Kind, object: &mut Object, options: &DeleteOp
         _ if options.orphan_dependents == Some(true) => set_finalizer(object, ORPHAN, FOREGROUND),
         _ => {}
     }
-    let own = kind.strategy.grace_period(object);
-    let grace = match own {
-        None | Some(0) => 0,
-        Some(own) => options.grace_period_seconds.unwrap_or(own).max(0),
-    };
+    let grace = kind.strategy.grace_period(object, options.grace_period_seconds);
     let was_marked = object.deletion_timestamp().is_some();
     let pending = object.at(&["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64);
     if was_marked && pending.is_some_and(|pending| pending <= grace) {

@@ -20,8 +20,8 @@ use crate::path::{Query, ResourcePath};
 use crate::server::ApiServer;
 use crate::warnings::Warnings;
 use crate::{
-    aggregation, body, delete, discovery, health, metrics, nodes, openapi, openapi_v2, path, proxy, read, subresource,
-    watch, websocket, write,
+    aggregation, body, delete, discovery, health, metrics, nodes, openapi, openapi_v2, options, path, proxy, read,
+    subresource, watch, websocket, write,
 };
 
 /// A request on a resource.
@@ -72,6 +72,11 @@ impl Call<'_> {
         agent.split('/').next().unwrap_or("unknown").chars().take(128).collect()
     }
 
+    /// Whether the body is a server-side apply.
+    pub(crate) fn is_apply(&self) -> bool {
+        self.content_type().starts_with("application/apply-patch")
+    }
+
     pub(crate) fn dry_run(&self) -> bool {
         self.query.has("dryRun", "All")
     }
@@ -100,6 +105,7 @@ impl ApiServer {
         upgrade: Option<OnUpgrade>,
     ) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
+        path::write_plainly(&mut parts.uri);
         let id = self.inner.ids.of(&parts.headers);
         // Of the highest level: whatever is logged meanwhile says of which request.
         let name = id.to_str().unwrap_or_default();
@@ -204,6 +210,7 @@ impl ApiServer {
         if call.path.subresource == "status" && !call.kind.status {
             return Err(ApiError::no_such_path());
         }
+        options::check_write(call)?;
         let one = !call.path.name.is_empty();
         let allowed = |verb: &str| if call.kind.can(verb) { Ok(()) } else { Err(ApiError::method_not_allowed()) };
         match *call.method {
@@ -257,6 +264,10 @@ impl ApiServer {
 
     async fn subresource(&self, call: &Call<'_>, upgrade: Option<OnUpgrade>) -> Answer {
         let name = call.path.subresource;
+        // What is passed on has options of its own.
+        if !matches!(name, "proxy" | "exec" | "attach" | "portforward" | "log") {
+            options::check_write(call)?;
+        }
         if name == "scale" && call.kind.scale.is_some() {
             return subresource::scale(self, call).await;
         }

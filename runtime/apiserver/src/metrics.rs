@@ -104,7 +104,7 @@ fn verb(call: &Call<'_>) -> &'static str {
         Method::GET => "LIST",
         Method::POST => "POST",
         Method::PUT => "PUT",
-        Method::PATCH if call.content_type().starts_with("application/apply-patch") => "APPLY",
+        Method::PATCH if call.is_apply() => "APPLY",
         Method::PATCH => "PATCH",
         Method::DELETE if one => "DELETE",
         Method::DELETE => "DELETECOLLECTION",

@@ -1,6 +1,8 @@
-//! What a list or a watch may ask for together (`meta/v1.ListOptions`;
-//! <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>).
+//! What a request may ask for together: a list or a watch (`meta/v1.ListOptions`;
+//! <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>), and a write
+//! (`CreateOptions` and its like).
 
+use http::Method;
 use trimtab_api::ApiError;
 use trimtab_api::field::{Error, Path};
 
@@ -9,6 +11,8 @@ use crate::path::Query;
 
 const EXACT: &str = "Exact";
 const NOT_OLDER_THAN: &str = "NotOlderThan";
+/// How long the name of a field manager may be, in bytes.
+const MAX_MANAGER: usize = 128;
 const AFTER_CONTINUE: &str = "resourceVersionMatch is forbidden when continue is provided";
 
 /// Whether the objects that are there come first in a watch: `None` when the client does not say.
@@ -97,6 +101,43 @@ pub(crate) fn check_watch(call: &Call<'_>) -> Result<(), ApiError> {
         }
     }
     refused(&errors)
+}
+
+/// # Errors
+/// 422 for what cannot be asked of a write.
+pub(crate) fn check_write(call: &Call<'_>) -> Result<(), ApiError> {
+    let kind = match *call.method {
+        Method::POST => "CreateOptions",
+        Method::PUT => "UpdateOptions",
+        Method::PATCH => "PatchOptions",
+        Method::DELETE => "DeleteOptions",
+        _ => return Ok(()),
+    };
+    let (query, mut errors) = (&call.query, Vec::new());
+    let dry_run: Vec<&str> = query.pairs().filter(|(name, _)| *name == "dryRun").map(|(_, value)| value).collect();
+    if dry_run.iter().any(|value| *value != "All") {
+        errors.push(Error::not_supported(&Path::new("dryRun"), dry_run.join(","), &["All"]));
+    }
+    if kind != "DeleteOptions" {
+        let (path, manager) = (Path::new("fieldManager"), query.get("fieldManager"));
+        if manager.is_empty() && *call.method == Method::PATCH && call.is_apply() {
+            errors.push(Error::required(&path, "is required for apply patch"));
+        }
+        if manager.len() > MAX_MANAGER {
+            errors.push(Error::too_long(&path, MAX_MANAGER));
+        }
+        if manager.chars().any(char::is_control) {
+            errors.push(Error::invalid(&path, manager, "should only contain printable characters"));
+        }
+        let (path, asked) = (Path::new("fieldValidation"), query.get("fieldValidation"));
+        if !matches!(asked, "" | "Ignore" | "Warn" | "Strict") {
+            errors.push(Error::not_supported(&path, asked, &["Ignore", "Strict", "Warn"]));
+        }
+    }
+    if *call.method == Method::PATCH && !query.get("force").is_empty() && !call.is_apply() {
+        errors.push(Error::forbidden(&Path::new("force"), "may not be specified for non-apply patch"));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid_as("meta.k8s.io", kind, "", &errors)) }
 }
 
 fn refused(errors: &[Error]) -> Result<(), ApiError> {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::Uri;
+use http::uri::PathAndQuery;
 use url::form_urlencoded;
 
 /// A path under `/api/v1` or `/apis/GROUP/VERSION` that names a resource.
@@ -62,6 +63,37 @@ fn with_name<'a>(mut path: ResourcePath<'a>, more: &[&'a str], whole: &'a str) -
     path
 }
 
+/// Writes plainly what the path encodes without need, as clients do with the colons in names: all that look at a path
+/// then see the same (RFC 3986, 6.2.2.2). What may not stand in a path, or would divide it, stays encoded.
+pub(crate) fn write_plainly(uri: &mut Uri) {
+    if !uri.path().contains('%') {
+        return;
+    }
+    let mut rest = uri.path();
+    let mut plain = String::with_capacity(rest.len());
+    while let Some((before, after)) = rest.split_once('%') {
+        plain.push_str(before);
+        let byte = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).map(char::from);
+        match byte.filter(|byte| byte.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@".contains(*byte)) {
+            Some(byte) => {
+                plain.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                plain.push('%');
+                rest = after;
+            }
+        }
+    }
+    plain.push_str(rest);
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(plain + &query).ok();
+    if let Ok(changed) = Uri::from_parts(parts) {
+        *uri = changed;
+    }
+}
+
 /// The query's parameters.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
@@ -80,8 +112,10 @@ impl<'a> Query<'a> {
         self.0.iter().map(|(key, value)| (&**key, &**value))
     }
 
+    /// Whether `name` is there and does not say no: `?watch` alone says yes, as upstream reads it.
     pub(crate) fn flag(&self, name: &str) -> bool {
-        matches!(self.get(name), "true" | "1")
+        let value = self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        value.is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
     }
 
     pub(crate) fn has(&self, name: &str, value: &str) -> bool {
@@ -109,6 +143,35 @@ mod tests {
         check("/api/v1/namespaces/ns/services/s/proxy/a/b", ["", "services", "ns", "s", "proxy", "a/b"]);
         for none in ["/", "/api", "/api/v1", "/apis/g", "/apis/g/v1", "/healthz"] {
             assert!(resource(none).is_none(), "{none}");
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_without_need_is_written_plainly() {
+        for (sent, read) in [
+            ("/api/v1/pods/p%3A80/proxy/?a=%3A", "/api/v1/pods/p:80/proxy/?a=%3A"),
+            ("/a%2Fb%20c%3f%25%3A", "/a%2Fb%20c%3f%25:"),
+            ("/%e4%3a%", "/%e4:%"),
+            ("/plain?x", "/plain?x"),
+        ] {
+            let mut uri: Uri = sent.parse().unwrap();
+            write_plainly(&mut uri);
+            assert_eq!(uri, read);
+        }
+    }
+
+    #[test]
+    fn flags_are_read_as_upstream_does() {
+        for (query, expected) in [
+            ("", false),
+            ("watch", true),
+            ("watch=True", true),
+            ("watch=1", true),
+            ("watch=FALSE", false),
+            ("watch=0", false),
+        ] {
+            let uri = format!("/x?{query}").parse().unwrap();
+            assert_eq!(Query::of(&uri).flag("watch"), expected, "{query}");
         }
     }
 }

@@ -124,6 +124,9 @@ pub(crate) async fn bind(server: &ApiServer, call: &Call<'_>) -> Answer {
         let mut pod = encode::to_object(pods, &entry);
         trimtab_api::kinds::pod::bind(&mut pod, &binding, &server.inner.timestamp())
             .map_err(|error| ApiError::conflict(pods, name, error))?;
+        if call.dry_run() {
+            break;
+        }
         match commit(server, pods, &pod, trimtab_store::Precondition::At(entry.mod_revision)).await {
             Ok(_) => break,
             Err(Committed::Conflict(Some(newer))) => entry = newer,

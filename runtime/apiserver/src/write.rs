@@ -38,25 +38,23 @@ pub(crate) async fn create(server: &ApiServer, call: &Call<'_>) -> Answer {
 }
 
 /// Makes a new object; the entry is `None` after a dry run.
-async fn insert(server: &ApiServer, call: &Call<'_>, object: Object) -> Result<(Object, Option<Arc<Entry>>), ApiError> {
+async fn insert(
+    server: &ApiServer,
+    call: &Call<'_>,
+    mut object: Object,
+) -> Result<(Object, Option<Arc<Entry>>), ApiError> {
     let kind = &call.kind;
     if !object.resource_version().is_empty() {
         return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
     }
-    let mut placed = object;
-    place(kind, call, &mut placed)?;
-    let generate = placed.str_at(&["metadata", "generateName"]).to_owned();
-    let generated = placed.name().is_empty() && !generate.is_empty();
+    place(kind, call, &mut object)?;
+    let generate = object.str_at(&["metadata", "generateName"]).to_owned();
+    let generated = object.name().is_empty() && !generate.is_empty();
     for attempt in 0.. {
-        let object = if generated {
-            let mut object = placed.clone();
+        if generated {
             object.set(&["metadata", "name"], format!("{generate}{}", server.inner.env.name_suffix(SUFFIX)));
-            object
-        } else {
-            // There is no other try.
-            std::mem::take(&mut placed)
-        };
-        let new = admit_new(server, call, object).await?;
+        }
+        let new = admit_new(server, call, object.clone()).await?;
         let new = apply::track(
             None,
             new,
@@ -142,7 +140,7 @@ async fn admit_new(server: &ApiServer, call: &Call<'_>, mut new: Object) -> Resu
     mutate(server, call, Operation::Create, &mut new).await?;
     begin(server, kind, &mut new);
     without_status(kind, &mut new);
-    admission::certificates::prepare(server, call, Operation::Create, &mut new);
+    admission::certificates::prepare(call, Operation::Create, &mut new, &server.inner.timestamp());
     admit(server, call, Operation::Create, &mut new)?;
     validate(server, call, Operation::Create, &new).await?;
     Ok(new)
@@ -413,13 +411,6 @@ async fn patched(server: &ApiServer, call: &Call<'_>, change: impl Fn(Value) -> 
 async fn apply_patch(server: &ApiServer, call: &Call<'_>) -> Answer {
     let kind = &call.kind;
     let manager = call.query.get("fieldManager");
-    if manager.is_empty() {
-        let error = trimtab_api::field::Error::required(
-            &trimtab_api::field::Path::new("fieldManager"),
-            "is required for apply patch",
-        );
-        return Err(ApiError::invalid(kind, call.path.name, &[error]));
-    }
     let mut applied = decode::object(call)?;
     if applied.at(&["metadata", "managedFields"]).and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
@@ -470,13 +461,14 @@ async fn upserted(server: &ApiServer, call: &Call<'_>, object: Object) -> Answer
 }
 
 fn conflict(kind: &Kind, name: &str, found: &apply::Conflicts) -> ApiError {
-    let count = found.0.len();
-    let list: String = found.0.iter().map(|(manager, path)| format!("\n- {path} ({manager})")).collect();
-    let what = if count == 1 {
-        let (manager, path) = &found.0[0];
+    let what = if let [(manager, path)] = found.0.as_slice() {
         format!("Apply failed with 1 conflict: conflict with {manager}: {path}")
     } else {
-        format!("Apply failed with {count} conflicts:{list}")
+        let of_each = found.0.chunk_by(|(one, _), (other, _)| one == other).map(|all| {
+            let paths: String = all.iter().map(|(_, path)| format!("\n- {path}")).collect();
+            format!("conflicts with {}:{paths}", all[0].0)
+        });
+        format!("Apply failed with {} conflicts: {}", found.0.len(), of_each.collect::<Vec<_>>().join("\n"))
     };
     let error = ApiError::new(409, "Conflict", what);
     let error = found.0.iter().fold(error, |error, (manager, path)| {
@@ -550,7 +542,7 @@ async fn write(
     if asks && mutate(server, call, operation, &mut new).await.map_err(other)? {
         new = keep(kind, old, new, status);
     }
-    admission::certificates::prepare(server, call, operation, &mut new);
+    admission::certificates::prepare(call, operation, &mut new, &server.inner.timestamp());
     admit(server, call, operation, &mut new).map_err(other)?;
     if asks {
         validate(server, call, operation, &new).await.map_err(other)?;

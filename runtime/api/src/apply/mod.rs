@@ -3,9 +3,10 @@
 //! [`apply`] is the verb; [`track`] keeps the owners true through every other write. Both are
 //! pure: the time of a write comes in as text.
 
+mod last_applied;
 mod set;
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use crate::object::Object;
 use crate::schema::{ListType, Schema};
@@ -27,7 +28,7 @@ pub struct Writer<'a> {
 /// Fields that another manager owns with another value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflicts(
-    /// The other manager as upstream names it (`"kubectl" using v1`), and the field (`.spec.replicas`).
+    /// The other manager as upstream names it (`"kubectl"`), and the field (`.spec.replicas`), manager by manager.
     pub Vec<(String, String)>,
 );
 
@@ -57,6 +58,18 @@ impl Entry {
         self.manager == writer.manager && self.operation == operation && self.subresource == writer.subresource
     }
 
+    /// Who it is, as upstream tells it: of an update also by which version of the kind.
+    fn named(&self) -> String {
+        let mut named = format!("{:?}", self.manager);
+        if !self.subresource.is_empty() {
+            named += &format!(" with subresource {:?}", self.subresource);
+        }
+        if self.operation == "Update" {
+            named += &format!(" using {}", self.api_version);
+        }
+        named
+    }
+
     fn is_written_by(json: &Value, writer: Writer<'_>, operation: &str) -> bool {
         let text = |name: &str| json[name].as_str().unwrap_or_default();
         text("manager") == writer.manager
@@ -64,8 +77,7 @@ impl Entry {
             && (text("operation") == "Apply") == (operation == "Apply")
     }
 
-    fn read(mut json: Value) -> Self {
-        let set = FieldSet::from_json(json.get_mut("fieldsV1").map(Value::take).unwrap_or_default());
+    fn read(json: &Value) -> Self {
         let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
         Self {
             manager: text("manager"),
@@ -73,23 +85,19 @@ impl Entry {
             api_version: text("apiVersion"),
             subresource: text("subresource"),
             time: text("time"),
-            set,
+            set: FieldSet::from_json(&json["fieldsV1"]),
         }
     }
 
-    fn into_json(self) -> Value {
-        let mut json = Map::new();
-        let mut put = |name: &str, value: Value| drop(json.insert(name.to_owned(), value));
-        put("apiVersion", self.api_version.into());
-        put("fieldsType", "FieldsV1".into());
-        put("fieldsV1", self.set.into_json());
-        put("manager", self.manager.into());
-        put("operation", self.operation.into());
+    fn to_json(&self) -> Value {
+        let mut json = json!({
+            "apiVersion": self.api_version, "fieldsType": "FieldsV1", "fieldsV1": self.set.to_json(),
+            "manager": self.manager, "operation": self.operation, "time": self.time,
+        });
         if !self.subresource.is_empty() {
-            put("subresource", self.subresource.into());
+            json["subresource"] = self.subresource.as_str().into();
         }
-        put("time", self.time.into());
-        json.into()
+        json
     }
 }
 
@@ -124,14 +132,16 @@ pub fn apply(
     let Value::Object(result) = result else { return Ok(Object::default()) };
     let result = Object(result);
     let changed = Difference::of_objects(&before.0, &result.0, schema).changed.and(&set);
+    let own = last_applied::own(before, writer, schema);
     let mut conflicts = Vec::new();
     for entry in entries.iter_mut().filter(|entry| !entry.is(writer, "Apply")) {
         let contested = entry.set.and(&changed);
-        let named = format!("{:?} using {}", entry.manager, entry.api_version);
-        conflicts.extend(contested.paths().into_iter().map(|path| (named.clone(), path)));
+        let named = entry.named();
+        conflicts.extend(contested.minus(&own).paths().into_iter().map(|path| (named.clone(), path)));
         entry.set = entry.set.minus(&contested);
     }
     if !conflicts.is_empty() && !force {
+        conflicts.sort();
         return Err(Conflicts(conflicts));
     }
     let same_object = result == *before;
@@ -140,7 +150,9 @@ pub fn apply(
         Some(own) => *own = Entry::new(writer, "Apply", set),
         None => entries.push(Entry::new(writer, "Apply", set)),
     }
-    Ok(with_entries(result, entries))
+    let mut result = with_entries(result, entries);
+    last_applied::renew(&mut result, applied, writer);
+    Ok(result)
 }
 
 /// Keeps the owners true through a write that is no apply: what `writer` changed is now its own,
@@ -151,32 +163,30 @@ pub fn track(old: Option<&Object>, mut new: Object, writer: Writer<'_>, schema: 
         Some(old) => Difference::of_objects(&old.0, &new.0, schema),
         None => Difference { changed: FieldSet::of_object(&new.0, schema), removed: FieldSet::default() },
     };
+    let mut taken = removed.clone();
+    taken.or(&changed);
     let mut is_recorded = changed.is_empty();
     // Most entries are none of this write's business, and stay the JSON that they are.
     entries.retain_mut(|json| {
         let is_own = Entry::is_written_by(json, writer, "Update");
-        let loses = |lost: &FieldSet| lost.overlaps(&json["fieldsV1"]);
-        let touched = loses(&removed) || (!is_own && loses(&changed));
+        let lost = if is_own { &removed } else { &taken };
+        let touched = lost.overlaps(&json["fieldsV1"]);
         let records = is_own && !is_recorded;
         if !touched && !records {
             return true;
         }
-        let mut entry = Entry::read(json.take());
-        entry.set = entry.set.minus(&removed);
-        if !is_own {
-            entry.set = entry.set.minus(&changed);
-        }
+        let mut entry = Entry::read(json);
+        entry.set = entry.set.minus(lost);
         if records {
             entry.set.or(&changed);
             writer.time.clone_into(&mut entry.time);
             is_recorded = true;
         }
-        let is_left = !entry.set.is_empty();
-        *json = entry.into_json();
-        is_left
+        *json = entry.to_json();
+        !entry.set.is_empty()
     });
     if !is_recorded {
-        entries.push(Entry::new(writer, "Update", changed).into_json());
+        entries.push(Entry::new(writer, "Update", changed).to_json());
     }
     new.set(&["metadata", "managedFields"], entries);
     new
@@ -199,11 +209,11 @@ fn kept_entries(old: Option<&Object>, new: &mut Object) -> Vec<Value> {
 
 fn entries(object: &Object) -> Vec<Entry> {
     let list = object.at(&["metadata", "managedFields"]).and_then(Value::as_array);
-    list.into_iter().flatten().cloned().map(Entry::read).collect()
+    list.into_iter().flatten().map(Entry::read).collect()
 }
 
 fn with_entries(mut object: Object, entries: Vec<Entry>) -> Object {
-    let list: Vec<Value> = entries.into_iter().filter(|entry| !entry.set.is_empty()).map(Entry::into_json).collect();
+    let list: Vec<Value> = entries.iter().filter(|entry| !entry.set.is_empty()).map(Entry::to_json).collect();
     object.set(&["metadata", "managedFields"], list);
     object
 }
@@ -242,7 +252,6 @@ fn atomic(value: &Value, schema: &Schema, path: String) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
 
@@ -287,7 +296,7 @@ mod tests {
         let live = run(None, &pod(json!([{"name": "c", "image": "i"}]), json!({})), "one", false).unwrap();
         let applied = pod(json!([{"name": "c", "image": "other"}]), json!({}));
         let Conflicts(conflicts) = run(Some(&live), &applied, "two", false).unwrap_err();
-        assert_eq!(conflicts, [("\"one\" using v1".to_owned(), ".spec.containers[name=\"c\"].image".to_owned())]);
+        assert_eq!(conflicts, [("\"one\"".to_owned(), ".spec.containers[name=\"c\"].image".to_owned())]);
         let forced = run(Some(&live), &applied, "two", true).unwrap();
         assert_eq!(forced.at(&["spec", "containers"]).unwrap()[0]["image"], "other");
         let again = pod(json!([{"name": "c", "image": "i"}]), json!({}));
@@ -306,5 +315,8 @@ mod tests {
         let managers = tracked.at(&["metadata", "managedFields"]).unwrap();
         assert_eq!(managers[1]["fieldsV1"], json!({"f:metadata": {"f:labels": {"f:a": {}}}}));
         assert!(managers[0]["fieldsV1"].get("f:metadata").is_none(), "{managers}");
+        let relabelled = pod(json!([]), json!({"a": "1"}));
+        let Conflicts(conflicts) = run(Some(&tracked), &relabelled, "one", false).unwrap_err();
+        assert_eq!(conflicts, [("\"editor\" using v1".to_owned(), ".metadata.labels.a".to_owned())]);
     }
 }

@@ -59,12 +59,24 @@ pub fn json(mut current: Value, patch: &Value) -> Result<Value, PatchError> {
                 return Err(PatchError::Rejected(text));
             }
         }
+        if is_test_of_nothing(&operation, &current) {
+            continue;
+        }
         json_patch::patch(&mut current, &[operation]).map_err(|mut error| {
             error.operation = index;
             PatchError::Rejected(error.to_string())
         })?;
     }
     Ok(current)
+}
+
+/// Upstream takes a field that is not there for null where it is tested, which RFC 6902 does not, and clients rely on
+/// it to add the first entry of a list or map.
+fn is_test_of_nothing(operation: &PatchOperation, current: &Value) -> bool {
+    let PatchOperation::Test(test) = operation else { return false };
+    let Some((parent, field)) = test.path.split_back().filter(|_| test.value.is_null()) else { return false };
+    let parent = parent.resolve(current).ok().and_then(Value::as_object);
+    parent.is_some_and(|parent| !parent.contains_key(&*field.decoded()))
 }
 
 /// Objects are not nested deeper: nothing that is declared comes near it, and what goes through an object goes through

@@ -58,11 +58,12 @@ fn maps(
             current.remove(name);
             continue;
         }
+        let order = patch.get(&format!("{ORDER}{name}")).and_then(Value::as_array);
         let merged = match (current.get(name), value) {
             (Some(Value::Array(have)), Value::Array(items)) if below.patch.merge => {
-                Value::Array(lists(have.clone(), items, below)?)
+                Value::Array(lists(have, items, order, below)?)
             }
-            (None, Value::Array(items)) if below.patch.merge => Value::Array(lists(Vec::new(), items, below)?),
+            (None, Value::Array(items)) if below.patch.merge => Value::Array(lists(&[], items, order, below)?),
             (have, value) => strategic(have.unwrap_or(&Value::Null), value, below)?,
         };
         current.insert(name.clone(), merged);
@@ -74,10 +75,12 @@ fn maps(
                 list.retain(|item| !items.contains(item));
             }
         } else if let Some(name) = directive.strip_prefix(ORDER)
+            && !patch.contains_key(name)
             && let (Some(list), Some(schema)) =
                 (current.get_mut(name).and_then(Value::as_array_mut), schema.properties.get(name))
         {
-            reorder(list, items, schema);
+            let before = std::mem::take(list);
+            *list = ordered(before.clone(), items, &before, schema);
         }
     }
     Ok(current)
@@ -85,14 +88,22 @@ fn maps(
 
 static ANY: std::sync::LazyLock<Schema> = std::sync::LazyLock::new(Schema::default);
 
-fn lists(mut current: Vec<Value>, patch: &[Value], schema: &Schema) -> Result<Vec<Value>, PatchError> {
+/// `before` with `patch` merged into it, in the order that `order` or else the patch asks for.
+fn lists(
+    before: &[Value],
+    patch: &[Value],
+    order: Option<&Vec<Value>>,
+    schema: &Schema,
+) -> Result<Vec<Value>, PatchError> {
+    let mut current = before.to_vec();
+    let order = order.map_or(patch, Vec::as_slice);
     let Some(key) = schema.patch.merge_key.as_deref() else {
         for item in patch {
             if !current.contains(item) {
                 current.push(item.clone());
             }
         }
-        return Ok(current);
+        return Ok(ordered(current, order, before, schema));
     };
     if patch.iter().any(|item| item[DIRECTIVE] == "replace") {
         return Ok(patch.iter().filter(|item| item.get(DIRECTIVE).is_none()).cloned().collect());
@@ -109,29 +120,34 @@ fn lists(mut current: Vec<Value>, patch: &[Value], schema: &Schema) -> Result<Ve
             (None, _) => current.push(strategic(&Value::Null, item, item_schema)?),
         }
     }
-    Ok(current)
+    Ok(ordered(current, order, before, schema))
 }
 
-// Items that the order names stand in that order; others keep their place before what followed them.
-fn reorder(list: &mut [Value], order: &[Value], schema: &Schema) {
+/// Items that `order` names stand in that order, the others as they stood `before`. Of the two, an item that was in
+/// front of the other stays there; one that is new comes first.
+fn ordered(list: Vec<Value>, order: &[Value], before: &[Value], schema: &Schema) -> Vec<Value> {
     let key = schema.patch.merge_key.as_deref();
-    let rank = |item: &Value| {
-        let same = |wanted: &Value| match key {
-            Some(key) => wanted.get(key) == item.get(key),
-            None => wanted == item,
+    let place = |list: &[Value], item: &Value| {
+        let same = |other: &Value| match key {
+            Some(key) => other.get(key) == item.get(key),
+            None => other == item,
         };
-        order.iter().position(same)
+        list.iter().position(same)
     };
-    let mut ranks: Vec<usize> = list.iter().filter_map(rank).collect();
-    ranks.sort_unstable();
-    let mut ordered: Vec<Value> =
-        ranks.iter().filter_map(|at| list.iter().find(|item| rank(item) == Some(*at)).cloned()).collect();
-    ordered.reverse();
-    for item in list.iter_mut().filter(|item| rank(item).is_some()) {
-        if let Some(next) = ordered.pop() {
-            *item = next;
+    let (mut named, mut others): (Vec<_>, Vec<_>) = list.into_iter().partition(|item| place(order, item).is_some());
+    named.sort_by_key(|item| place(order, item));
+    others.sort_by_key(|item| place(before, item));
+    let mut others = others.into_iter().peekable();
+    let mut merged = Vec::new();
+    for item in named {
+        let was = place(before, &item);
+        while let Some(other) = others.next_if(|other| was.is_some() && place(before, other) < was) {
+            merged.push(other);
         }
+        merged.push(item);
     }
+    merged.extend(others);
+    merged
 }
 
 fn malformed(text: String) -> PatchError {
@@ -172,6 +188,16 @@ mod tests {
             json!({"$setElementOrder/containers": [{"name": "c"}, {"name": "b"}, {"name": "a"}], "containers": [{"name": "c"}]}),
             json!({"containers": [{"name": "c"}, {"name": "b", "image": "2"}, {"name": "a", "image": "1"}]}),
         );
+        let names =
+            |names: &[&str]| json!({"containers": names.iter().map(|n| json!({"name": n})).collect::<Vec<_>>()});
+        check(names(&["a", "b"]), names(&["c"]), names(&["c", "a", "b"]));
+        check(names(&["a", "b", "c", "d"]), names(&["c", "b"]), names(&["a", "c", "b", "d"]));
+        check(names(&["a", "b", "c"]), names(&["c", "e", "b"]), names(&["a", "c", "e", "b"]));
+        check(
+            names(&["a", "other", "b"]),
+            json!({"$setElementOrder/containers": [{"name": "b"}, {"name": "a"}]}),
+            names(&["other", "b", "a"]),
+        );
         check(
             json!({"nodeSelector": {"a": "1", "b": "2"}}),
             json!({"nodeSelector": {"a": null, "c": "3"}}),
@@ -189,6 +215,6 @@ mod tests {
         let schema = crate::schema::of("io.k8s.api.core.v1.Pod");
         let current = json!({"metadata": {"finalizers": ["a", "b"]}});
         let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}});
-        assert_eq!(strategic(&current, &patch, &schema).unwrap(), json!({"metadata": {"finalizers": ["b", "c"]}}));
+        assert_eq!(strategic(&current, &patch, &schema).unwrap(), json!({"metadata": {"finalizers": ["c", "b"]}}));
     }
 }

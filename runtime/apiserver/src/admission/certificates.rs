@@ -20,7 +20,7 @@ fn concerns(call: &Call<'_>) -> bool {
 
 /// Puts right what the writer may not say: who asks; and beside the subresource that is written,
 /// the rest of the status.
-pub(crate) fn prepare(server: &ApiServer, call: &Call<'_>, operation: Operation<'_>, object: &mut Object) {
+pub(crate) fn prepare(call: &Call<'_>, operation: Operation<'_>, object: &mut Object, now: &str) {
     if !concerns(call) {
         return;
     }
@@ -45,7 +45,7 @@ pub(crate) fn prepare(server: &ApiServer, call: &Call<'_>, operation: Operation<
             } else {
                 keep_verdicts(old, object);
             }
-            date(old, object, &server.inner.timestamp());
+            date(old, object, now);
         }
         Operation::Update { .. } => {}
     }

@@ -62,7 +62,7 @@ async fn each_stage_is_a_line_and_says_what_its_level_asks_for() {
     let body = Bytes::from(map("a", json!({})).to_string());
     let headers = [("content-type", "application/json"), ("audit-id", "mine"), ("user-agent", "test/1")];
     let headers = [&headers[..], &[("x-forwarded-for", "192.0.2.1, 192.0.2.2")]].concat();
-    let made = server.ask(Method::POST, &format!("{MAPS}?dryRun=None"), &headers, body).await;
+    let made = server.ask(Method::POST, &format!("{MAPS}?pretty=true"), &headers, body).await;
     assert_eq!((made.code, made.headers["audit-id"].to_str().unwrap()), (201, "mine"));
     server.get_as(&format!("{MAPS}/a"), "application/vnd.kubernetes.protobuf").await;
     server.patch("/api/v1/namespaces/default/services/none", "merge", json!({"spec": {"a": 1}})).await;
@@ -84,7 +84,7 @@ async fn each_stage_is_a_line_and_says_what_its_level_asks_for() {
         ("kind", json!("Event")),
         ("apiVersion", json!("audit.k8s.io/v1")),
         ("auditID", json!("mine")),
-        ("requestURI", json!(format!("{MAPS}?dryRun=None"))),
+        ("requestURI", json!(format!("{MAPS}?pretty=true"))),
         ("verb", json!("create")),
         ("user", json!({"username": "tester", "groups": ["system:masters", "system:authenticated"]})),
         ("sourceIPs", json!(["192.0.2.1", "192.0.2.2"])),

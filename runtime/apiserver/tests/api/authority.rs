@@ -9,7 +9,6 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::{Value, json};
 use trimtab_client::{HttpTransport, provider};
 
 /// A certificate with its key.
@@ -50,19 +49,6 @@ impl Authority {
     pub(crate) fn pem_of(&self, name: &str) -> String {
         let (chain, key) = self.leaf(name, "test");
         pem("CERTIFICATE", &chain[0]) + &pem("PRIVATE KEY", key.secret_der())
-    }
-
-    /// A kubeconfig of somebody who is known by certificate.
-    pub(crate) fn kubeconfig(&self, address: SocketAddr, name: &str, organisation: &str) -> Value {
-        let (chain, key) = self.leaf(name, organisation);
-        let pem = |label: &str, der: &[u8]| STANDARD.encode(pem(label, der));
-        let user = json!({"client-certificate-data": pem("CERTIFICATE", &chain[0]), "client-key-data": pem("PRIVATE KEY", key.secret_der())});
-        let cluster = json!({"server": format!("https://{address}"), "insecure-skip-tls-verify": true});
-        json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "test", "cluster": cluster}], "users": [{"name": "test", "user": user}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        })
     }
 
     pub(crate) fn server(&self) -> ServerConfig {

@@ -181,7 +181,7 @@ async fn server_side_apply_knows_the_lists() {
     apply("two", json!([{"name": "a", "port": 3}])).await.refused(
         409,
         "Conflict",
-        "conflict with \"one\" using demo.io/v1: .spec.ports[name=\"a\"].port",
+        "conflict with \"one\": .spec.ports[name=\"a\"].port",
     );
     let again = apply("one", json!([{"name": "a", "port": 1}])).await.ok();
     assert_eq!(version(&again), version(&both), "applied twice, nothing changes");

@@ -14,7 +14,6 @@ mod edge;
 mod equivalent;
 mod harness;
 mod history;
-mod kubectl;
 mod list;
 mod model;
 mod negotiate;

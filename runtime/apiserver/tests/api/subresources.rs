@@ -58,6 +58,11 @@ async fn an_eviction_deletes() {
     let server = Server::new().await;
     server.post(PODS, pod("p")).await.ok();
     let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}});
+    server.post(&format!("{PODS}/p/eviction?dryRun=All"), eviction.clone()).await.ok();
+    server.get(&format!("{PODS}/p")).await.ok();
+    let other = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "q"}});
+    let mismatch = "name in URL does not match name in Eviction object";
+    server.post(&format!("{PODS}/p/eviction"), other).await.refused(400, "BadRequest", mismatch);
     server.post(&format!("{PODS}/p/eviction"), eviction).await.ok();
     server.get(&format!("{PODS}/p")).await.refused(404, "NotFound", "");
 }

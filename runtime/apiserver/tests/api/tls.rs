@@ -40,11 +40,6 @@ impl Served {
         Self { server, authority, address, shutdown, tasks }
     }
 
-    /// The kubeconfig of an administrator.
-    pub(crate) fn kubeconfig(&self) -> serde_json::Value {
-        self.authority.kubeconfig(self.address, "admin", "system:masters")
-    }
-
     pub(crate) async fn end(&self) {
         self.shutdown.cancel();
         self.tasks.join().await;

@@ -172,6 +172,14 @@ async fn every_patch_patches() {
     assert_eq!(merged["metadata"]["labels"], json!({"z": "1"}));
     let test = json!([{"op": "test", "path": "/metadata/name", "value": "q"}]);
     server.patch(&at, "json", test).await.refused(422, "Invalid", "");
+    // As clients add the first of a list's entries: what is not there tests as null.
+    let add = json!({"op": "add", "path": "/metadata/finalizers", "value": ["demo.io/held"]});
+    let first = json!([{"op": "test", "path": "/metadata/finalizers", "value": null}, add]);
+    let held = server.patch(&at, "json", first.clone()).await.ok();
+    assert_eq!(held["metadata"]["finalizers"], json!(["demo.io/held"]));
+    server.patch(&at, "json", first).await.refused(422, "Invalid", "");
+    let nowhere = json!([{"op": "test", "path": "/metadata/no/where", "value": null}]);
+    server.patch(&at, "json", nowhere).await.refused(422, "Invalid", "");
     let typed = [("content-type", "application/x-patch")];
     server.ask(Method::PATCH, &at, &typed, "{}".into()).await.refused(415, "UnsupportedMediaType", "merge-patch+json");
 }
@@ -188,15 +196,36 @@ async fn apply_owns_what_it_sets() {
     server.patch(&at("one"), "apply", body("1")).await.ok();
     assert_eq!(server.store.revision(), revision, "the same again writes nothing");
     let contested = server.patch(&at("two"), "apply", body("2")).await;
-    contested.refused(409, "Conflict", "conflict with \"one\" using v1: .data.k");
+    contested.refused(409, "Conflict", "Apply failed with 1 conflict: conflict with \"one\": .data.k");
     assert_eq!(contested.body["details"]["causes"][0]["reason"], "FieldManagerConflict");
+    server.patch(&format!("{MAPS}/a?fieldManager=three"), "merge", json!({"data": {"l": "1", "m": "1"}})).await.ok();
+    let mut all = body("2");
+    all["data"] = json!({"k": "2", "l": "2", "m": "2"});
+    let expected = "Apply failed with 3 conflicts: conflicts with \"one\":\n- .data.k\nconflicts with \"three\" using v1:\n- .data.l\n- .data.m";
+    server.patch(&at("two"), "apply", all).await.refused(409, "Conflict", expected);
     let forced = server.patch(&format!("{}&force=true", at("two")), "apply", body("2")).await.ok();
     assert_eq!(forced["data"]["k"], "2");
-    server.patch(&format!("{MAPS}/a"), "apply", body("1")).await.refused(
-        422,
-        "Invalid",
-        "fieldManager: Required value",
-    );
+    let nobody = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
+    server.patch(&format!("{MAPS}/a"), "apply", body("1")).await.refused(422, "Invalid", nobody);
+}
+
+#[tokio::test]
+async fn a_write_has_only_options_that_there_are() {
+    let server = Server::new().await;
+    let made = |options: &str, expected: &'static str| {
+        let (path, server) = (format!("{MAPS}?{options}"), &server);
+        async move { server.post(&path, map("a", json!({}))).await.refused(422, "Invalid", expected) }
+    };
+    made("dryRun=Some", "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: \"Some\"").await;
+    made("fieldValidation=Odd", "fieldValidation: Unsupported value: \"Odd\"").await;
+    made(&format!("fieldManager={}", "m".repeat(129)), "fieldManager: Too long").await;
+    made("fieldManager=a%0Ab", "should only contain printable characters").await;
+    server.post(MAPS, map("a", json!({}))).await.ok();
+    let forced = server.patch(&format!("{MAPS}/a?force=true"), "merge", json!({})).await;
+    forced.refused(422, "Invalid", "force: Forbidden: may not be specified for non-apply patch");
+    let gone = server.delete(&format!("{MAPS}/a"), json!({"dryRun": ["Some"]})).await;
+    gone.refused(422, "Invalid", "DeleteOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: \"Some\"");
+    server.get(&format!("{MAPS}/a")).await.ok();
 }
 
 #[tokio::test]

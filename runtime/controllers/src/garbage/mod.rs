@@ -53,6 +53,8 @@ struct Collector {
     graph: Graph,
     /// What is followed; `false` until it has been listed.
     followed: HashMap<Arc<ApiResource>, bool>,
+    /// Whether more may be served by now than is followed.
+    is_outdated: bool,
     queue: VecDeque<String>,
     queued: HashSet<String>,
     busy: HashSet<String>,
@@ -70,6 +72,7 @@ impl Collector {
             changes,
             graph: Graph::default(),
             followed: HashMap::new(),
+            is_outdated: false,
             queue: VecDeque::new(),
             queued: HashSet::new(),
             busy: HashSet::new(),
@@ -81,6 +84,7 @@ impl Collector {
 
     /// Follows every resource that is served by now and not yet followed.
     async fn discover(&mut self) {
+        self.is_outdated = false;
         for resource in self.actor.deletable().await {
             if self.followed.contains_key(&resource) {
                 continue;
@@ -95,6 +99,9 @@ impl Collector {
     async fn run(&mut self, mut changes: mpsc::Receiver<Change>) {
         let mut running: FuturesUnordered<BoxFuture<'static, (String, Done)>> = FuturesUnordered::new();
         loop {
+            if self.is_outdated {
+                self.discover().await;
+            }
             self.start(&mut running);
             let retry = self.next_retry();
             // Each branch may be dropped: a channel and a set of futures keep what was not taken.
@@ -162,6 +169,9 @@ impl Collector {
     }
 
     fn note(&mut self, change: Change) {
+        if let Change::Set(resource, _) | Change::Listed(resource, _) = &change {
+            self.is_outdated |= defines_kinds(resource);
+        }
         let look = match change {
             Change::Set(resource, meta) => self.graph.set(&resource, meta),
             Change::Removed(meta) => self.graph.remove(&meta.uid),
@@ -229,4 +239,13 @@ impl Collector {
         self.retries = later;
         self.look(due.into_iter().map(|(_, uid)| uid));
     }
+}
+
+/// Whether more kinds may be served when there is one more of these. Their objects own others, so they are followed
+/// from the beginning: that such an owner goes is heard of in no other way.
+fn defines_kinds(resource: &ApiResource) -> bool {
+    matches!(
+        (&*resource.group, &*resource.plural),
+        ("apiextensions.k8s.io", "customresourcedefinitions") | ("apiregistration.k8s.io", "apiservices")
+    )
 }

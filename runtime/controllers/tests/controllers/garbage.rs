@@ -1,11 +1,12 @@
 //! Garbage collection.
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
-use trimtab_client::{DeleteParams, Propagation};
+use trimtab_client::{Api, ApiResource, DeleteParams, Patch, Propagation};
 
-use crate::harness::ControlPlane;
+use crate::harness::{ControlPlane, NAMESPACE};
 
 async fn owner(plane: &ControlPlane, name: &str) -> ConfigMap {
     plane.create(json!({"metadata": {"name": name}})).await
@@ -109,5 +110,45 @@ async fn an_owner_of_a_kind_that_is_not_served_keeps_its_objects() {
     plane.delete::<ConfigMap>("root", DeleteParams::default()).await;
     plane.until("the others are seen to", async |plane| !is_there(plane, "other").await).await;
     assert!(is_there(&plane, "child").await);
+    plane.end().await;
+}
+
+/// Nobody told the collector of the kind when it began.
+#[tokio::test(start_paused = true)]
+async fn an_owner_of_a_kind_that_is_defined_later_takes_its_objects_with_it() {
+    let plane = ControlPlane::new().await;
+    // It has looked at what is served.
+    let root = owner(&plane, "root").await;
+    owned(&plane, "leaf", &[&root]).await;
+    plane.delete::<ConfigMap>("root", DeleteParams::default()).await;
+    plane.until("the leaf goes", async |plane| !is_there(plane, "leaf").await).await;
+
+    let definition = json!({"metadata": {"name": "sites.demo.io"}, "spec": {
+        "group": "demo.io", "scope": "Namespaced", "names": {"plural": "sites", "kind": "Site"},
+        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+    }});
+    let definitions = Api::<CustomResourceDefinition>::all(&plane.client);
+    definitions.create(&serde_json::from_value(definition).unwrap()).await.unwrap();
+    let resource = ApiResource {
+        group: "demo.io".into(),
+        version: "v1".into(),
+        kind: "Site".into(),
+        plural: "sites".into(),
+        namespaced: true,
+    };
+    let sites = Api::dynamic(&plane.client, &resource, Some(NAMESPACE));
+    for (name, propagation) in [("first", Propagation::Background), ("second", Propagation::Foreground)] {
+        let object = json!({"apiVersion": "demo.io/v1", "kind": "Site", "metadata": {"name": name}});
+        let apply = Patch::Apply { object, manager: "test".to_owned(), force: false };
+        let made = sites.patch(name, &apply).await.unwrap();
+        let reference = json!({"apiVersion": "demo.io/v1", "kind": "Site", "name": name, "uid": made.uid()});
+        plane.create::<ConfigMap>(json!({"metadata": {"name": name, "ownerReferences": [reference]}})).await;
+        // It has seen that the owner is there.
+        plane.settle().await;
+        assert!(is_there(&plane, name).await);
+        sites.delete(name, &how(propagation)).await.unwrap();
+        plane.until("the dependent goes", async |plane| !is_there(plane, name).await).await;
+        plane.until("its owner goes", async |_| sites.get_opt(name).await.unwrap().is_none()).await;
+    }
     plane.end().await;
 }

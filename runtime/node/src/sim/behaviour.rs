@@ -23,6 +23,8 @@ pub struct Behaviour {
     pub exec_output: String,
     /// What any command run in it answers.
     pub exec_code: i32,
+    /// Whether any command run in it writes, after that, what it reads, and ends when there is no more to read.
+    pub exec_echo: bool,
 }
 
 impl Default for Behaviour {
@@ -36,6 +38,7 @@ impl Default for Behaviour {
             log: String::new(),
             exec_output: String::new(),
             exec_code: 0,
+            exec_echo: false,
         }
     }
 }
@@ -43,7 +46,7 @@ impl Default for Behaviour {
 impl Behaviour {
     /// As the container's own environment says: `SIM_START_MS`, `SIM_EXIT_AFTER_MS`,
     /// `SIM_EXIT_CODE`, `SIM_STOP_MS`, `SIM_READY=false`, `SIM_LOG`, `SIM_EXEC_OUTPUT`,
-    /// `SIM_EXEC_CODE`. What is absent, or no number where one is expected, is as by default.
+    /// `SIM_EXEC_CODE`, `SIM_EXEC_ECHO=true`. What is absent, or no number where one is expected, is as by default.
     pub fn of(spec: &ContainerSpec) -> Self {
         let text = |name: &str| spec.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let millis = |name: &str| text(name)?.parse().ok().map(Duration::from_millis);
@@ -57,6 +60,7 @@ impl Behaviour {
             log: text("SIM_LOG").unwrap_or_else(|| format!("simulated container {}\n", spec.name)),
             exec_output: text("SIM_EXEC_OUTPUT").unwrap_or_default(),
             exec_code: code("SIM_EXEC_CODE"),
+            exec_echo: text("SIM_EXEC_ECHO").as_deref() == Some("true"),
         }
     }
 }

@@ -16,6 +16,7 @@ use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::Notify;
+use tokio_util::io::ReaderStream;
 use trimtab_env::Env;
 
 use crate::images::architecture;
@@ -27,6 +28,9 @@ pub use behaviour::Behaviour;
 
 /// SIGKILL's exit code.
 const KILLED: i32 = 137;
+
+/// Bytes that an echo holds before it is read.
+const ECHO_BUFFER: usize = 64 << 10;
 
 /// A pretended runtime of one node.
 #[derive(Clone)]
@@ -356,7 +360,8 @@ impl Runtime for Sim {
             let is_probe = options.command.is_empty();
             let code = if is_probe { i32::from(!behaviour.ready) } else { behaviour.exec_code };
             let text = if is_probe { String::new() } else { behaviour.exec_output };
-            session(text, code)
+            let session = session(text, code);
+            if behaviour.exec_echo && options.stdin && !is_probe { echoing(session) } else { session }
         });
         futures::future::ready(session).boxed()
     }
@@ -393,6 +398,14 @@ fn session(text: String, code: i32) -> Session {
         resize: Box::new(|_| futures::future::ready(Ok(())).boxed()),
         exit: futures::future::ready(Ok(code)).boxed(),
     }
+}
+
+/// Writes what it reads, after what it has to say, and ends with its input.
+fn echoing(session: Session) -> Session {
+    let (input, output) = tokio::io::simplex(ECHO_BUFFER);
+    let echo = ReaderStream::new(input)
+        .map(|read| read.map(Output::Stdout).map_err(|error| Error::refused(error.to_string())));
+    Session { input: Some(Box::pin(output)), output: session.output.chain(echo).boxed(), ..session }
 }
 
 #[cfg(test)]

@@ -60,14 +60,15 @@ impl Strategy for Pod {
     }
 
     /// A pod that runs nowhere, or no more, needs no time to end.
-    fn grace_period(&self, object: &Object) -> Option<i64> {
+    fn grace_period(&self, object: &Object, asked: Option<i64>) -> i64 {
         let ended = matches!(object.str_at(&["status", "phase"]), "Succeeded" | "Failed");
         if ended || object.str_at(&["spec", "nodeName"]).is_empty() {
-            return Some(0);
+            return 0;
         }
-        let seconds = object.at(&["spec", "terminationGracePeriodSeconds"]).and_then(Value::as_i64);
+        let own = || object.at(&["spec", "terminationGracePeriodSeconds"]).and_then(Value::as_i64);
         // A negative period means at once, which upstream reads as one second.
-        Some(seconds.unwrap_or(defaults::GRACE_PERIOD)).map(|seconds| if seconds < 0 { 1 } else { seconds })
+        let seconds = asked.or_else(own).unwrap_or(defaults::GRACE_PERIOD);
+        if seconds < 0 { 1 } else { seconds }
     }
 
     fn cell(&self, name: &str, object: &Object, now: i64) -> Value {

@@ -275,12 +275,17 @@ fn a_container_with_a_policy_or_rules_of_its_own_may_run_again() {
 
 #[test]
 fn a_pod_on_a_node_gets_its_grace_period() {
-    for (spec, expected) in [
-        ("{}", 0),
-        ("{nodeName: n}", 30),
-        ("{nodeName: n, terminationGracePeriodSeconds: 5}", 5),
-        ("{nodeName: n, terminationGracePeriodSeconds: -3}", 1),
+    for (spec, asked, expected) in [
+        ("{}", None, 0),
+        ("{}", Some(7), 0),
+        ("{nodeName: n}", None, 30),
+        ("{nodeName: n, terminationGracePeriodSeconds: 5}", None, 5),
+        ("{nodeName: n, terminationGracePeriodSeconds: -3}", None, 1),
+        ("{nodeName: n, terminationGracePeriodSeconds: 5}", Some(0), 0),
+        ("{nodeName: n, terminationGracePeriodSeconds: 5}", Some(-3), 1),
+        // What is asked for counts, even of a pod that by itself takes no time.
+        ("{nodeName: n, terminationGracePeriodSeconds: 0}", Some(7), 7),
     ] {
-        assert_eq!(Pod.grace_period(&object(&format!("{{spec: {spec}}}"))), Some(expected), "{spec}");
+        assert_eq!(Pod.grace_period(&object(&format!("{{spec: {spec}}}")), asked), expected, "{spec} {asked:?}");
     }
 }
