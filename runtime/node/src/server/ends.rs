@@ -91,3 +91,45 @@ impl Ends {
         Some(Self { stdin, resize, stdout, stderr, status: status? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::spdy::client::{Client, data, reply};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_commands_streams_are_opened_in_any_order() {
+        let (mut client, theirs) = Client::new();
+        let (connection, driver) = spdy::connect(theirs, Ends::accepts);
+        let wanted = Wanted { stdin: true, stdout: true, stderr: false, resize: true };
+        let served = async move {
+            let mut ends = Ends::opened(connection, wanted).await.expect("all that is wanted");
+            assert!(ends.stderr.is_none());
+            assert_eq!(ends.stdin.as_mut().unwrap().recv().await.as_deref(), Some(&b"typed"[..]));
+            assert_eq!(ends.resize.as_mut().unwrap().recv().await.as_deref(), Some(&b"{}"[..]));
+            ends.stdout.take().unwrap().send("shown".into()).await.unwrap();
+        };
+        let asked = async move {
+            let all = [(1, "resize"), (3, "stdin"), (5, "error"), (7, "stdout")];
+            for (stream, type_) in all {
+                client.open(stream, [("streamtype", type_)]).await;
+                assert_eq!(client.next().await, reply(stream));
+            }
+            client.send(data(1, false, "{}")).await;
+            client.send(data(3, false, "typed")).await;
+            assert_eq!(client.next().await, Some(data(7, false, "shown")));
+        };
+        tokio::join!(driver, served, asked);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_opens_too_little_is_not_waited_for() {
+        let (mut client, theirs) = Client::new();
+        let (connection, driver) = spdy::connect(theirs, Ends::accepts);
+        let wanted = Wanted { stdin: true, stdout: false, stderr: false, resize: false };
+        client.open(1, [("streamtype", "error")]).await;
+        let served = async move { assert!(Ends::opened(connection, wanted).await.is_none()) };
+        let ((), ()) = tokio::join!(driver, served);
+        drop(client);
+    }
+}

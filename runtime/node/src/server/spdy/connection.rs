@@ -252,49 +252,14 @@ async fn write_all<IO: AsyncWrite + Unpin>(
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
-
+    use super::super::client::{Client, data, reply};
     use super::*;
-
-    /// The client's end.
-    struct Client {
-        read: FramedRead<ReadHalf<DuplexStream>, Reader>,
-        write: FramedWrite<WriteHalf<DuplexStream>, Writer>,
-    }
-
-    impl Client {
-        async fn send(&mut self, frame: Frame) {
-            self.write.send(frame).await.unwrap();
-        }
-
-        async fn open(&mut self, stream: u32, type_: &str) {
-            let headers = Headers::from([("streamtype", type_)]);
-            self.send(Frame::SynStream { stream, fin: false, headers }).await;
-        }
-
-        async fn next(&mut self) -> Option<Frame> {
-            self.read.next().await.map(Result::unwrap)
-        }
-    }
 
     /// A connection that refuses streams of the type `bad`.
     fn connected() -> (Client, Connection, impl Future<Output = ()> + Send) {
-        let (theirs, ours) = tokio::io::duplex(1 << 20);
-        let (read, write) = tokio::io::split(theirs);
+        let (client, ours) = Client::new();
         let (connection, driver) = connect(ours, |headers| headers.get("streamtype") != "bad");
-        let client = Client {
-            read: FramedRead::new(read, Reader::default()),
-            write: FramedWrite::new(write, Writer::default()),
-        };
         (client, connection, driver)
-    }
-
-    fn reply(stream: u32) -> Option<Frame> {
-        Some(Frame::SynReply { stream, fin: false, headers: Headers::default() })
-    }
-
-    fn data(stream: u32, fin: bool, bytes: &'static str) -> Frame {
-        Frame::Data { stream, fin, bytes: bytes.into() }
     }
 
     #[tokio::test]
@@ -311,7 +276,7 @@ mod tests {
             outgoing.close().await;
         };
         let asked = async move {
-            client.open(1, "data").await;
+            client.open(1, [("streamtype", "data")]).await;
             client.send(data(1, false, "hello")).await;
             client.send(data(1, true, "you")).await;
             assert_eq!(client.next().await, reply(1));
@@ -327,10 +292,10 @@ mod tests {
     async fn what_a_client_may_not_open_is_reset_and_pings_are_answered() {
         let (mut client, connection, driver) = connected();
         let asked = async move {
-            client.open(3, "bad").await;
-            client.open(5, "good").await;
-            client.open(5, "again").await;
-            client.open(6, "ours").await;
+            client.open(3, [("streamtype", "bad")]).await;
+            client.open(5, [("streamtype", "good")]).await;
+            client.open(5, [("streamtype", "again")]).await;
+            client.open(6, [("streamtype", "ours")]).await;
             client.send(Frame::Ping(1)).await;
             let reset = |stream, why| Some(Frame::RstStream { stream, why });
             assert_eq!(client.next().await, reset(3, Reset::RefusedStream));
@@ -357,7 +322,7 @@ mod tests {
             assert_eq!(length, 3 * ACKNOWLEDGED);
         };
         let asked = async move {
-            client.open(1, "data").await;
+            client.open(1, [("streamtype", "data")]).await;
             client.send(Frame::Data { stream: 1, fin: true, bytes: vec![0; 3 * ACKNOWLEDGED].into() }).await;
             let mut told = 0;
             while let Some(frame) = client.next().await {
@@ -390,9 +355,9 @@ mod tests {
             assert!(connection.opened.recv().await.is_none());
         };
         let asked = async move {
-            client.open(1, "data").await;
-            client.open(3, "data").await;
-            client.send(Frame::RstStream { stream: 1, why: Reset::Other(5) }).await;
+            client.open(1, [("streamtype", "data")]).await;
+            client.open(3, [("streamtype", "data")]).await;
+            client.reset(1).await;
             assert_eq!((client.next().await, client.next().await), (reply(1), reply(3)));
             assert_eq!(client.next().await, Some(data(3, false, "hello")));
         };
@@ -402,7 +367,7 @@ mod tests {
     #[tokio::test]
     async fn nonsense_ends_the_connection() {
         let (mut client, mut connection, driver) = connected();
-        client.write.get_mut().write_all(&[0xff; 64]).await.unwrap();
+        client.nonsense().await;
         driver.await;
         assert!(connection.opened.recv().await.is_none());
     }

@@ -28,7 +28,7 @@ const WINDOW_UPDATE: u16 = 9;
 
 /// Why a stream is reset (section 2.6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reset {
+pub(in crate::server) enum Reset {
     ProtocolError,
     RefusedStream,
     /// One that is only read.
@@ -37,7 +37,7 @@ pub(super) enum Reset {
 
 /// A frame. `fin` is whether its sender sends no more on the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Frame {
+pub(in crate::server) enum Frame {
     SynStream {
         stream: u32,
         fin: bool,

@@ -9,9 +9,13 @@
 //! kubectl and client-go use, moby/spdystream, neither sends such frames nor looks at them, so to
 //! wait for them would be to wait forever. Instead a client that does not read stops its connection.
 
+#[cfg(test)]
+pub(super) mod client;
 mod connection;
 mod frame;
 mod header;
 
 pub(super) use connection::{Connection, Stream, connect};
+#[cfg(test)]
+pub(super) use frame::{Frame, Reset};
 pub(super) use header::Headers;
