@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::json;
 use trimtab_client::{Api, DeleteParams};
 use trimtab_node::Runtime;
@@ -74,5 +74,35 @@ async fn a_dead_runtime_makes_the_node_unready_and_its_return_ready() {
     sim.set_down(false);
     assert!(is("True").await.is_some());
     assert_eq!(first(&world.pods().get("a").await.unwrap()), first(&before));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_resize_is_told_in_the_status_and_restarts_where_that_is_asked_for() {
+    let mut world = World::new().await;
+    let sim = Sim::new(world.env.clone(), 0);
+    world.start(vec![("n".to_owned(), Arc::new(sim))]).await;
+    let amounts = |cpu: &str, memory: &str| json!({"cpu": cpu, "memory": memory});
+    let resources = |cpu: &str, memory: &str| json!({"requests": amounts(cpu, memory), "limits": amounts(cpu, memory)});
+    let container = json!({"name": "a", "image": "i:1", "resources": resources("1", "64Mi"),
+        "resizePolicy": [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]});
+    world.create("a", "n", json!({"containers": [container]})).await;
+    let has = |pod: &Pod, cpu: &str, memory: &str| {
+        let status = serde_json::to_value(&pod.status).unwrap()["containerStatuses"][0].clone();
+        status["resources"] == resources(cpu, memory) && status["allocatedResources"] == amounts(cpu, memory)
+    };
+    let before = world.until("a", "with what it asks for", |pod| is_ready(pod) && has(pod, "1", "64Mi")).await;
+    let resize = async |cpu: &'static str, memory: &'static str| {
+        let mut pod = world.pods().get("a").await.unwrap();
+        let wanted = serde_json::from_value(resources(cpu, memory)).unwrap();
+        pod.spec.as_mut().unwrap().containers[0].resources = wanted;
+        pod.metadata.resource_version = None;
+        world.pods().replace_subresource(&pod, "resize").await.unwrap();
+        world.until("a", "resized", |pod| has(pod, cpu, memory)).await
+    };
+    assert_eq!(first(&resize("2", "64Mi").await), first(&before), "it goes on");
+    let after = resize("2", "128Mi").await;
+    assert_ne!(first(&after).0, first(&before).0);
+    assert_eq!(first(&after).1, 1, "it was started again");
     world.end().await;
 }
