@@ -104,5 +104,18 @@ async fn a_resize_is_told_in_the_status_and_restarts_where_that_is_asked_for() {
     let after = resize("2", "128Mi").await;
     assert_ne!(first(&after).0, first(&before).0);
     assert_eq!(first(&after).1, 1, "it was started again");
+    // More than the whole node has: it keeps what it has, and says why.
+    let mut pod = world.pods().get("a").await.unwrap();
+    pod.spec.as_mut().unwrap().containers[0].resources = serde_json::from_value(resources("1k", "128Mi")).unwrap();
+    pod.metadata.resource_version = None;
+    world.pods().replace_subresource(&pod, "resize").await.unwrap();
+    let pending = |pod: &Pod| {
+        let conditions = pod.status.as_ref().unwrap().conditions.as_deref().unwrap_or_default();
+        conditions.iter().find(|condition| condition.type_ == "PodResizePending").cloned()
+    };
+    let waiting = world.until("a", "told why not", |pod| pending(pod).is_some()).await;
+    assert_eq!(pending(&waiting).unwrap().reason.as_deref(), Some("Infeasible"));
+    assert!(has(&waiting, "2", "128Mi") && first(&waiting) == first(&after));
+    assert!(pending(&resize("1", "128Mi").await).is_none());
     world.end().await;
 }

@@ -8,10 +8,15 @@ use super::spec;
 use super::status::View;
 
 /// The types of conditions that this agent writes; all others are kept as they are.
-const OURS: &[&str] =
-    &["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESIZING];
-/// There only while a resize fails: what succeeds does so at once.
-const RESIZING: &str = "PodResizeInProgress";
+const OURS: &[&str] = &[
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+    "PodResizePending",
+    "PodResizeInProgress",
+];
 
 /// True, or the reason and message why not.
 type Verdict = Result<Option<&'static str>, (&'static str, String)>;
@@ -35,10 +40,11 @@ pub(crate) fn conditions(
     let old = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let ours = verdicts.into_iter().map(|(type_, verdict)| condition(pod, old, type_, verdict, view));
     let others = old.iter().filter(|condition| !OURS.contains(&condition.type_.as_str())).cloned();
-    let resizing = view.resize_failure.map(|message| PodCondition {
-        reason: Some("Error".to_owned()),
-        message: Some(message.to_owned()),
-        ..condition(pod, old, RESIZING, Ok(None), view)
+    // A resize that succeeds does so at once: there is something to say of others alone.
+    let resizing = view.unresized.map(|unresized| PodCondition {
+        reason: Some(unresized.reason.to_owned()),
+        message: Some(unresized.message.clone()),
+        ..condition(pod, old, unresized.condition, Ok(None), view)
     });
     ours.chain(resizing).chain(others).collect()
 }

@@ -32,11 +32,20 @@ pub(crate) struct View<'a> {
     /// What running containers were given, by id.
     pub(crate) given: &'a HashMap<String, ResourceRequirements>,
     /// Why they have not what the pod asks for.
-    pub(crate) resize_failure: Option<&'a str>,
+    pub(crate) unresized: Option<&'a Unresized>,
     /// Why the whole pod has failed, whatever its containers do: reason and message.
     pub(crate) failure: Option<(&'a str, &'a str)>,
     pub(crate) host_ip: Option<IpAddr>,
     pub(crate) now: Timestamp,
+}
+
+/// A resize that is not carried out: the condition that says so (KEP-1287).
+#[derive(Debug)]
+pub(crate) struct Unresized {
+    /// `PodResizePending` or `PodResizeInProgress`.
+    pub(crate) condition: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
 }
 
 /// The pod's status now. What others wrote into the old one is kept.

@@ -76,7 +76,7 @@ impl World {
             ready: &self.ready,
             messages: &HashMap::new(),
             given: &HashMap::new(),
-            resize_failure: None,
+            unresized: None,
             failure: self.failure,
             host_ip: Some("192.0.2.1".parse().unwrap()),
             now: at(9),

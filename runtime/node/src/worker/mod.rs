@@ -326,7 +326,7 @@ impl Worker {
             ready: &self.probes.ready,
             messages: &self.messages,
             given: &self.resizes.given,
-            resize_failure: self.resizes.failure.as_deref(),
+            unresized: self.resizes.failed.as_ref(),
             failure: self.failure.as_ref().map(|(reason, message)| (*reason, message.as_str())),
             host_ip: Some(self.node.config.address),
             now: self.node.shared.env.now(),

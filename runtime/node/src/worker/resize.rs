@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use k8s_openapi::api::core::v1::{Container as Wanted, ResourceRequirements};
+use trimtab_api::quantity::Quantity;
 
 use super::Worker;
+use crate::pod;
 use crate::pod::actions::Stop;
-use crate::pod::resources::limits;
-use crate::pod::{self};
+use crate::pod::resources::{amount, limits};
+use crate::pod::status::Unresized;
 use crate::runtime::Container;
 
 /// What containers have, and why they have not what they should.
@@ -15,17 +17,23 @@ use crate::runtime::Container;
 pub(super) struct Resizes {
     /// What each running container was given, by the runtime's id.
     pub(super) given: HashMap<String, ResourceRequirements>,
-    /// Why the last resize failed.
-    pub(super) failure: Option<String>,
+    /// Why the last resize was not carried out.
+    pub(super) failed: Option<Unresized>,
 }
 
 impl Worker {
     /// Gives running containers what the pod's newest version says.
     pub(super) async fn resize(&mut self) {
         self.remember_given();
-        self.resizes.failure = None;
+        self.resizes.failed = None;
         let mut restarts = Vec::new();
-        for (container, instance) in self.to_resize() {
+        let wrong = self.to_resize();
+        if let Some(message) = self.shortage().filter(|_| !wrong.is_empty()) {
+            let (condition, reason) = ("PodResizePending", "Infeasible");
+            self.resizes.failed = Some(Unresized { condition, reason, message });
+            return;
+        }
+        for (container, instance) in wrong {
             let new = container.resources.clone().unwrap_or_default();
             if restarts_for(&container, self.resizes.given.get(&instance.id), &new) {
                 let why = format!("Container {} resize requires restart", container.name);
@@ -40,7 +48,8 @@ impl Worker {
                 Err(error) => {
                     let message = format!("could not resize container {}: {error}", container.name);
                     tracing::warn!(pod = %self.uid(), "{message}");
-                    self.resizes.failure = Some(message);
+                    let (condition, reason) = ("PodResizeInProgress", "Error");
+                    self.resizes.failed = Some(Unresized { condition, reason, message });
                 }
             }
         }
@@ -64,6 +73,19 @@ impl Worker {
         }
     }
 
+    /// Of what the pod asks for more than the whole node has.
+    fn shortage(&self) -> Option<String> {
+        let host = &self.node.host;
+        let has = [("cpu", Quantity::from_units(i64::from(host.cpus))), ("memory", memory(host.memory))];
+        has.into_iter().find_map(|(name, capacity)| {
+            let asked = pod::spec(&self.pod).containers.iter().filter_map(|container| amount(container, false, name));
+            let asked = asked.fold(Quantity::from_units(0), |all, more| all + more);
+            let message =
+                || format!("Node didn't have enough capacity: {name}, requested: {asked}, capacity: {capacity}");
+            (asked > capacity).then(message)
+        })
+    }
+
     /// The running containers that should have something else, and their instances.
     fn to_resize(&self) -> Vec<(Wanted, Container)> {
         let differs = |container: &&Wanted, instance: &Container| {
@@ -76,6 +98,10 @@ impl Worker {
         let wrong = instances.filter(|(container, instance)| differs(container, instance));
         wrong.map(|(container, instance)| (container.clone(), instance.clone())).collect()
     }
+}
+
+fn memory(bytes: u64) -> Quantity {
+    Quantity::from_units(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
 /// Whether the container is to be restarted when that changes which differs.
