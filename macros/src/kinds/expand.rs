@@ -49,6 +49,10 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
     };
     let (verbs, inert) = (&file.binding.verbs, file.binding.inert);
     let status = version.subresources.status.is_some();
+    let deprecation = match version.deprecation_warning.as_ref().filter(|_| version.deprecated) {
+        Some(text) => quote!(Some(#text.into())),
+        None => quote!(None),
+    };
     let generations = file.binding.generations.unwrap_or(status);
     let scale = version.subresources.scale.as_ref().map_or_else(
         || quote!(None),
@@ -102,6 +106,7 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
             strategy: ::std::boxed::Box::new(#strategy),
             built_in: true,
             inert: #inert,
+            deprecation: #deprecation,
             generations: #generations,
             view: #view,
             defined: None,

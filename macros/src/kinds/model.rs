@@ -62,6 +62,10 @@ pub(crate) struct Version {
     #[expect(dead_code, reason = "part of the shape")]
     pub storage: bool,
     #[serde(default)]
+    pub deprecated: bool,
+    /// What whoever uses a deprecated version is warned with.
+    pub deprecation_warning: Option<String>,
+    #[serde(default)]
     pub subresources: Subresources,
     #[serde(default)]
     pub selectable_fields: Vec<Selectable>,

@@ -113,6 +113,7 @@ impl Declaration {
             strategy: Box::new(self),
             built_in: false,
             inert: false,
+            deprecation: None,
             generations: true,
             view: None,
             defined: None,

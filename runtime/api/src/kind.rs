@@ -95,6 +95,8 @@ pub struct Kind {
     pub built_in: bool,
     /// Whether nothing acts on the kind's objects yet: writers are warned.
     pub inert: bool,
+    /// What whoever uses this version is warned with.
+    pub deprecation: Option<Str>,
     /// Whether changes of the specification are counted, in `metadata.generation`.
     pub generations: bool,
     /// How the objects are stored, when that is not under this group and version; of a custom kind
@@ -116,8 +118,6 @@ pub struct Defined {
     /// The revision of the definition. Objects that are not written after it may lack defaults,
     /// have fields that are no longer known, and be stored in another version.
     pub since: u64,
-    /// What whoever uses this version is warned with.
-    pub deprecation: Option<Str>,
     /// Whether the definition is being deleted: nothing new is made.
     pub terminating: bool,
     /// What converts objects from one version to another, where more changes than their

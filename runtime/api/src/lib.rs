@@ -30,6 +30,7 @@ pub mod selector;
 pub mod status;
 mod strategy;
 pub mod table;
+mod time_zone;
 pub mod view;
 mod yaml;
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::BoxFuture;
 use serde_json::Value;
 use trimtab_api::field::{Error, Path};
-use trimtab_api::{Kinds, Object};
+use trimtab_api::{Kind, Kinds, Object};
 use trimtab_env::Env;
 use trimtab_store::{Entry, Page, ReadError, Revision, Store};
 
@@ -24,6 +25,11 @@ pub trait Hook: Send + Sync + 'static {
     /// Gives back what `object` holds and `kept` does not: after a delete, after a write that was
     /// not made, and after one that was.
     fn release(&self, object: &Object, kept: Option<&Object>);
+
+    /// All objects of the kind, where they are not stored.
+    fn computed<'a>(&'a self, _kind: &'a Kind) -> Option<BoxFuture<'a, Vec<Arc<Entry>>>> {
+        None
+    }
 
     /// Takes note of a version that is stored, before its write is answered.
     fn written(&self, _entry: &Entry) {}

@@ -176,7 +176,7 @@ impl ApiServer {
             warnings: Warnings::default(),
             record,
         };
-        if let Some(text) = call.kind.defined.as_ref().and_then(|defined| defined.deprecation.as_deref()) {
+        if let Some(text) = call.kind.deprecation.as_deref() {
             call.warnings.add(text.to_owned());
         }
         let started = Instant::now();
@@ -193,7 +193,7 @@ impl ApiServer {
             .or_else(|| metrics::answer(self, path))
             .or_else(|| auth::token::published(self.inner.tokens.as_ref(), path))
             .or_else(|| discovery::answer(self, path, headers))
-            .or_else(|| openapi::answer(self, path, headers))
+            .or_else(|| openapi::answer(self, path, headers, uri))
             .or_else(|| openapi_v2::answer(&self.inner.kinds(), path, headers));
         let found = found?;
         if matches!(*method, Method::GET | Method::HEAD) {

@@ -4,18 +4,22 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use http::{HeaderMap, StatusCode};
+use http::header::{CACHE_CONTROL, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde_json::{Map, Value, json};
+use trimtab_api::schema::own_definition;
 use trimtab_api::{ApiError, Kind};
 
 use crate::body;
 use crate::handler::Answer;
 use crate::negotiate::clauses;
+use crate::path::Query;
 use crate::server::ApiServer;
+use crate::tagged::tagged;
 
 const JSON: &str = "application/json";
 
-pub(crate) fn answer(server: &ApiServer, path: &str, headers: &HeaderMap) -> Option<Answer> {
+pub(crate) fn answer(server: &ApiServer, path: &str, headers: &HeaderMap, uri: &Uri) -> Option<Answer> {
     let rest = path.strip_prefix("/openapi/v3")?.trim_matches('/');
     if !headers.is_empty()
         && headers.contains_key(http::header::ACCEPT)
@@ -29,10 +33,10 @@ pub(crate) fn answer(server: &ApiServer, path: &str, headers: &HeaderMap) -> Opt
         by_path.entry(document_path(kind)).or_default().push(kind);
     }
     if rest.is_empty() {
-        let url = |(path, kinds): (&String, &Vec<&Kind>)| {
-            (path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={:016X}", hash(kinds))}))
+        let entry = |(path, kinds): (&String, &Vec<&Kind>)| {
+            (path.clone(), json!({"serverRelativeURL": url(path, &hash(kinds))}))
         };
-        let mut paths: Map<String, Value> = by_path.iter().map(url).collect();
+        let mut paths: Map<String, Value> = by_path.iter().map(entry).collect();
         for other in server.inner.aggregation.others() {
             let path = other.known.path().trim_start_matches('/').to_owned();
             // Our own document would be of what is not served here.
@@ -43,10 +47,25 @@ pub(crate) fn answer(server: &ApiServer, path: &str, headers: &HeaderMap) -> Opt
         }
         return Some(Ok(body::json(StatusCode::OK, &json!({"paths": paths}))));
     }
-    Some(match by_path.get(rest) {
-        Some(kinds) => Ok(body::json(StatusCode::OK, &document(kinds))),
-        None => Err(ApiError::no_such_path()),
-    })
+    let Some(kinds) = by_path.get(rest) else { return Some(Err(ApiError::no_such_path())) };
+    let (tag, query) = (hash(kinds), Query::of(uri));
+    let asked = query.get("hash");
+    if !asked.is_empty() && asked != tag {
+        // It is of what was served before.
+        let mut response = body::json(StatusCode::MOVED_PERMANENTLY, &Value::Null);
+        response.headers_mut().extend(HeaderValue::from_str(&url(rest, &tag)).ok().map(|value| (LOCATION, value)));
+        return Some(Ok(response));
+    }
+    let mut response = tagged(headers, &tag, || body::json(StatusCode::OK, &document(kinds)));
+    if !asked.is_empty() {
+        let immutable = HeaderValue::from_static("public, immutable");
+        response.headers_mut().insert(CACHE_CONTROL, immutable);
+    }
+    Some(Ok(response))
+}
+
+fn url(path: &str, hash: &str) -> String {
+    format!("/openapi/v3/{path}?hash={hash}")
 }
 
 pub(crate) fn document_path(kind: &Kind) -> String {
@@ -59,7 +78,7 @@ pub(crate) fn document_path(kind: &Kind) -> String {
 
 // The built-in schemas change with the program alone, defined ones with their definitions: neither
 // need be read for this.
-fn hash(kinds: &[&Kind]) -> u64 {
+pub(crate) fn hash(kinds: &[&Kind]) -> String {
     let mut hasher = DefaultHasher::new();
     env!("CARGO_PKG_VERSION").hash(&mut hasher);
     for kind in kinds {
@@ -68,7 +87,7 @@ fn hash(kinds: &[&Kind]) -> u64 {
             format!("{:?}", kind.schema.get()).hash(&mut hasher);
         }
     }
-    hasher.finish()
+    format!("{:016X}", hasher.finish())
 }
 
 fn document(kinds: &[&Kind]) -> Value {
@@ -77,7 +96,7 @@ fn document(kinds: &[&Kind]) -> Value {
     for kind in kinds {
         let gvk = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
         let definitions = (kind.definitions)();
-        let own = own_definition(kind, &definitions);
+        let own = own_definition(kind, &definitions).map(str::to_owned);
         for (name, schema) in definitions {
             let schema = rewritten(schema);
             let entry = schemas.entry(name.clone()).or_insert(schema);
@@ -88,11 +107,6 @@ fn document(kinds: &[&Kind]) -> Value {
         add_paths(kind, &gvk, own.as_deref(), &mut paths);
     }
     json!({"openapi": "3.0.0", "info": {"title": "Trimtab", "version": "v1.36.0"}, "paths": paths, "components": {"schemas": schemas}})
-}
-
-pub(crate) fn own_definition(kind: &Kind, definitions: &Map<String, Value>) -> Option<String> {
-    let suffix = format!(".{}.{}", kind.version, kind.kind);
-    definitions.keys().find(|name| name.ends_with(&suffix)).cloned()
 }
 
 /// References as an OpenAPI document writes them.

@@ -3,12 +3,14 @@
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
+use trimtab_api::schema::own_definition;
 use trimtab_api::{ApiError, Kind, Kinds, protobuf};
 
 use crate::body;
 use crate::handler::Answer;
 use crate::negotiate::{MEDIA_TYPES, clauses};
-use crate::openapi::{document_path, own_definition};
+use crate::openapi::{self, document_path};
+use crate::tagged::tagged;
 
 const JSON: &str = "application/json";
 /// What clients ask for, of which only the second is a media type (RFC 6838): upstream answers both with it.
@@ -31,12 +33,12 @@ pub(crate) fn answer(kinds: &Kinds, path: &str, headers: &HeaderMap) -> Option<A
         }
         None => false,
     };
-    let document = document(kinds);
-    Some(Ok(if message {
-        body::bytes(StatusCode::OK, MESSAGE[1], protobuf::openapi_v2(&document))
-    } else {
-        body::json(StatusCode::OK, &document)
-    }))
+    let all: Vec<&Kind> = kinds.iter().map(|kind| &**kind).collect();
+    let tag = format!("{}{}", openapi::hash(&all), if message { "-protobuf" } else { "" });
+    Some(Ok(tagged(headers, &tag, || match message {
+        true => body::bytes(StatusCode::OK, MESSAGE[1], protobuf::openapi_v2(&document(kinds))),
+        false => body::json(StatusCode::OK, &document(kinds)),
+    })))
 }
 
 fn document(kinds: &Kinds) -> Value {
@@ -44,7 +46,7 @@ fn document(kinds: &Kinds) -> Value {
     for kind in kinds.iter() {
         let gvk = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
         let definitions = (kind.definitions)();
-        let own = own_definition(kind, &definitions);
+        let own = own_definition(kind, &definitions).map(str::to_owned);
         for (name, schema) in definitions {
             let is_own = Some(&name) == own.as_ref();
             let entry = all.entry(name).or_insert_with(|| plain(schema));

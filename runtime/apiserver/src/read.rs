@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::future::BoxFuture;
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -43,9 +44,17 @@ pub(crate) async fn get(server: &ApiServer, call: &Call<'_>) -> Answer {
 /// 404 when it is not there.
 pub(crate) async fn find(server: &ApiServer, call: &Call<'_>) -> Result<Arc<Entry>, ApiError> {
     let key = encode::key(&call.kind, call.path.namespace, call.path.name);
-    let found = server.inner.store.get(&key).await.map_err(read_error)?;
+    let found = match computed(server, &call.kind) {
+        Some(all) => all.await.into_iter().find(|entry| *entry.key == *key),
+        None => server.inner.store.get(&key).await.map_err(read_error)?,
+    };
     let found = found.ok_or_else(|| ApiError::not_found(&call.kind, call.path.name))?;
     conversion::entry(server, &call.kind, found).await
+}
+
+/// All objects of the kind, if they are not stored.
+fn computed<'a>(server: &'a ApiServer, kind: &'a Kind) -> Option<BoxFuture<'a, Vec<Arc<Entry>>>> {
+    server.inner.hook(kind).and_then(|hook| hook.computed(kind))
 }
 
 /// Answers with one object.
@@ -201,6 +210,11 @@ async fn select_from(
     mut page: Page,
     limit: usize,
 ) -> Result<ListPage, ApiError> {
+    if let Some(all) = computed(server, &call.kind) {
+        let mut entries = all.await;
+        entries.retain(|entry| filter.matches(&call.kind, entry));
+        return Ok(ListPage { entries, revision: server.inner.store.revision(), remaining: 0 });
+    }
     let namespace = call.path.namespace;
     let prefix = match filter.name().filter(|_| !call.kind.namespaced() || !namespace.is_empty()) {
         Some(name) => encode::key(&call.kind, namespace, name),

@@ -17,6 +17,7 @@ use crate::audit::{Audit, Ids};
 use crate::auth::token::Tokens;
 use crate::auth::{self, Authorizer, Identity, ServiceAccounts};
 use crate::cleaner;
+use crate::components::{self, Components};
 use crate::definitions::Definitions;
 use crate::expire;
 use crate::handler::Origin;
@@ -60,6 +61,7 @@ pub struct ApiServer {
 pub(crate) struct Inner {
     pub definitions: Arc<Definitions>,
     pub aggregation: Arc<Aggregation>,
+    pub components: Arc<Components>,
     pub store: Arc<dyn Store>,
     pub env: Env,
     /// By group and plural.
@@ -92,16 +94,19 @@ impl ApiServer {
         let definitions = Arc::new(Definitions::load(config.kinds, &*config.store, &config.env).await?);
         let aggregation = Aggregation::load(&definitions.kinds(), &*config.store, config.front_proxy).await?;
         let aggregation = Arc::new(aggregation);
+        let components = Arc::new(Components::new(Arc::clone(&config.store)));
         let hooks: Vec<(_, _, Arc<dyn Hook>)> = vec![
             ("", "services", Arc::new(services)),
             (crd::GROUP, crd::PLURAL, Arc::<Definitions>::clone(&definitions)),
             (aggregation::GROUP, aggregation::PLURAL, Arc::<Aggregation>::clone(&aggregation)),
+            ("", components::PLURAL, Arc::<Components>::clone(&components)),
         ];
         let tasks = Tasks::new();
         let ids = Ids::new(&config.env);
         let inner = Arc::new(Inner {
             definitions,
             aggregation,
+            components,
             store: config.store,
             env: config.env,
             hooks,

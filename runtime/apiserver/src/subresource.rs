@@ -12,7 +12,7 @@ use crate::admission::{self, Attributes, Verb};
 use crate::decode::Expected;
 use crate::handler::{Answer, Call};
 use crate::server::ApiServer;
-use crate::write::{self, Committed, Mode, commit};
+use crate::write::{self, Committed, Mode, Written, commit};
 use crate::{body, budget, decode, delete, encode, negotiate, read};
 
 pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
@@ -41,7 +41,8 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
         kind: Arc::clone(&call.kind),
         ..call.borrowed()
     };
-    write::update(server, &whole, Mode::Scale, !bound, |old| {
+    // What is answered is a Scale, which may have forms that the resource has not.
+    let written = write::written(server, &whole, Mode::Scale, !bound, |old| {
         let mut new = old.clone();
         new.set(&at, replicas);
         let version = if bound { version.as_str() } else { old.resource_version() };
@@ -49,8 +50,11 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
         Ok(new)
     })
     .await?;
-    let entry = read::find(server, call).await?;
-    body::plain(StatusCode::OK, call.headers, &scale_of(&call.kind, &encode::to_object(&call.kind, &entry)))
+    let object = match written {
+        Written::Stored(entry) => encode::to_object(&call.kind, &entry),
+        Written::Only(object) => object,
+    };
+    body::plain(StatusCode::OK, call.headers, &scale_of(&call.kind, &object))
 }
 
 fn patched_scale(call: &Call<'_>, current: Value) -> Result<Value, ApiError> {

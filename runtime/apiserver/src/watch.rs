@@ -17,6 +17,7 @@ use trimtab_env::{CancellationToken, Env, Instant};
 use trimtab_store::{Entry, Event, ReadError, Revision, Watch};
 
 use crate::body::{self, Chunks};
+use crate::components::Watching;
 use crate::conversion;
 use crate::encode;
 use crate::handler::{Answer, Call};
@@ -84,6 +85,7 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
         deadline: now + timeout,
         ending: server.inner.ending.clone(),
         over: server.inner.definitions.ending(&call.kind).unwrap_or_default(),
+        _watching: server.inner.components.watched_by(&call.identity.user),
     };
     if let Some(error) = failed {
         state.fail(&error);
@@ -126,6 +128,8 @@ struct State {
     ending: CancellationToken,
     /// Cancelled when the kind is no longer served as it was.
     over: CancellationToken,
+    /// By a component of the control plane.
+    _watching: Option<Watching>,
 }
 
 impl State {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::Value;
 use trimtab_api::apply::{self, Writer};
+use trimtab_api::kinds::warnings;
 use trimtab_api::patch::{self, PatchError};
 use trimtab_api::{Admission, ApiError, Kind, Object, Operation};
 use trimtab_store::{CommitError, Entry, Precondition, Write};
@@ -227,7 +228,8 @@ fn admit(server: &ApiServer, call: &Call<'_>, operation: Operation<'_>, object: 
     if errors.is_empty() {
         let admission = shape(call, operation, object);
         errors = admission.errors;
-        admission.warnings.into_iter().for_each(|text| call.warnings.add(text));
+        let more = if errors.is_empty() { warnings::of(kind, operation, object) } else { Vec::new() };
+        admission.warnings.into_iter().chain(more).for_each(|text| call.warnings.add(text));
         if kind.inert && !matches!(operation, Operation::UpdateStatus { .. }) {
             call.warnings.add(format!("{} are kept, but nothing in this cluster acts on them yet", kind.resource()));
         }
@@ -490,13 +492,26 @@ pub(crate) async fn update(
     change: impl Fn(&Object) -> Result<Object, ApiError>,
 ) -> Answer {
     let form = negotiate::form(call.headers, &call.kind)?;
+    match written(server, call, mode, retry, change).await? {
+        Written::Stored(entry) => read::one(server, call, form, StatusCode::OK, &entry),
+        Written::Only(object) => read::formed(server, call, form, StatusCode::OK, &object),
+    }
+}
+
+/// As [`update`], for whoever answers otherwise.
+pub(crate) async fn written(
+    server: &ApiServer,
+    call: &Call<'_>,
+    mode: Mode,
+    retry: bool,
+    change: impl Fn(&Object) -> Result<Object, ApiError>,
+) -> Result<Written, ApiError> {
     let mut entry = read::find(server, call).await?;
     for attempt in 0.. {
         let old = encode::to_object(&call.kind, &entry);
         let asked = change(&old)?;
         match write(server, call, mode, &entry, &old, asked).await {
-            Ok(Written::Stored(entry)) => return read::one(server, call, form, StatusCode::OK, &entry),
-            Ok(Written::Only(object)) => return read::formed(server, call, form, StatusCode::OK, &object),
+            Ok(written) => return Ok(written),
             Err(Committed::Conflict(Some(newer))) if retry && attempt < PATCH_TRIES => entry = newer,
             Err(Committed::Conflict(None)) => return Err(ApiError::not_found(&call.kind, call.path.name)),
             Err(Committed::Conflict(Some(_))) => return Err(ApiError::stale(&call.kind, call.path.name)),
@@ -507,7 +522,7 @@ pub(crate) async fn update(
 }
 
 /// What became of an update.
-enum Written {
+pub(crate) enum Written {
     /// It, or what was there and equal, is stored.
     Stored(Arc<Entry>),
     /// It is not stored: a dry run, or its last finalizer went and it with it.

@@ -7,6 +7,7 @@ mod bootstrap;
 mod cluster;
 pub mod component;
 mod data_dir;
+mod der;
 mod down;
 mod error;
 mod files;

@@ -13,10 +13,12 @@ mod heartbeat;
 mod metadata;
 mod namespace;
 mod node_lifecycle;
+mod policy_status;
 mod replication;
 mod root_ca;
 mod service_account;
 mod taints;
+mod token_cleaner;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +34,11 @@ pub use endpoints::EndpointsController;
 pub use endpointslice::EndpointSliceController;
 pub use namespace::NamespaceLifecycle;
 pub use node_lifecycle::NodeLifecycle;
+pub use policy_status::ValidatingAdmissionPolicyStatusController;
 pub use replication::Replication;
 pub use root_ca::RootCaPublisher;
 pub use service_account::DefaultServiceAccount;
+pub use token_cleaner::TokenCleaner;
 
 /// What may be set.
 #[derive(Clone, Debug)]
@@ -70,6 +74,8 @@ pub fn install(manager: &Manager, config: &Config) {
     manager.add(NamespaceLifecycle);
     manager.add(NodeLifecycle::new(config.node_grace));
     manager.add(Replication);
+    manager.add(TokenCleaner);
+    manager.add(ValidatingAdmissionPolicyStatusController);
     if let Some(pem) = &config.root_ca {
         manager.add(RootCaPublisher::new(pem));
     }

@@ -39,6 +39,11 @@ pub trait Controller: Send + Sync + Sized + 'static {
     /// one go: for those whose look costs much and whose news come in bursts.
     const REST: Duration = Duration::ZERO;
 
+    /// Which objects of its kind it looks after; the others it never sees.
+    fn selection() -> ListParams {
+        ListParams::default()
+    }
+
     /// Says what else it depends on.
     fn setup(&self, _setup: &mut Setup<'_, Self>) {}
 
@@ -121,7 +126,7 @@ pub(crate) fn prepare<C: Controller>(
     controller: C,
 ) -> impl FnOnce(Tasks) -> BoxFuture<'static, ()> + Send + 'static {
     let mut setup = Setup { manager, sources: Vec::new(), controller: std::marker::PhantomData };
-    setup.watches::<C::Kind>(|object| vec![ObjectRef::of(object)]);
+    setup.watches_of::<C::Kind>(C::selection(), |object| vec![ObjectRef::of(object)]);
     controller.setup(&mut setup);
     let sources = setup.sources;
     let context = Context::new(manager, C::NAME);
@@ -149,7 +154,7 @@ async fn run<C: Controller>(controller: C, context: Context<C::Kind>, sources: V
 }
 
 async fn one<C: Controller>(controller: &C, context: &Context<C::Kind>, key: &ObjectRef) -> Result<Next> {
-    match context.cache::<C::Kind>().get(key) {
+    match context.cache_of::<C::Kind>(C::selection()).get(key) {
         Some(object) => finalizer::present(controller, object, context).await,
         None => controller.absent(key, context).await,
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::Env;
 use super::ast::{Expr, Fold, Kind, Literal};
 use super::check::Types;
-use super::runtime_cost::{AUTHORIZATION, REGEX, TRAVERSAL, scaled};
+use super::runtime_cost::{AUTHORIZATION, COMPARISON, NEW_LIST, REGEX, TRAVERSAL, scaled};
 use super::types::{Declared, Shape, Type};
 
 /// The least and the most, of a size or a cost.
@@ -314,6 +314,27 @@ impl<'a> Estimator<'a> {
         Some(match function {
             "check" => Estimate::of(Range::exactly(AUTHORIZATION)),
             "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" => self.through_list(target?),
+            "slice" => {
+                let most = self.size_or_unknown(target?).max;
+                let (from, to) = (literal(args.first(), 0), literal(args.get(1), most));
+                Estimate::list(1.0, Range::exactly(to.saturating_sub(from)))
+            }
+            "lists.range" => Estimate::list(1.0, Range::exactly(literal(args.first(), u64::MAX))),
+            "reverse" => Estimate::list(1.0, self.size_or_unknown(target?)),
+            "flatten" => {
+                let depth = args.first().map_or(1, |depth| literal(Some(depth), u64::MAX));
+                let size = self.size_or_unknown(target?);
+                Estimate::sized(size.times(Range::exactly(depth)).plus(Range::exactly(NEW_LIST)), size)
+            }
+            "distinct" => {
+                let size = self.size_or_unknown(target?);
+                Estimate::list(COMPARISON, size.times(size))
+            }
+            "sort" | "@sortByAssociatedKeys" => {
+                let size = self.size_or_unknown(if function == "sort" { target? } else { args.first()? });
+                let texts = overload.starts_with("list_string_") || overload.starts_with("list_bytes_");
+                Estimate::list(if texts { COMPARISON + TRAVERSAL } else { COMPARISON }, size.times(size))
+            }
             "url" | "cidr" | "isIP" | "isCIDR" | "quantity" | "isQuantity" | "semver" | "isSemver" => {
                 Estimate::of(first?.scaled(TRAVERSAL))
             }
@@ -459,10 +480,20 @@ impl<'a> Estimator<'a> {
                 (Shape::Map(values), "@values") => values,
                 (Shape::Map(_), "@keys") => return Some(Range { min: 0, max: u64::MAX >> 1 }),
                 (Shape::Object(fields), name) => fields.fields.get(name)?,
+                // The attributes of a device are as large as any, whatever they are called.
+                (Shape::Map(values), _) if matches!(values.shape, Shape::Scalar(Type::Dyn)) => values,
                 _ => return None,
             };
         }
         Some(Range { min: 0, max: at.most })
+    }
+}
+
+/// The whole number that an argument is, where the source says it.
+fn literal(arg: Option<&Expr>, otherwise: u64) -> u64 {
+    match arg.map(|arg| &arg.kind) {
+        Some(Kind::Literal(Literal::Int(number))) => u64::try_from(*number).unwrap_or(otherwise),
+        _ => otherwise,
     }
 }
 
@@ -480,6 +511,11 @@ impl Estimate {
 
     fn sized(cost: Range, size: Range) -> Self {
         Self { cost, size: Some(size), whole: false }
+    }
+
+    /// Of a call that makes a list of about that size.
+    fn list(factor: f64, size: Range) -> Self {
+        Self::sized(size.scaled(factor).plus(Range::exactly(NEW_LIST)), size)
     }
 
     fn whole(cost: Range, size: Option<Range>) -> Self {

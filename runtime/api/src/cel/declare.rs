@@ -102,7 +102,9 @@ fn fields(schema: &Value, root: bool, name: &str) -> (BTreeMap<String, Arc<Decla
         properties.insert("kind".to_owned(), text.clone());
         properties.insert("apiVersion".to_owned(), text.clone());
         let metadata = json!({"type": "object", "properties": {"name": text.clone(), "generateName": text}});
-        properties.insert("metadata".to_owned(), metadata);
+        if !names_itself(&properties) {
+            properties.insert("metadata".to_owned(), metadata);
+        }
     }
     let (mut fields, mut least) = (BTreeMap::new(), 2);
     for (property, schema_of) in &properties {
@@ -120,6 +122,13 @@ fn fields(schema: &Value, root: bool, name: &str) -> (BTreeMap<String, Arc<Decla
         }
     }
     (fields, least)
+}
+
+/// Whether of the metadata there is a schema that says at least what is always there.
+fn names_itself(properties: &serde_json::Map<String, Value>) -> bool {
+    let metadata = properties.get("metadata").unwrap_or(&Value::Null);
+    let is_text = |field: &str| metadata["properties"][field]["type"] == "string";
+    metadata["type"] == "object" && is_text("name") && is_text("generateName")
 }
 
 fn string(schema: &Value, length: Option<u64>) -> (Type, u64, u64) {

@@ -32,6 +32,7 @@ pub(super) fn member(maker: &mut Maker, at: usize, target: Expr, name: &str, arg
         | ("transformList" | "transformMap" | "transformMapEntry", 3 | 4) => {
             Loop { maker, at }.expand(target, name, args, true)
         }
+        ("sortBy", 2) => sort_by(maker, at, target, args),
         ("optMap" | "optFlatMap", 2) => optional(maker, at, target, name, args),
         _ => Ok(maker.member(at, target, name, args)),
     }
@@ -64,6 +65,17 @@ fn bind(maker: &mut Maker, at: usize, args: Vec<Expr>) -> Made {
         return Err(Problem::new(name.at, "cel.bind() variable names must be simple identifiers"));
     };
     Ok(bound(maker, at, name, init, result))
+}
+
+/// What is sorted, while its keys are reckoned.
+const SORTED: &str = "@__sortBy_input__";
+
+fn sort_by(maker: &mut Maker, at: usize, target: Expr, args: Vec<Expr>) -> Made {
+    let input = maker.ident(at, SORTED);
+    let keys = Loop { maker, at }.expand(input, "map", args, false)?;
+    let input = maker.ident(at, SORTED);
+    let sorted = maker.member(at, input, "@sortByAssociatedKeys", vec![keys]);
+    Ok(bound(maker, at, SORTED.to_owned(), target, sorted))
 }
 
 fn optional(maker: &mut Maker, at: usize, target: Expr, macro_: &str, args: Vec<Expr>) -> Made {

@@ -7,6 +7,10 @@ use super::value::{List, Map, Value};
 pub(super) const TRAVERSAL: f64 = 0.1;
 /// Of a regular expression, for each character.
 pub(super) const REGEX: f64 = 0.25;
+/// Of calling a function that makes a list.
+pub(super) const NEW_LIST: u64 = 11;
+/// Of comparing an item of a list with another, and the order of texts.
+pub(super) const COMPARISON: f64 = 2.0;
 /// Of a question to the authorizer.
 pub(super) const AUTHORIZATION: u64 = 350_000;
 
@@ -17,7 +21,22 @@ pub(super) fn before(function: &str, args: &[Value<'_>]) -> Option<u64> {
     let is_text = |index: usize| matches!(args.get(index), Some(Value::String(_) | Value::Bytes(_)));
     Some(match function {
         "check" => AUTHORIZATION,
-        "join" => return None,
+        "join" | "slice" => return None,
+        // Before it is made: it is made of nothing.
+        "lists.range" => match args {
+            [Value::Int(count)] => u64::try_from(*count).unwrap_or(0).saturating_add(NEW_LIST),
+            _ => 1,
+        },
+        "reverse" => size(0).saturating_add(NEW_LIST),
+        "flatten" => {
+            let depth = match args.get(1) {
+                Some(Value::Int(depth)) => u64::try_from(*depth).unwrap_or(0),
+                _ => 1,
+            };
+            size(0).saturating_mul(depth).saturating_add(NEW_LIST)
+        }
+        "distinct" | "sort" => compared(args.first()),
+        "@sortByAssociatedKeys" => compared(args.get(1)),
         "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" => {
             args.first().map_or(0, |arg| traversal(arg, 0))
         }
@@ -58,7 +77,28 @@ pub(super) fn before(function: &str, args: &[Value<'_>]) -> Option<u64> {
 
 /// The cost of a call that gave `result`, where that says it.
 pub(super) fn after(function: &str, result: &Value<'_>) -> Option<u64> {
-    (function == "join").then(|| scaled(result.size().unwrap_or(1), 2.0 * TRAVERSAL))
+    let size = result.size().unwrap_or(1);
+    match function {
+        "join" => Some(scaled(size, 2.0 * TRAVERSAL)),
+        "slice" => Some(size.saturating_add(NEW_LIST)),
+        _ => None,
+    }
+}
+
+/// Of comparing each item of a list with each other.
+fn compared(list: Option<&Value<'_>>) -> u64 {
+    let Some(Value::List(list)) = list else { return NEW_LIST };
+    let size = list.len() as u64;
+    let texts = matches!(list.get(0), Some(Ok(Value::String(_) | Value::Bytes(_))));
+    let factor = if texts { COMPARISON + TRAVERSAL } else { COMPARISON };
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "as upstream reckons; it saturates"
+    )]
+    let cost = (size.saturating_mul(size) as f64 * factor) as u64;
+    cost.saturating_add(NEW_LIST)
 }
 
 /// A size times a factor, rounded up.

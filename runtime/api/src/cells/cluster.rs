@@ -87,6 +87,22 @@ fn entries(object: &Object, field: &str) -> usize {
     object.at(&[field]).and_then(Value::as_object).map_or(0, serde_json::Map::len)
 }
 
+/// The cell of the column `name` of a ComponentStatus.
+pub(crate) fn component_status(name: &str, object: &Object, _now: i64) -> Value {
+    let healthy = items(object, &["conditions"]).iter().find(|condition| condition["type"] == "Healthy");
+    let field = |field: &str| healthy.map_or("", |condition| text(&condition[field]));
+    match name {
+        "Status" => match healthy.map(|condition| condition["status"] == "True") {
+            Some(true) => "Healthy".into(),
+            Some(false) => "Unhealthy".into(),
+            None => "Unknown".into(),
+        },
+        "Message" => field("message").into(),
+        "Error" => field("error").into(),
+        _ => Value::Null,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -14,7 +14,7 @@ mod workload;
 
 use serde_json::Value;
 
-pub(crate) use cluster::{config_map, node, replication_controller, secret};
+pub(crate) use cluster::{component_status, config_map, node, replication_controller, secret};
 pub(crate) use endpoints::{endpoint_slice, endpoints};
 pub(crate) use event::event;
 pub(crate) use networking::{ingress, ingress_class, ip_address, network_policy, service_cidr};

@@ -76,12 +76,12 @@ where
         strategy: Box::new(Custom::new(lazy)),
         built_in: false,
         inert: false,
+        deprecation: deprecation(version, &api_version, &kind).map(Into::into),
         generations: true,
         view: None,
         defined: Some(Defined {
             storage: storage_version(definition).to_owned().into(),
             since: revision,
-            deprecation: deprecation(version, &api_version, &kind).map(Into::into),
             terminating: is_true(definition, "Terminating"),
             conversion: super::conversion::of(definition),
         }),

@@ -256,6 +256,10 @@ mod tests {
             &["s.properties[p].oneOf[0].type: Forbidden: must be empty to be structural"],
         );
         check(
+            of(json!({"type": "integer", "allOf": [{"x-kubernetes-validations": [{"rule": "self > 1"}]}]})),
+            &["s.properties[p].allOf[0].x-kubernetes-validations: Forbidden: must be empty to be structural"],
+        );
+        check(
             of(json!({"type": "object", "anyOf": [{"properties": {"a": {"minimum": 1}}}]})),
             &[
                 "s.properties[p].properties[a]: Required value: because it is defined in s.properties[p].anyOf[0].properties[a]",

@@ -7,6 +7,7 @@ use crate::field::Path;
 use crate::kinds::ruled::{Ruled, default};
 use crate::kinds::{job, schedule};
 use crate::object::Object;
+use crate::time_zone;
 
 /// CronJobs.
 pub const CRON_JOB: Ruled = Ruled::printed(cells::cron_job)
@@ -69,7 +70,7 @@ fn check_schedule(spec: &At<'_>, may_have_zone: bool, checks: &mut Checks) {
     }
 }
 
-/// A time zone is named as the IANA names them. Which there are is for the one who reads the clock to know.
+/// A time zone is named as the IANA names it.
 fn check_zone(zone: &At<'_>, checks: &mut Checks) {
     if !zone.is_set() {
         return;
@@ -81,11 +82,12 @@ fn check_zone(zone: &At<'_>, checks: &mut Checks) {
         let fits = part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_+".contains(&byte));
         fits && (1..=14).contains(&part.len()) && !part.starts_with('-') && !matches!(part, "." | "..")
     };
-    if !zone.text().split('/').all(is_part) {
-        zone.invalid(&format!("unknown time zone {}", zone.text()), checks);
-    } else if zone.text().eq_ignore_ascii_case("local") {
+    let known = zone.text().split('/').all(is_part) && time_zone::named(zone.text()).is_some();
+    if zone.text().eq_ignore_ascii_case("local") {
         let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
         zone.invalid(detail, checks);
+    } else if !known {
+        zone.invalid(&format!("unknown time zone {}", zone.text()), checks);
     }
 }
 
@@ -120,6 +122,10 @@ mod tests {
             ),
             (with("timeZone: ''"), "spec.timeZone: Invalid value: \"\": timeZone must be nil or non-empty string"),
             (with("timeZone: a//b"), "spec.timeZone: Invalid value: \"a//b\": unknown time zone a//b"),
+            (
+                with("timeZone: europe/berlin"),
+                "spec.timeZone: Invalid value: \"europe/berlin\": unknown time zone europe/berlin",
+            ),
             (
                 with("timeZone: local"),
                 "spec.timeZone: Invalid value: \"local\": timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones",

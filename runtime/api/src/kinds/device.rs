@@ -1,6 +1,4 @@
 //! Claims of devices: ResourceClaims, their templates, and DeviceClasses (`pkg/apis/resource/validation`).
-//!
-//! What a selector's expression means is for those who allocate to tell; here it has a form and a length.
 
 use k8s_openapi::api::core::v1::NodeSelector;
 use serde::Deserialize;
@@ -10,6 +8,7 @@ use crate::at::{self, At};
 use crate::cells;
 use crate::check::Checks;
 use crate::field::Error;
+use crate::kinds::device_selector::{self, Wrong};
 use crate::kinds::persistent_volume::check_driver;
 use crate::kinds::pod::check_node_selector;
 use crate::kinds::ruled::Ruled;
@@ -161,8 +160,14 @@ fn check_selectors(selectors: &At<'_>, checks: &mut Checks) {
             checks.required(&cel.path);
         } else if expression.text().len() > MAX_EXPRESSION {
             checks.push(Error::too_long(&expression.path, MAX_EXPRESSION));
-        } else {
+        } else if expression.is_empty() {
             expression.present(checks);
+        } else {
+            match device_selector::check(expression.text()) {
+                Ok(()) => {}
+                Err(Wrong::Invalid(why)) => expression.invalid(&why, checks),
+                Err(Wrong::TooComplex) => checks.forbidden(&expression.path, "too complex, exceeds cost limit"),
+            }
         }
     }
 }
@@ -313,6 +318,10 @@ mod tests {
             (
                 "{requests: [{name: r, exactly: {deviceClassName: g, selectors: [{}]}}]}",
                 format!("{at}.exactly.selectors[0].cel: Required value"),
+            ),
+            (
+                "{requests: [{name: r, exactly: {deviceClassName: g, selectors: [{cel: {expression: device.driver}}]}}]}",
+                format!("{at}.exactly.selectors[0].cel.expression: Invalid value: \"device.driver\": must evaluate to bool or the unknown type, not string"),
             ),
             (
                 "{requests: [{name: r, exactly: {deviceClassName: g}}, {name: r, exactly: {deviceClassName: g}}]}",

@@ -2,6 +2,8 @@
 //! (<https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax>). The words of the errors are
 //! those of the parser that upstream uses.
 
+use crate::time_zone;
+
 /// A field's first and last value, and the names that some have.
 struct Bounds {
     first: i64,
@@ -30,9 +32,13 @@ const UNITS: [&str; 7] = ["ns", "us", "µs", "ms", "s", "m", "h"];
 pub(super) fn check(text: &str) -> Result<(), String> {
     let mut text = text;
     if text.starts_with("TZ=") || text.starts_with("CRON_TZ=") {
-        let Some((_, rest)) = text.split_once(' ') else {
+        let Some((zone, rest)) = text.split_once(' ') else {
             return Err("invalid schedule format: a time zone without a schedule".to_owned());
         };
+        let zone = zone.split_once('=').map_or("", |(_, zone)| zone);
+        if time_zone::named(zone).is_none() {
+            return Err(format!("provided bad location {zone}: unknown time zone {zone}"));
+        }
         text = rest.trim();
     }
     if text.is_empty() {
@@ -141,6 +147,8 @@ mod tests {
         }
         for (text, expected) in [
             ("TZ=UTC ", "empty spec string"),
+            ("TZ=Europe/Berlin * * *", "expected exactly 5 fields, found 3: [* * *]"),
+            ("TZ=Nowhere * * * * *", "provided bad location Nowhere: unknown time zone Nowhere"),
             ("* * * * * *", "expected exactly 5 fields, found 6: [* * * * * *]"),
             ("60 * * * *", "end of range (60) above maximum (59): 60"),
             ("* * 0 * *", "beginning of range (0) below minimum (1): 0"),

@@ -5,10 +5,12 @@
 mod env;
 mod input;
 mod read;
+mod types;
 
 use serde_json::{Value, json};
 
 pub use input::Input;
+pub use types::{ExpressionWarning, expression_warnings, named_resources};
 
 use crate::cel::{self, EvalError, MAX_MESSAGE, PER_CALL_LIMIT, Program, RUNTIME_BUDGET};
 use input::Scope;

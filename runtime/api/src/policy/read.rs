@@ -42,11 +42,11 @@ struct Reader {
     mutates: bool,
 }
 
-fn list(value: &Value) -> impl Iterator<Item = (usize, &Value)> {
+pub(super) fn list(value: &Value) -> impl Iterator<Item = (usize, &Value)> {
     value.as_array().into_iter().flatten().enumerate()
 }
 
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
 }
 

@@ -157,6 +157,7 @@ impl Lazy {
 mod built_in;
 mod check;
 mod default;
+mod expanded;
 mod format;
 mod limits;
 mod openapi;
@@ -169,6 +170,7 @@ mod validate;
 pub(crate) use built_in::generate;
 pub use built_in::{definitions, object_meta, of};
 pub use check::{Checked, TypeError};
+pub use expanded::{expanded, own_definition};
 pub(crate) use format::fits as fits_format;
 pub use format::knows_format;
 pub use limits::{Bound, Limits, Range};

@@ -7,10 +7,10 @@ use trimtab_store::{Memory, Store};
 
 use crate::harness::{Server, version};
 
-const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-const SITES: &str = "/apis/demo.io/v1/namespaces/default/sites";
+pub(crate) const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+pub(crate) const SITES: &str = "/apis/demo.io/v1/namespaces/default/sites";
 
-fn definition() -> Value {
+pub(crate) fn definition() -> Value {
     let spec = json!({"type": "object", "required": ["image"], "properties": {
         "image": {"type": "string"},
         "replicas": {"type": "integer", "maximum": 10, "default": 1},
@@ -35,7 +35,7 @@ fn definition() -> Value {
     })
 }
 
-fn site(name: &str, spec: Value) -> Value {
+pub(crate) fn site(name: &str, spec: Value) -> Value {
     json!({"apiVersion": "demo.io/v1", "kind": "Site", "metadata": {"name": name}, "spec": spec})
 }
 

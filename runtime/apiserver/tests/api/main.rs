@@ -7,6 +7,7 @@ mod audit;
 mod authority;
 mod callers;
 mod certificates;
+mod components;
 mod conversion;
 mod definitions;
 mod delete;

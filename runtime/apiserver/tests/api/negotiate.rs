@@ -1,9 +1,11 @@
 //! Media types, tables, discovery, OpenAPI, health and TLS.
 
+use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{MAPS, PODS, Server, map, pod};
+use crate::definitions::{CRDS, definition};
+use crate::harness::{Answer, MAPS, PODS, Server, map, pod};
 
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
@@ -83,6 +85,35 @@ async fn documents_describe_every_kind_and_refer_to_nothing_missing() {
     assert_eq!(schema["x-kubernetes-group-version-kind"], json!([{"group": "", "version": "v1", "kind": "Pod"}]));
     let patch = &core["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"]["patch"]["parameters"];
     assert!(patch.as_array().unwrap().iter().any(|parameter| parameter["name"] == "fieldValidation"));
+}
+
+#[tokio::test]
+async fn documents_that_are_known_are_not_sent_again() {
+    const PATH: &str = "/openapi/v2";
+    const MESSAGE: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let server = Server::new().await;
+    let ask = async |path: &str, accept: &str, tag: &str| {
+        server.ask(Method::GET, path, &[("accept", accept), ("if-none-match", tag)], Bytes::new()).await
+    };
+    let tag_of = |answer: &Answer| answer.headers["etag"].to_str().unwrap().to_owned();
+    let first = ask(PATH, "application/json", "\"old\"").await;
+    let tag = tag_of(&first);
+    assert_eq!((first.code, &first.headers["vary"]), (200, &"Accept".parse::<http::HeaderValue>().unwrap()));
+    let again = ask(PATH, "application/json", &format!("\"x\", W/{tag}")).await;
+    assert_eq!((again.code, &again.body, tag_of(&again)), (304, &json!(""), tag.clone()));
+    assert_eq!(ask(PATH, MESSAGE, &tag).await.code, 200, "as a message it is another");
+    server.post(CRDS, definition()).await.ok();
+    assert_eq!(ask(PATH, "application/json", &tag).await.code, 200, "another kind is served");
+
+    let index = server.get("/openapi/v3").await.ok();
+    let place = index["paths"]["apis/demo.io/v1"]["serverRelativeURL"].as_str().unwrap();
+    let document = server.get(place).await;
+    assert_eq!((document.code, &*document.headers["cache-control"].to_str().unwrap()), (200, "public, immutable"));
+    let other = server.get("/openapi/v3/apis/demo.io/v1?hash=0").await;
+    assert_eq!((other.code, other.headers["location"].to_str().unwrap()), (301, place));
+    let plain = server.get("/openapi/v3/apis/demo.io/v1").await;
+    assert!(plain.headers.get("cache-control").is_none());
+    assert_eq!(ask("/openapi/v3/apis/demo.io/v1", "application/json", &tag_of(&plain)).await.code, 304);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use trimtab_api::protobuf::{self, CONTENT_TYPE as PROTOBUF, Message};
 
+use crate::definitions::{CRDS, SITES, definition, site};
 use crate::harness::{MAPS, PODS, RCS, Server, map, pod, version};
 
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
@@ -117,6 +118,26 @@ fn deployment(name: &str) -> impl Strategy<Value = Value> + use<> {
                             "livenessProbe": {"httpGet": {"port": port}}}]}}}})
         },
     )
+}
+
+#[tokio::test]
+async fn a_custom_object_is_scaled_by_messages() {
+    let server = Server::new().await;
+    server.post(CRDS, definition()).await.ok();
+    server.post(SITES, site("a", json!({"image": "x"}))).await.ok();
+    let path = format!("{SITES}/a/scale");
+    let mut scale = get(&server, &path).await.ok();
+    assert_eq!((&scale["kind"], &scale["spec"]["replicas"]), (&json!("Scale"), &json!(1)));
+    scale["spec"]["replicas"] = json!(3);
+    let tried = ask(&server, Method::PUT, &format!("{path}?dryRun=All"), PROTOBUF, encode(&scale)).await.ok();
+    assert_eq!(tried["spec"]["replicas"], 3);
+    assert_eq!(get(&server, &path).await.ok()["spec"]["replicas"], 1, "that was a dry run");
+    let scaled = ask(&server, Method::PUT, &path, PROTOBUF, encode(&scale)).await.ok();
+    assert_eq!(scaled["spec"]["replicas"], 3);
+    let stale = ask(&server, Method::PUT, &path, PROTOBUF, encode(&scale)).await;
+    assert_eq!((stale.code, &decode(&stale.body)["reason"]), (409, &json!("Conflict")));
+    // The object itself has no such form.
+    assert_eq!(get(&server, &format!("{SITES}/a")).await.code, 406);
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Server;
+use crate::definitions::{CRDS, SITES, definition, site};
+use crate::harness::{PODS, Server, pod};
 
 const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
@@ -41,6 +42,25 @@ async fn each_mistake_is_a_cause() {
             "message": "Invalid value: {\"a\":\"c\"}: `selector` does not match template `labels`"},
     ]);
     assert_eq!(answer.body["details"]["causes"], causes);
+}
+
+#[tokio::test]
+async fn who_writes_what_hides_something_is_warned() {
+    let server = Server::new().await;
+    let mut hiding = pod("p");
+    hiding["spec"]["containers"][0]["env"] = json!([{"name": "A", "value": "a"}, {"name": "A", "value": "b"}]);
+    let made = server.post(PODS, hiding).await;
+    let text = r#"299 - "spec.containers[0].env[1]: hides previous definition of \"A\", which may be dropped when using apply""#;
+    assert_eq!((made.code, made.headers["warning"].to_str().unwrap()), (201, text));
+    server.post(CRDS, definition()).await.ok();
+    let mut held = site("a", json!({"image": "x"}));
+    held["metadata"]["finalizers"] = json!(["cleanup"]);
+    let made = server.post(SITES, held).await;
+    let text = r#"299 - "metadata.finalizers: \"cleanup\": prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers""#;
+    assert_eq!((made.code, made.headers["warning"].to_str().unwrap()), (201, text));
+    // What is there already was told then.
+    let changed = server.patch(&format!("{SITES}/a"), "merge", json!({"spec": {"replicas": 2}})).await;
+    assert_eq!((changed.code, changed.headers.get("warning")), (200, None));
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ mod garbage;
 mod harness;
 mod namespaces;
 mod nodes;
+mod policies;
 mod replication;
 mod roles;
 mod root_ca;
+mod tokens;

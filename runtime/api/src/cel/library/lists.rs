@@ -12,6 +12,21 @@ pub(super) fn call<'a>(call: &Call<'_>, args: &[Value<'a>]) -> Option<Answer<'a>
         ("max", [Value::List(list)]) => extreme(list, "max"),
         ("indexOf", [Value::List(list), value]) => position(list, value, false),
         ("lastIndexOf", [Value::List(list), value]) => position(list, value, true),
+        ("slice", [Value::List(list), Value::Int(from), Value::Int(to)]) => slice(list, *from, *to),
+        ("flatten", [Value::List(list)]) => flattened(list, 1).map(Value::list),
+        ("flatten", [Value::List(list), Value::Int(depth)]) => match usize::try_from(*depth) {
+            Ok(depth) => flattened(list, depth).map(Value::list),
+            Err(_) => Err(EvalError::new("level must be non-negative")),
+        },
+        ("reverse", [Value::List(list)]) => items(list).map(|items| Value::list(items.into_iter().rev().collect())),
+        ("distinct", [Value::List(list)]) => distinct(list),
+        ("sort", [Value::List(list)]) => sorted(list, list),
+        ("@sortByAssociatedKeys", [Value::List(list), Value::List(keys)]) => sorted(list, keys),
+        ("lists.range", [Value::Int(count)]) => match *count {
+            ..0 => Err(EvalError::new(format!("lists.range: size must be non-negative, got {count}"))),
+            // What it costs is less than more of it would.
+            count => Ok(Value::list((0..count).map(Value::Int).collect())),
+        },
         ("sets.contains", [Value::List(list), Value::List(part)]) => contains_all(list, part).map(Value::Bool),
         ("sets.equivalent", [Value::List(a), Value::List(b)]) => {
             contains_all(a, b).and_then(|all| Ok(Value::Bool(all && contains_all(b, a)?)))
@@ -19,6 +34,64 @@ pub(super) fn call<'a>(call: &Call<'_>, args: &[Value<'a>]) -> Option<Answer<'a>
         ("sets.intersects", [Value::List(a), Value::List(b)]) => intersects(a, b).map(Value::Bool),
         _ => return None,
     })
+}
+
+fn items<'a>(list: &List<'a>) -> Result<Vec<Value<'a>>, EvalError> {
+    list.iter().collect()
+}
+
+fn slice<'a>(list: &List<'a>, from: i64, to: i64) -> Answer<'a> {
+    let failed = |why: String| Err(EvalError::new(format!("cannot slice({from}, {to}), {why}")));
+    let (Ok(first), Ok(end)) = (usize::try_from(from), usize::try_from(to)) else {
+        return failed("negative indexes not supported".to_owned());
+    };
+    if first > end {
+        return failed("start index must be less than or equal to end index".to_owned());
+    }
+    if list.len() < end {
+        return failed(format!("list is length {}", list.len()));
+    }
+    let items: Result<_, _> = list.iter().skip(first).take(end - first).collect();
+    items.map(Value::list)
+}
+
+fn flattened<'a>(list: &List<'a>, depth: usize) -> Result<Vec<Value<'a>>, EvalError> {
+    let mut all = Vec::new();
+    for item in list.iter() {
+        match item? {
+            Value::List(inner) if depth > 0 => all.extend(flattened(&inner, depth - 1)?),
+            item => all.push(item),
+        }
+    }
+    Ok(all)
+}
+
+fn distinct<'a>(list: &List<'a>) -> Answer<'a> {
+    let mut found: Vec<Value<'a>> = Vec::new();
+    for item in list.iter() {
+        let item = item?;
+        // What cannot be compared is another.
+        if !found.iter().any(|other| item.equals(other) == Ok(true)) {
+            found.push(item);
+        }
+    }
+    Ok(Value::list(found))
+}
+
+/// The items of `list` in the order of `keys`, of which each has one.
+fn sorted<'a>(list: &List<'a>, keys: &List<'a>) -> Answer<'a> {
+    let (items, keys) = (items(list)?, items(keys)?);
+    let Some(first) = keys.first() else { return Ok(Value::list(items)) };
+    if arithmetic::order(first, first).is_none() {
+        return Err(EvalError::new("list elements must be comparable"));
+    }
+    let type_ = first.type_();
+    if keys.iter().any(|key| key.type_() != type_) {
+        return Err(EvalError::new("list elements must have the same type"));
+    }
+    let mut pairs: Vec<_> = keys.into_iter().zip(items).collect();
+    pairs.sort_by(|(a, _), (b, _)| arithmetic::order(a, b).unwrap_or(std::cmp::Ordering::Equal));
+    Ok(Value::list(pairs.into_iter().map(|(_, item)| item).collect()))
 }
 
 fn is_sorted(list: &List<'_>) -> Result<bool, EvalError> {

@@ -127,12 +127,9 @@ pub(super) fn call<'a>(call: &Call<'_>, args: &[Value<'a>]) -> Option<Answer<'a>
     }
 }
 
-// An offset, as `+02:00`. The names of places are of a database that this server does not carry.
+// A name, or an offset, as `+02:00`.
 fn time_zone(text: &str) -> Option<TimeZone> {
-    if matches!(text, "" | "UTC") {
-        return Some(TimeZone::UTC);
-    }
-    let (hours, minutes) = text.split_once(':')?;
+    let Some((hours, minutes)) = text.split_once(':') else { return crate::time_zone::named(text) };
     let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
     let minutes = if text.starts_with('-') { -minutes } else { minutes };
     Some(Offset::from_seconds(hours * 3600 + minutes * 60).ok()?.to_time_zone())

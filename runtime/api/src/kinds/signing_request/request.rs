@@ -1,5 +1,7 @@
 //! A PKCS #10 request (RFC 2986): what it asks to be called.
 
+use std::net::IpAddr;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use x509_parser::certification_request::X509CertificationRequest;
@@ -12,20 +14,22 @@ const END: &str = "-----END CERTIFICATE REQUEST-----";
 /// What a request asks to be called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// The request itself, in DER.
-    pub der: Vec<u8>,
+    /// The subject, in DER.
+    pub subject: Vec<u8>,
+    /// The public key with what it is for, in DER (`SubjectPublicKeyInfo`).
+    pub public_key: Vec<u8>,
     /// The subject's common name.
     pub common_name: String,
     /// The subject's organizations.
     pub organizations: Vec<String>,
-    /// How many DNS names it asks for beside the subject.
-    pub dns_names: usize,
-    /// How many IP addresses.
-    pub ip_addresses: usize,
-    /// How many mail addresses.
-    pub email_addresses: usize,
-    /// How many URIs.
-    pub uris: usize,
+    /// The DNS names it asks for beside the subject.
+    pub dns_names: Vec<String>,
+    /// IP addresses.
+    pub ip_addresses: Vec<IpAddr>,
+    /// Mail addresses.
+    pub email_addresses: Vec<String>,
+    /// URIs.
+    pub uris: Vec<String>,
 }
 
 impl Request {
@@ -51,6 +55,8 @@ impl Request {
         let mut found = Self {
             common_name: subject.iter_common_name().next().and_then(text).unwrap_or_default(),
             organizations: subject.iter_organization().filter_map(text).collect(),
+            subject: subject.as_raw().to_vec(),
+            public_key: request.certification_request_info.subject_pki.raw.to_vec(),
             ..Self::default()
         };
         let names = request.requested_extensions().into_iter().flatten().filter_map(|extension| match extension {
@@ -59,16 +65,23 @@ impl Request {
         });
         for name in names.flatten() {
             match name {
-                GeneralName::DNSName(_) => found.dns_names += 1,
-                GeneralName::IPAddress(_) => found.ip_addresses += 1,
-                GeneralName::RFC822Name(_) => found.email_addresses += 1,
-                GeneralName::URI(_) => found.uris += 1,
+                GeneralName::DNSName(name) => found.dns_names.push((*name).to_owned()),
+                GeneralName::IPAddress(bytes) => {
+                    let address = address(bytes).ok_or_else(|| "an IP address has an impossible length".to_owned())?;
+                    found.ip_addresses.push(address);
+                }
+                GeneralName::RFC822Name(name) => found.email_addresses.push((*name).to_owned()),
+                GeneralName::URI(name) => found.uris.push((*name).to_owned()),
                 _ => {}
             }
         }
-        drop(request);
-        Ok(Self { der, ..found })
+        Ok(found)
     }
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = || <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from);
+    v4().or_else(|| <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from))
 }
 
 #[cfg(test)]

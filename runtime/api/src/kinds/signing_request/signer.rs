@@ -25,22 +25,22 @@ pub fn check(signer: &str, request: &Request, usages: &[String]) -> Result<(), S
         KUBELET_CLIENT => {
             check_node(request)?;
             let kinds = [
-                (request.dns_names, "DNS subjectAltNames are not allowed"),
-                (request.email_addresses, "Email subjectAltNames are not allowed"),
-                (request.ip_addresses, "IP subjectAltNames are not allowed"),
-                (request.uris, "URI subjectAltNames are not allowed"),
+                (request.dns_names.len(), "DNS subjectAltNames are not allowed"),
+                (request.email_addresses.len(), "Email subjectAltNames are not allowed"),
+                (request.ip_addresses.len(), "IP subjectAltNames are not allowed"),
+                (request.uris.len(), "URI subjectAltNames are not allowed"),
             ];
             none_of(&kinds)?;
             exactly(usages, CLIENT)
         }
         KUBELET_SERVING => {
             check_node(request)?;
-            if request.dns_names == 0 && request.ip_addresses == 0 {
+            if request.dns_names.is_empty() && request.ip_addresses.is_empty() {
                 return Err("DNS or IP subjectAltName is required".to_owned());
             }
             let kinds = [
-                (request.email_addresses, "Email subjectAltNames are not allowed"),
-                (request.uris, "URI subjectAltNames are not allowed"),
+                (request.email_addresses.len(), "Email subjectAltNames are not allowed"),
+                (request.uris.len(), "URI subjectAltNames are not allowed"),
             ];
             none_of(&kinds)?;
             exactly(usages, SERVER)
@@ -102,7 +102,7 @@ mod tests {
     fn an_agents_request_names_its_node_and_nothing_more() {
         let (client, server) = (usages(&[SIGNATURE, ENCIPHERMENT, CLIENT]), usages(&[SERVER, SIGNATURE]));
         assert_eq!(check(KUBELET_CLIENT, &node(), &client), Ok(()));
-        let with_ip = Request { ip_addresses: 1, ..node() };
+        let with_ip = Request { ip_addresses: vec![[10, 0, 0, 1].into()], ..node() };
         assert_eq!(check(KUBELET_SERVING, &with_ip, &server), Ok(()));
         let refused = |signer, request: &Request, usages: &[String], why: &str| {
             assert_eq!(check(signer, request, usages).unwrap_err(), why);
