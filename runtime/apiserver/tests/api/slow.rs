@@ -126,7 +126,7 @@ async fn a_head_has_as_many_headers_as_it_has_room_for() {
     let served = served(|_| ()).await;
     let mut stream = served.connection("http/1.1").await;
     let asked = |headers: &str| format!("GET {MAPS} HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
-    let many: String = (0..10_000).map(|n| format!("X-Many-{n}: {}\r\n", "x".repeat(64))).collect();
+    let many: String = (0..1_000).map(|n| format!("X-Many-{n}: {}\r\n", "x".repeat(900))).collect();
     for headers in ["X-One: 1\r\n", &many, "X-One: 1\r\n"] {
         stream.write_all(asked(headers).as_bytes()).await.unwrap();
         assert!(answer(&mut stream).await.0.starts_with("HTTP/1.1 200"), "{} bytes", headers.len());
