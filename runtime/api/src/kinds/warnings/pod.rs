@@ -183,7 +183,9 @@ fn environment(env: &At<'_>, warnings: &mut Warnings) {
 }
 
 fn ports(spec: &At<'_>, warnings: &mut Warnings) {
-    let mut known: HashMap<(i64, &str), Vec<(At<'_>, &str, i64)>> = HashMap::new();
+    // By number and protocol: where it is, with the address and the number on the node.
+    type Known<'a> = HashMap<(i64, &'a str), Vec<(At<'a>, &'a str, i64)>>;
+    let mut known = Known::new();
     for port in containers(spec).flat_map(|container| container.get("ports").items()) {
         let number = |field: &str| port.get(field).int().unwrap_or(0);
         let (host, ip, protocol) = (number("hostPort"), port.get("hostIP").text(), port.get("protocol").text());
