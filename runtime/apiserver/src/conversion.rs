@@ -135,19 +135,7 @@ fn converts(kind: &Kind) -> Option<(&Conversion, &str)> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Review {
-    #[serde(default)]
-    api_version: String,
-    #[serde(default)]
-    kind: String,
-    response: Option<Response>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Response {
-    #[serde(default)]
-    uid: String,
     #[serde(default)]
     converted_objects: Vec<Value>,
     #[serde(default)]
@@ -172,18 +160,8 @@ async fn ask(
     let config = &conversion.client_config;
     let query = format!("?timeout={}s", LIMIT.as_secs());
     let answer = outside::post(server, config, &query, LIMIT, MAX_ANSWER, body.to_string()).await.map_err(failed)?;
-    let review: Review = serde_json::from_slice(&answer).map_err(|error| failed(error.to_string()))?;
-    if (review.api_version.as_str(), review.kind.as_str()) != (&*review_version, "ConversionReview") {
-        let why = format!(
-            "expected webhook response of {review_version}, Kind=ConversionReview, got {}, Kind={}",
-            review.api_version, review.kind
-        );
-        return Err(failed(why));
-    }
-    let response = review.response.ok_or_else(|| failed("no response provided".to_owned()))?;
-    if response.uid != uid {
-        return Err(failed(format!("expected response.uid={uid:?}, got {:?}", response.uid)));
-    }
+    let review = (&*review_version, "ConversionReview");
+    let response: Response = outside::response(&answer, review, &uid, "no response provided").map_err(failed)?;
     if response.result.get("status") != Some(&Value::from("Success")) {
         let why = response.result.get("message").and_then(Value::as_str).filter(|why| !why.is_empty());
         return Err(failed(why.unwrap_or("response.result.status was not Success").to_owned()));

@@ -207,7 +207,13 @@ pub(crate) fn prefix(kind: &Kind, namespace: &str) -> String {
     let (group, _) = kind.stored_as();
     let group = if group.is_empty() { String::new() } else { format!("{group}/") };
     let namespace = if kind.namespaced() && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
-    format!("/registry/{group}{}/{namespace}", kind.plural)
+    registry(&format!("{group}{}/{namespace}", kind.plural))
+}
+
+/// The key, or the prefix of keys, at `path` for whoever knows a kind by its name alone: the group if
+/// there is one, the plural, the namespace if it has one, the name.
+pub(crate) fn registry(path: &str) -> String {
+    format!("/registry/{path}")
 }
 
 #[cfg(test)]

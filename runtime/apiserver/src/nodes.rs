@@ -11,9 +11,9 @@ use trimtab_client::{HttpTransport, Transport};
 
 use crate::admission::Verb;
 use crate::handler::{Answer, Call};
+use crate::kept::Kept;
 use crate::outside::root_cause;
 use crate::pass::{self, Sent};
-use crate::pool::Pool;
 use crate::server::ApiServer;
 use crate::{encode, read, subresource, websocket};
 
@@ -23,12 +23,12 @@ pub type NodeTls = ClientConfig;
 /// Connections to the nodes' agents, kept by address.
 pub(crate) struct Nodes {
     tls: Option<NodeTls>,
-    open: Pool,
+    open: Kept<HttpTransport>,
 }
 
 impl Nodes {
     pub(crate) fn new(tls: Option<NodeTls>) -> Self {
-        Self { tls, open: Pool::default() }
+        Self { tls, open: Kept::default() }
     }
 
     pub(crate) fn to(&self, server: &str) -> Result<Arc<HttpTransport>, ApiError> {

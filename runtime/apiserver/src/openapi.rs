@@ -126,6 +126,29 @@ fn rewritten(mut schema: Value) -> Value {
     schema
 }
 
+/// The operations on a kind's collection and on one of its objects, by method. `operation` is given
+/// its action, and whether it sends an object.
+pub(crate) fn operations(
+    kind: &Kind,
+    operation: impl Fn(&str, bool) -> Value,
+) -> (Map<String, Value>, Map<String, Value>) {
+    let (mut whole, mut one) = (Map::new(), Map::new());
+    for (verb, method, action, writes, of_one) in [
+        ("list", "get", "list", false, false),
+        ("create", "post", "post", true, false),
+        ("get", "get", "get", false, true),
+        ("update", "put", "put", true, true),
+        ("patch", "patch", "patch", true, true),
+        ("delete", "delete", "delete", false, true),
+    ] {
+        if kind.can(verb) {
+            let target = if of_one { &mut one } else { &mut whole };
+            target.insert(method.to_owned(), operation(action, writes));
+        }
+    }
+    (whole, one)
+}
+
 fn add_paths(kind: &Kind, gvk: &Value, definition: Option<&str>, paths: &mut Map<String, Value>) {
     let root = format!("/{}", document_path(kind));
     let namespace = if kind.namespaced() { "/namespaces/{namespace}" } else { "" };
@@ -143,21 +166,7 @@ fn add_paths(kind: &Kind, gvk: &Value, definition: Option<&str>, paths: &mut Map
         }
         operation
     };
-    let mut whole = Map::new();
-    let mut one = Map::new();
-    for (verb, method, action, writes, of_one) in [
-        ("list", "get", "list", false, false),
-        ("create", "post", "post", true, false),
-        ("get", "get", "get", false, true),
-        ("update", "put", "put", true, true),
-        ("patch", "patch", "patch", true, true),
-        ("delete", "delete", "delete", false, true),
-    ] {
-        if kind.can(verb) {
-            let target = if of_one { &mut one } else { &mut whole };
-            target.insert(method.to_owned(), operation(action, writes));
-        }
-    }
+    let (whole, one) = operations(kind, operation);
     paths.insert(collection.clone(), whole.into());
     if !one.is_empty() {
         paths.insert(format!("{collection}/{{name}}"), one.into());

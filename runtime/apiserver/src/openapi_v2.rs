@@ -9,7 +9,7 @@ use trimtab_api::{ApiError, Kind, Kinds, protobuf};
 use crate::body;
 use crate::handler::Answer;
 use crate::negotiate::{MEDIA_TYPES, clauses};
-use crate::openapi::{self, document_path};
+use crate::openapi::{self, document_path, operations};
 use crate::tagged::tagged;
 
 const JSON: &str = "application/json";
@@ -121,20 +121,7 @@ fn add_paths(kind: &Kind, gvk: &Value, definition: Option<&str>, paths: &mut Map
     };
     let in_path =
         |name: &str| json!({"name": name, "in": "path", "required": true, "type": "string", "uniqueItems": true});
-    let (mut whole, mut one) = (Map::new(), Map::new());
-    for (verb, method, action, writes, of_one) in [
-        ("list", "get", "list", false, false),
-        ("create", "post", "post", true, false),
-        ("get", "get", "get", false, true),
-        ("update", "put", "put", true, true),
-        ("patch", "patch", "patch", true, true),
-        ("delete", "delete", "delete", false, true),
-    ] {
-        if kind.can(verb) {
-            let target = if of_one { &mut one } else { &mut whole };
-            target.insert(method.to_owned(), operation(action, writes));
-        }
-    }
+    let (mut whole, mut one) = operations(kind, operation);
     let mut parameters: Vec<Value> = kind.namespaced().then(|| in_path("namespace")).into_iter().collect();
     whole.insert("parameters".to_owned(), parameters.clone().into());
     paths.insert(collection.clone(), whole.into());

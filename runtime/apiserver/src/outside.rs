@@ -8,6 +8,8 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use trimtab_client::{Body, HttpTransport, Transport, TransportError, Trust};
 
 use crate::backend;
@@ -50,6 +52,50 @@ pub(crate) async fn post(
         answer = answer => answer,
         () = server.inner.env.sleep(limit) => Err(failed("context deadline exceeded".to_owned())),
     }
+}
+
+/// The response in a webhook's answer to the review `uid`, which is an `api_version` `kind`; `absent`
+/// is told when there is none.
+///
+/// # Errors
+/// When it is not the answer to that review, or its response cannot be read.
+pub(crate) fn response<R: DeserializeOwned>(
+    answer: &[u8],
+    (api_version, kind): (&str, &str),
+    uid: &str,
+    absent: &str,
+) -> Result<R, String> {
+    let review: Review<R> = serde_json::from_slice(answer).map_err(|error| error.to_string())?;
+    if (review.api_version.as_str(), review.kind.as_str()) != (api_version, kind) {
+        return Err(format!(
+            "expected webhook response of {api_version}, Kind={kind}, got {}, Kind={}",
+            review.api_version, review.kind
+        ));
+    }
+    let response = review.response.ok_or(absent)?;
+    if response.uid != uid {
+        return Err(format!("expected response.uid={uid:?}, got {:?}", response.uid));
+    }
+    Ok(response.rest)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound = "R: DeserializeOwned")]
+struct Review<R> {
+    #[serde(default)]
+    api_version: String,
+    #[serde(default)]
+    kind: String,
+    response: Option<Response<R>>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "R: DeserializeOwned")]
+struct Response<R> {
+    #[serde(default)]
+    uid: String,
+    #[serde(flatten)]
+    rest: R,
 }
 
 pub(crate) async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, String> {

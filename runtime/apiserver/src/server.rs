@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use http::{Method, Request, Uri};
 use tracing::Instrument;
+use trimtab_api::policy::Policy;
 use trimtab_api::{Kind, Kinds, crd};
+use trimtab_client::HttpTransport;
 use trimtab_env::{CancellationToken, Env, Tasks};
 use trimtab_store::Store;
 
-use crate::admission::Policies;
 use crate::aggregation::{self, Aggregation};
 use crate::allocate::{Hook, ServiceAddresses};
 use crate::audit::{Audit, Ids};
@@ -21,9 +22,9 @@ use crate::components::{self, Components};
 use crate::definitions::Definitions;
 use crate::expire;
 use crate::handler::Origin;
+use crate::kept::Kept;
 use crate::metrics::Metrics;
 use crate::nodes::{NodeTls, Nodes};
-use crate::pool::Pool;
 use crate::protobuf::Recent;
 
 /// How long history is kept: as long as upstream keeps it.
@@ -52,6 +53,14 @@ pub struct Config {
     pub audit: Option<Audit>,
 }
 
+impl Config {
+    /// What every server has; the rest is left out.
+    pub fn new(kinds: Kinds, store: Arc<dyn Store>, env: Env, service_cidr: (Ipv4Addr, u8)) -> Self {
+        let (node_tls, front_proxy, service_accounts, audit) = (None, None, None, None);
+        Self { kinds, store, env, service_cidr, node_tls, front_proxy, service_accounts, audit }
+    }
+}
+
 /// The API server. Cloning is cheap; clones are the same server.
 #[derive(Clone)]
 pub struct ApiServer {
@@ -70,9 +79,9 @@ pub(crate) struct Inner {
     pub tokens: Option<Tokens>,
     pub nodes: Nodes,
     /// Connections to webhooks and other servers.
-    pub outside: Pool,
+    pub outside: Kept<HttpTransport>,
     /// Compiled admission policies.
-    pub policies: Policies,
+    pub policies: Kept<Policy>,
     pub metrics: Metrics,
     pub ids: Ids,
     pub audit: Option<Audit>,
@@ -113,8 +122,8 @@ impl ApiServer {
             authorizer: Authorizer::default(),
             tokens: config.service_accounts.map(Tokens::new),
             nodes: Nodes::new(config.node_tls),
-            outside: Pool::default(),
-            policies: Policies::default(),
+            outside: Kept::default(),
+            policies: Kept::default(),
             metrics: Metrics::default(),
             ids,
             audit: config.audit,

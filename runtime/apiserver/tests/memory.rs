@@ -49,16 +49,12 @@ fn definition(number: usize) -> Value {
 
 #[tokio::test]
 async fn a_thousand_definitions_cost_what_they_say() {
-    let server = ApiServer::new(Config {
-        kinds: trimtab_api::builtin(),
-        store: Arc::new(Memory::new()),
-        env: Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap()),
-        service_cidr: ("10.96.0.0".parse().unwrap(), 24),
-        node_tls: None,
-        front_proxy: None,
-        service_accounts: None,
-        audit: None,
-    })
+    let server = ApiServer::new(Config::new(
+        trimtab_api::builtin(),
+        Arc::new(Memory::new()),
+        Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap()),
+        ("10.96.0.0".parse().unwrap(), 24),
+    ))
     .await
     .unwrap();
     let tester = server.transport(Identity::new("tester", &["system:masters"]));

@@ -47,16 +47,8 @@ struct World {
 impl World {
     async fn new() -> Self {
         let env = Env::system();
-        let config = Config {
-            kinds: trimtab_api::builtin(),
-            store: Arc::new(Memory::new()),
-            env,
-            service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16),
-            node_tls: None,
-            front_proxy: None,
-            service_accounts: None,
-            audit: None,
-        };
+        let config =
+            Config::new(trimtab_api::builtin(), Arc::new(Memory::new()), env, (Ipv4Addr::new(10, 96, 0, 0), 16));
         Self { server: ApiServer::new(config).await.unwrap(), dir: tempfile::tempdir().unwrap() }
     }
 

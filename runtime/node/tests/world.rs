@@ -32,16 +32,12 @@ impl World {
     /// An API server, and no nodes yet.
     pub(crate) async fn new() -> Self {
         let env = Env::system();
-        let config = trimtab_apiserver::Config {
-            kinds: trimtab_api::builtin(),
-            store: Arc::new(Memory::new()),
-            env: env.clone(),
-            service_cidr: ("10.96.0.0".parse().expect("an address"), 16),
-            node_tls: None,
-            front_proxy: None,
-            service_accounts: None,
-            audit: None,
-        };
+        let config = trimtab_apiserver::Config::new(
+            trimtab_api::builtin(),
+            Arc::new(Memory::new()),
+            env.clone(),
+            ("10.96.0.0".parse().expect("an address"), 16),
+        );
         let api = ApiServer::new(config).await.expect("an empty store can be read");
         let identity = Identity::new("test", &["system:masters"]);
         let client = Client::new(api.transport(identity));

@@ -51,16 +51,12 @@ fn condition(pod: &Pod) -> Option<(&str, &str)> {
 #[tokio::test(start_paused = true)]
 async fn pods_are_bound_and_those_that_fit_nowhere_are_told_why() {
     let env = Env::seeded(7, "2026-01-01T00:00:00Z".parse().expect("a time"));
-    let config = Config {
-        kinds: trimtab_api::builtin(),
-        store: Arc::new(Memory::new()),
-        env: env.clone(),
-        service_cidr: ("10.96.0.0".parse().expect("an address"), 24),
-        node_tls: None,
-        front_proxy: None,
-        service_accounts: None,
-        audit: None,
-    };
+    let config = Config::new(
+        trimtab_api::builtin(),
+        Arc::new(Memory::new()),
+        env.clone(),
+        ("10.96.0.0".parse().expect("an address"), 24),
+    );
     let server = ApiServer::new(config).await.expect("a server");
     let client = Client::new(server.transport(Identity::new("scheduler", &["system:masters"])));
     let manager = Manager::new(client.clone(), env);

@@ -74,16 +74,12 @@ struct Cluster {
 impl Cluster {
     async fn start() -> Self {
         let env = Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap());
-        let config = Config {
-            kinds: trimtab::api::builtin().with([Greeting::kind()]),
-            store: Arc::new(Memory::new()),
-            env: env.clone(),
-            service_cidr: ("10.96.0.0".parse().unwrap(), 24),
-            node_tls: None,
-            front_proxy: None,
-            service_accounts: None,
-            audit: None,
-        };
+        let config = Config::new(
+            trimtab::api::builtin().with([Greeting::kind()]),
+            Arc::new(Memory::new()),
+            env.clone(),
+            ("10.96.0.0".parse().unwrap(), 24),
+        );
         let server = ApiServer::new(config).await.unwrap();
         let client = Client::new(server.transport(Identity::new("tester", &["system:masters"])));
         let manager = Manager::new(client.clone(), env);

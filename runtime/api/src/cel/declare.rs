@@ -7,34 +7,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::parse::RESERVED;
 use super::types::{Declared, Fields, Identity, Shape, Type};
 
 /// The most bytes that a request has.
 const MAX_REQUEST: u64 = 3 * 1024 * 1024;
-/// Names that mean something in expressions.
-const RESERVED: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
+/// Names that are literals and operators in expressions. With [`RESERVED`], these need escaping.
+const KEYWORDS: [&str; 4] = ["true", "false", "null", "in"];
 
 /// What `schema` declares; `None` where expressions cannot look at it. `root` is that of an object
 /// with `metadata`.
@@ -166,7 +145,7 @@ pub fn most_per_request(schema: &Value, root: bool) -> u64 {
 /// A property's name in expressions; `None` for one that cannot be named there
 /// (`k8s.io/apiserver/pkg/cel/escaping.go`).
 pub fn escape(name: &str) -> Option<String> {
-    if RESERVED.contains(&name) {
+    if KEYWORDS.contains(&name) || RESERVED.contains(&name) {
         return Some(format!("__{name}__"));
     }
     let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');

@@ -13,7 +13,7 @@ const MAX_OPEN: usize = 60;
 /// The most characters a source may have.
 const MAX_SIZE: usize = 100_000;
 /// Words that no variable may be called by.
-const RESERVED: [&str; 17] = [
+pub(super) const RESERVED: [&str; 17] = [
     "as",
     "break",
     "const",

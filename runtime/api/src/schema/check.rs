@@ -112,13 +112,8 @@ impl Type {
     fn name(self) -> &'static str {
         match self {
             Self::Any => "any",
-            Self::Object => "object",
-            Self::Array => "array",
-            Self::String => "string",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
             Self::IntOrString => "integer or string",
+            other => other.named(),
         }
     }
 }

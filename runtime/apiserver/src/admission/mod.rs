@@ -19,7 +19,6 @@ use trimtab_api::{ApiError, Kind, Object, patch};
 
 use crate::handler::Call;
 use crate::server::ApiServer;
-pub(crate) use asking::Policies;
 use version::Converted;
 use webhook::{Asked, configured};
 

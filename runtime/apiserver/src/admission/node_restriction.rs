@@ -143,7 +143,7 @@ impl Guard<'_> {
     }
 
     async fn stored_pod(&self, name: &str) -> Result<Option<Object>, ApiError> {
-        let key = format!("/registry/pods/{}/{name}", self.write.call.path.namespace);
+        let key = encode::registry(&format!("pods/{}/{name}", self.write.call.path.namespace));
         let entry = self.server.inner.store.get(&key).await.map_err(read_error)?;
         Ok(entry.map(|entry| encode::stored_object(&entry)))
     }

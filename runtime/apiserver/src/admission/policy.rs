@@ -1,5 +1,6 @@
 //! Admission policies in force: which concern a write, with which parameters, and what comes of it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use k8s_openapi::api::admissionregistration::v1::{MatchResources, NamedRuleWithOperations, RuleWithOperations};
@@ -90,9 +91,15 @@ pub(super) fn conditions_hold(
     object: Option<&Object>,
 ) -> Result<bool, String> {
     let key = hook["matchConditions"].to_string();
-    let policy = server.inner.policies.get(&key, || Policy::read(hook, &trimtab_api::field::Path::default()).0);
+    let policy = compiled(server, &key, hook);
     let seen = Seen::of(write, object, None);
     seen.with(server, write, &Value::Null, |input| policy.matches(input))
+}
+
+/// The policy that `spec` says, compiled if that of `key` is not kept.
+fn compiled(server: &ApiServer, key: &str, spec: &Value) -> Arc<Policy> {
+    let compile = || Ok::<_, Infallible>(Policy::read(spec, &trimtab_api::field::Path::default()).0);
+    server.inner.policies.get(key, compile).unwrap_or_else(|never| match never {})
 }
 
 /// Refuses what the validating policies refuse.
@@ -305,7 +312,7 @@ async fn concerned(
         };
         let spec = policy.0.get("spec").unwrap_or(&Value::Null);
         let key = format!("{} {} {}", policy.uid(), policy.name(), policy.resource_version());
-        let compiled = server.inner.policies.get(&key, || Policy::read(spec, &trimtab_api::field::Path::default()).0);
+        let compiled = compiled(server, &key, spec);
         for binding in all.iter().filter(|binding| binding.str_at(&["spec", "policyName"]) == policy.name()) {
             if about(binding, "matchResources", false)?.is_some() {
                 found.push(InForce {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use trimtab_api::{ApiError, Kind, Object};
 
 use super::{Attributes, Verb};
+use crate::outside;
 
 /// The review that is sent.
 pub(super) fn request(uid: &str, version: &str, write: &Attributes<'_>, object: Option<&Object>) -> Value {
@@ -80,19 +81,8 @@ fn options(write: &Attributes<'_>) -> Value {
 }
 
 #[derive(Deserialize)]
-struct Review {
-    #[serde(rename = "apiVersion", default)]
-    api_version: String,
-    #[serde(default)]
-    kind: String,
-    response: Option<Response>,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Response {
-    #[serde(default)]
-    uid: String,
     #[serde(default)]
     allowed: bool,
     status: Option<Status>,
@@ -118,18 +108,8 @@ pub(super) struct Verdict {
 /// # Errors
 /// A text, when it is not the answer to that review.
 pub(super) fn verdict(name: &str, uid: &str, version: &str, body: &[u8]) -> Result<Verdict, String> {
-    let review: Review = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let expected = format!("admission.k8s.io/{version}");
-    if (review.api_version.as_str(), review.kind.as_str()) != (&*expected, "AdmissionReview") {
-        return Err(format!(
-            "expected webhook response of {expected}, Kind=AdmissionReview, got {}, Kind={}",
-            review.api_version, review.kind
-        ));
-    }
-    let response = review.response.ok_or("webhook response was absent")?;
-    if response.uid != uid {
-        return Err(format!("expected response.uid={uid:?}, got {:?}", response.uid));
-    }
+    let review = (&*format!("admission.k8s.io/{version}"), "AdmissionReview");
+    let response: Response = outside::response(body, review, uid, "webhook response was absent")?;
     let patch = match (response.patch, response.patch_type.as_deref()) {
         (None, None) => None,
         (Some(patch), Some("JSONPatch")) => {

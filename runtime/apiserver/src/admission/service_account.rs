@@ -10,6 +10,7 @@ use trimtab_api::{ApiError, Object};
 use trimtab_store::Entry;
 
 use super::{Attributes, Verb};
+use crate::encode;
 use crate::read::read_error;
 use crate::server::ApiServer;
 
@@ -89,7 +90,7 @@ pub(super) async fn admit(server: &ApiServer, write: &Attributes<'_>, pod: &mut 
 /// The account; the one that every namespace is given is waited for, for a namespace that is new.
 async fn find(server: &ApiServer, namespace: &str, name: &str) -> Result<Option<Account>, ApiError> {
     let store = &server.inner.store;
-    let key = format!("/registry/serviceaccounts/{namespace}/{name}");
+    let key = encode::registry(&format!("serviceaccounts/{namespace}/{name}"));
     let revision = store.revision();
     let mut found = store.get(&key).await.map_err(read_error)?;
     if found.is_none() && name == DEFAULT {

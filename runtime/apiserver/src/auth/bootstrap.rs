@@ -1,7 +1,7 @@
 //! The roles and bindings that every cluster has, from `manifests/rbac/`, and how they are kept:
 //! what is missing is added at each start, what was added stays (`pkg/registry/rbac/reconciliation`).
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use futures::future::join_all;
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -12,6 +12,7 @@ use trimtab_api::rbac::{GROUP, uncovered};
 use trimtab_api::{Kind, Object, manifest};
 use trimtab_store::{Precondition, Write};
 
+use super::node;
 use crate::encode;
 use crate::server::ApiServer;
 use crate::write::{Committed, commit};
@@ -75,8 +76,10 @@ fn of_controller(role: &str, account: &str) -> Object {
 /// Brings what is stored up to date. What cannot be written is told and left.
 pub(crate) async fn reconcile(server: &ApiServer) {
     let kinds = server.inner.kinds();
-    // All at once: the store makes one step of them.
     let defaults = defaults();
+    // While the files are read anyway: the nodes' rules are among them.
+    LazyLock::force(&node::RULES);
+    // All at once: the store makes one step of them.
     let writes = defaults.iter().filter_map(|wanted| {
         // A registry without roles needs none.
         let kind = kinds.by_kind(wanted.api_version(), wanted.kind())?;

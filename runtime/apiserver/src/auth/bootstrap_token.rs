@@ -10,6 +10,7 @@ use serde::Deserialize;
 use trimtab_store::{ReadError, Store};
 
 use super::Identity;
+use crate::encode;
 
 const TYPE: &str = "bootstrap.kubernetes.io/token";
 const GROUP: &str = "system:bootstrappers";
@@ -49,7 +50,7 @@ pub(super) async fn authenticate(
     now: Timestamp,
 ) -> Result<Option<Identity>, ReadError> {
     let Some((id, secret)) = parts(token) else { return Ok(None) };
-    let entry = store.get(&format!("/registry/secrets/kube-system/bootstrap-token-{id}")).await?;
+    let entry = store.get(&encode::registry(&format!("secrets/kube-system/bootstrap-token-{id}"))).await?;
     let Some(stored) = entry.and_then(|entry| serde_json::from_slice::<Stored>(&entry.value).ok()) else {
         return Ok(None);
     };

@@ -4,7 +4,7 @@
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 use trimtab_api::ApiError;
-use trimtab_api::rbac::Attributes;
+use trimtab_api::rbac::{Attributes, service_account};
 
 use super::Identity;
 use super::attributes::forbidden;
@@ -72,10 +72,6 @@ fn take(headers: &mut HeaderMap) -> Identity {
         headers.remove(name);
     }
     wanted
-}
-
-fn service_account(user: &str) -> Option<(&str, &str)> {
-    user.strip_prefix("system:serviceaccount:")?.split_once(':')
 }
 
 /// What must be allowed: each part of the other identity.

@@ -20,7 +20,7 @@ const ROLE: &str = "system:node";
 const LEASES: &str = "kube-node-lease";
 
 /// What every node may do besides, whatever has become of the role in the store.
-static RULES: LazyLock<Vec<PolicyRule>> = LazyLock::new(|| bootstrap::rules_of(ROLE));
+pub(super) static RULES: LazyLock<Vec<PolicyRule>> = LazyLock::new(|| bootstrap::rules_of(ROLE));
 
 /// Decides for the node called `name`; the text says why it may not.
 ///
@@ -121,7 +121,7 @@ impl Node<'_> {
 
     /// Whether a pod of this node, in `namespace`, refers to the object.
     async fn refers(&self, namespace: &str, resource: &str, name: &str) -> Result<bool, ApiError> {
-        let prefix = format!("/registry/pods/{namespace}/");
+        let prefix = encode::registry(&format!("pods/{namespace}/"));
         let page = self.store.list(&prefix, Page::default()).await.map_err(read_error)?;
         let (node, named) = (format!("\"nodeName\":\"{}\"", self.name), format!("\"{name}\""));
         let mut pods = page.entries.iter().filter(|entry| {
@@ -136,7 +136,7 @@ impl Node<'_> {
     }
 
     async fn find(&self, key: &str) -> Result<Option<Object>, ApiError> {
-        let entry = self.store.get(&format!("/registry/{key}")).await.map_err(read_error)?;
+        let entry = self.store.get(&encode::registry(key)).await.map_err(read_error)?;
         Ok(entry.map(|entry| encode::stored_object(&entry)))
     }
 

@@ -14,6 +14,8 @@ use tokio::sync::Mutex;
 use trimtab_api::rbac::{Binding, GROUP, Policy};
 use trimtab_store::{Entry, Page, ReadError, Store, Watch};
 
+use crate::encode;
+
 /// The policy as of the store's newest revision.
 #[derive(Default)]
 pub(crate) struct Followed {
@@ -52,7 +54,7 @@ impl Followed {
                 }
             }
         } else {
-            let prefix = format!("/registry/{GROUP}/");
+            let prefix = encode::registry(&format!("{GROUP}/"));
             let page = store.list(&prefix, Page::default()).await?;
             *feed = Some(store.watch(&prefix, page.revision).await?);
             let mut policy = Policy::default();
@@ -118,7 +120,7 @@ mod tests {
 
     async fn put(store: &Memory, path: &str, value: Option<&str>) {
         let value = value.map(|text| text.to_owned().into());
-        let write = Write { key: format!("/registry/{path}"), value, precondition: Precondition::None };
+        let write = Write { key: encode::registry(path), value, precondition: Precondition::None };
         store.commit(write).await.unwrap();
     }
 

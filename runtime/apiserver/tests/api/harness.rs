@@ -180,16 +180,8 @@ impl Server {
 }
 
 fn config(store: Arc<dyn Store>) -> Config {
-    Config {
-        kinds: trimtab_api::builtin(),
-        store,
-        env: Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap()),
-        service_cidr: ("10.96.0.0".parse().unwrap(), 24),
-        node_tls: None,
-        front_proxy: None,
-        service_accounts: None,
-        audit: None,
-    }
+    let env = Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap());
+    Config::new(trimtab_api::builtin(), store, env, ("10.96.0.0".parse().unwrap(), 24))
 }
 
 /// A watch's events, one by one.

@@ -47,16 +47,8 @@ impl ControlPlane {
     pub(crate) async fn new() -> Self {
         let env = Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap());
         let store: Arc<dyn Store> = Arc::new(Memory::new());
-        let config = Config {
-            kinds: trimtab_api::builtin(),
-            store: Arc::clone(&store),
-            env: env.clone(),
-            service_cidr: ("10.96.0.0".parse().unwrap(), 24),
-            node_tls: None,
-            front_proxy: None,
-            service_accounts: None,
-            audit: None,
-        };
+        let config =
+            Config::new(trimtab_api::builtin(), Arc::clone(&store), env.clone(), ("10.96.0.0".parse().unwrap(), 24));
         let server = ApiServer::new(config).await.unwrap();
         let client = Client::new(server.transport(Identity::new("tester", &["system:masters"])));
         let plane = Self { client, env, store, server, tasks: Tasks::new() };

@@ -30,16 +30,8 @@ impl World {
     /// A world whose syncer runs.
     pub(crate) async fn new() -> Self {
         let kinds = trimtab_api::builtin().with([ManifestFile::kind()]);
-        let config = ServerConfig {
-            kinds,
-            store: Arc::new(Memory::new()),
-            env: Env::system(),
-            service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16),
-            node_tls: None,
-            front_proxy: None,
-            service_accounts: None,
-            audit: None,
-        };
+        let config =
+            ServerConfig::new(kinds, Arc::new(Memory::new()), Env::system(), (Ipv4Addr::new(10, 96, 0, 0), 16));
         let server = ApiServer::new(config).await.unwrap();
         let client = Client::new(server.transport(Identity::new("sync", &["system:masters"])));
         let folder = tempfile::tempdir().unwrap();

@@ -11,6 +11,7 @@ use super::Tokens;
 use super::claims::{Claims, Reference};
 use super::key::Signed;
 use crate::auth::Identity;
+use crate::encode;
 
 /// How far clocks may differ, in seconds, as upstream allows.
 const LEEWAY: i64 = 60;
@@ -149,7 +150,7 @@ impl There<'_> {
     }
 
     async fn find(&self, key: &str) -> Result<Option<Metadata>, String> {
-        let entry = self.store.get(&format!("/registry/{key}")).await;
+        let entry = self.store.get(&encode::registry(key)).await;
         let entry = entry.map_err(|error| {
             tracing::error!(?error, "the store failed");
             "the store cannot be read".to_owned()
