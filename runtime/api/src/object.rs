@@ -29,8 +29,29 @@ pub fn from_json<K: DeserializeOwned>(json: &[u8]) -> Result<K, serde_json::Erro
 ///
 /// # Errors
 /// If a field is missing or of the wrong type.
-pub fn from_value<K: DeserializeOwned>(value: &impl Serialize) -> Result<K, serde_json::Error> {
-    from_json(&serde_json::to_vec(value)?)
+pub fn from_value<K: DeserializeOwned>(value: &Value) -> Result<K, serde_json::Error> {
+    let mut json = Vec::with_capacity(ROOM);
+    write_json(&mut json, value);
+    from_json(&json)
+}
+
+/// Room for most objects: for text to grow costs as much as to write it.
+const ROOM: usize = 4096;
+
+/// Appends the text of `value` to `json`.
+///
+/// Not generic, so that there is one of it, in a crate that is built for speed.
+pub fn write_json(json: &mut Vec<u8>, value: &Value) {
+    // Only a map whose keys are no strings, or a writer, can fail.
+    serde_json::to_writer(json, value).expect("a value is written to memory");
+}
+
+/// Reads any JSON. As [`write_json`], there is one of it.
+///
+/// # Errors
+/// If it is none.
+pub fn read_json(json: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(json)
 }
 
 impl Object {
@@ -50,7 +71,15 @@ impl Object {
     /// # Errors
     /// If a field is missing or of the wrong type.
     pub fn to_typed<K: DeserializeOwned>(&self) -> Result<K, serde_json::Error> {
-        from_value(&self.0)
+        from_json(&self.to_json())
+    }
+
+    /// Its text.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = Vec::with_capacity(ROOM);
+        // Only a map whose keys are no strings, or a writer, can fail.
+        serde_json::to_writer(&mut json, &self.0).expect("a map is written to memory");
+        json
     }
 
     /// The value at `path`, a list of field names.

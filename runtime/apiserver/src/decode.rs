@@ -33,7 +33,7 @@ impl<'a> Expected<'a> {
 /// 415 for another media type, 400 for what cannot be read.
 pub(crate) fn value(call: &Call<'_>, expected: Expected<'_>) -> Result<Value, ApiError> {
     let value = match call.content_type() {
-        "" | "application/json" => text(serde_json::from_slice(&call.body))?,
+        "" | "application/json" => text(trimtab_api::read_json(&call.body))?,
         "application/yaml" | "application/apply-patch+yaml" => text(yaml(&call.body))?,
         protobuf::CONTENT_TYPE if expected.message.is_some() => message(&call.body, expected)?,
         other => {
@@ -55,7 +55,7 @@ pub(crate) fn value(call: &Call<'_>, expected: Expected<'_>) -> Result<Value, Ap
 /// # Errors
 /// 400 for what cannot be read.
 pub(crate) fn patch(call: &Call<'_>) -> Result<Value, ApiError> {
-    let patch = serde_json::from_slice(&call.body);
+    let patch = trimtab_api::read_json(&call.body);
     let patch = patch.map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
     if let Some(record) = call.record {
         record.patched(&patch);

@@ -8,7 +8,7 @@ use std::io::Write;
 
 use bytes::Bytes;
 use serde_json::Value;
-use trimtab_api::{Kind, Object};
+use trimtab_api::{Kind, Object, read_json, write_json};
 use trimtab_store::Entry;
 
 use crate::body::Chunks;
@@ -24,9 +24,13 @@ pub(crate) fn to_stored(kind: &Kind, object: &Object) -> Bytes {
     out.into()
 }
 
+/// Room for most objects, until their length is known.
+const ROOM: usize = 4096;
+
 /// What follows `head` of an object, and it: the metadata come first, without a resourceVersion.
 fn unversioned(head: &str, object: &Object) -> Vec<u8> {
-    let mut out = head.as_bytes().to_vec();
+    let mut out = Vec::with_capacity(ROOM);
+    out.extend_from_slice(head.as_bytes());
     let empty = serde_json::Map::new();
     let metadata = object.0.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
     let mut first = true;
@@ -59,7 +63,7 @@ fn field(out: &mut Vec<u8>, first: &mut bool, name: &str, value: &Value) {
     // Writing JSON to memory cannot fail.
     let _ = serde_json::to_writer(&mut *out, name);
     out.push(b':');
-    let _ = serde_json::to_writer(&mut *out, value);
+    write_json(out, value);
 }
 
 /// What [`head`] writes besides the kind's own names.
@@ -139,8 +143,7 @@ pub(crate) fn push(chunks: &mut Chunks, kind: &Kind, entry: &Entry) {
 /// As [`push`], with another resourceVersion: a deleted object carries that of its deletion.
 pub(crate) fn push_at(chunks: &mut Chunks, kind: &Kind, entry: &Entry, revision: u64) {
     if !is_served_as_stored(kind, entry) {
-        // Writing JSON to memory cannot fail.
-        chunks.push(serde_json::to_vec(&to_object_at(kind, entry, revision)).unwrap_or_default());
+        chunks.push(to_object_at(kind, entry, revision).to_json());
         return;
     }
     let (head, tail) = entry.value.split_at(head_len(kind));
@@ -175,10 +178,14 @@ pub(crate) fn to_object_at(kind: &Kind, entry: &Entry, revision: u64) -> Object 
 
 /// The object of an entry as it is stored.
 pub(crate) fn stored_object(entry: &Entry) -> Object {
-    let mut object: Object = serde_json::from_slice(&entry.value).unwrap_or_else(|error| {
-        tracing::error!(key = &*entry.key, %error, "a stored object cannot be read");
-        Object::default()
-    });
+    let mut object = match read_json(&entry.value) {
+        Ok(Value::Object(map)) => Object(map),
+        read => {
+            let error = read.err();
+            tracing::error!(key = &*entry.key, ?error, "a stored object cannot be read");
+            Object::default()
+        }
+    };
     object.set(&["metadata", "resourceVersion"], entry.mod_revision.to_string());
     object
 }
@@ -195,25 +202,28 @@ pub(crate) fn is_deleted(entry: &Entry) -> bool {
     entry.value.windows(NAME.len()).any(|bytes| bytes == NAME) && stored_object(entry).deletion_timestamp().is_some()
 }
 
+const REGISTRY: &str = "/registry/";
+
 /// Where a kind's objects are stored: all of it, of a namespace, or one object.
 pub(crate) fn key(kind: &Kind, namespace: &str, name: &str) -> String {
     let mut key = prefix(kind, namespace);
-    key += name;
+    key.push_str(name);
     key
 }
 
 /// The prefix of the keys of a kind, or of those in one namespace.
 pub(crate) fn prefix(kind: &Kind, namespace: &str) -> String {
     let (group, _) = kind.stored_as();
-    let group = if group.is_empty() { String::new() } else { format!("{group}/") };
-    let namespace = if kind.namespaced() && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
-    registry(&format!("{group}{}/{namespace}", kind.plural))
+    let namespace = if kind.namespaced() { namespace } else { "" };
+    let slash = |part: &str| if part.is_empty() { "" } else { "/" };
+    // Made for every request, so this is not `format!`.
+    [REGISTRY, group, slash(group), &kind.plural, "/", namespace, slash(namespace)].concat()
 }
 
 /// The key, or the prefix of keys, at `path` for whoever knows a kind by its name alone: the group if
 /// there is one, the plural, the namespace if it has one, the name.
 pub(crate) fn registry(path: &str) -> String {
-    format!("/registry/{path}")
+    [REGISTRY, path].concat()
 }
 
 #[cfg(test)]

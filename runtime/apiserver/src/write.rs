@@ -39,23 +39,25 @@ pub(crate) async fn create(server: &ApiServer, call: &Call<'_>) -> Answer {
 }
 
 /// Makes a new object; the entry is `None` after a dry run.
-async fn insert(
-    server: &ApiServer,
-    call: &Call<'_>,
-    mut object: Object,
-) -> Result<(Object, Option<Arc<Entry>>), ApiError> {
+async fn insert(server: &ApiServer, call: &Call<'_>, object: Object) -> Result<(Object, Option<Arc<Entry>>), ApiError> {
     let kind = &call.kind;
     if !object.resource_version().is_empty() {
         return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
     }
-    place(kind, call, &mut object)?;
-    let generate = object.str_at(&["metadata", "generateName"]).to_owned();
-    let generated = object.name().is_empty() && !generate.is_empty();
+    let mut placed = object;
+    place(kind, call, &mut placed)?;
+    let generate = placed.str_at(&["metadata", "generateName"]).to_owned();
+    let generated = placed.name().is_empty() && !generate.is_empty();
     for attempt in 0.. {
-        if generated {
+        let object = if generated {
+            let mut object = placed.clone();
             object.set(&["metadata", "name"], format!("{generate}{}", server.inner.env.name_suffix(SUFFIX)));
-        }
-        let new = admit_new(server, call, object.clone()).await?;
+            object
+        } else {
+            // There is no other try.
+            std::mem::take(&mut placed)
+        };
+        let new = admit_new(server, call, object).await?;
         let new = apply::track(
             None,
             new,
@@ -141,7 +143,7 @@ async fn admit_new(server: &ApiServer, call: &Call<'_>, mut new: Object) -> Resu
     mutate(server, call, Operation::Create, &mut new).await?;
     begin(server, kind, &mut new);
     without_status(kind, &mut new);
-    admission::certificates::prepare(call, Operation::Create, &mut new, &server.inner.timestamp());
+    admission::certificates::prepare(server, call, Operation::Create, &mut new);
     admit(server, call, Operation::Create, &mut new)?;
     validate(server, call, Operation::Create, &new).await?;
     Ok(new)
@@ -557,7 +559,7 @@ async fn write(
     if asks && mutate(server, call, operation, &mut new).await.map_err(other)? {
         new = keep(kind, old, new, status);
     }
-    admission::certificates::prepare(call, operation, &mut new, &server.inner.timestamp());
+    admission::certificates::prepare(server, call, operation, &mut new);
     admit(server, call, operation, &mut new).map_err(other)?;
     if asks {
         validate(server, call, operation, &new).await.map_err(other)?;

@@ -6,7 +6,7 @@
 mod last_applied;
 mod set;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::object::Object;
 use crate::schema::{ListType, Schema};
@@ -89,15 +89,19 @@ impl Entry {
         }
     }
 
-    fn to_json(&self) -> Value {
-        let mut json = json!({
-            "apiVersion": self.api_version, "fieldsType": "FieldsV1", "fieldsV1": self.set.to_json(),
-            "manager": self.manager, "operation": self.operation, "time": self.time,
-        });
+    fn into_json(self) -> Value {
+        let mut json = Map::new();
+        let mut put = |name: &str, value: Value| drop(json.insert(name.to_owned(), value));
+        put("apiVersion", self.api_version.into());
+        put("fieldsType", "FieldsV1".into());
+        put("fieldsV1", self.set.into_json());
+        put("manager", self.manager.into());
+        put("operation", self.operation.into());
         if !self.subresource.is_empty() {
-            json["subresource"] = self.subresource.as_str().into();
+            put("subresource", self.subresource.into());
         }
-        json
+        put("time", self.time.into());
+        json.into()
     }
 }
 
@@ -163,30 +167,32 @@ pub fn track(old: Option<&Object>, mut new: Object, writer: Writer<'_>, schema: 
         Some(old) => Difference::of_objects(&old.0, &new.0, schema),
         None => Difference { changed: FieldSet::of_object(&new.0, schema), removed: FieldSet::default() },
     };
-    let mut taken = removed.clone();
-    taken.or(&changed);
     let mut is_recorded = changed.is_empty();
     // Most entries are none of this write's business, and stay the JSON that they are.
     entries.retain_mut(|json| {
         let is_own = Entry::is_written_by(json, writer, "Update");
-        let lost = if is_own { &removed } else { &taken };
-        let touched = lost.overlaps(&json["fieldsV1"]);
+        let loses = |lost: &FieldSet| lost.overlaps(&json["fieldsV1"]);
+        let touched = loses(&removed) || (!is_own && loses(&changed));
         let records = is_own && !is_recorded;
         if !touched && !records {
             return true;
         }
         let mut entry = Entry::read(json);
-        entry.set = entry.set.minus(lost);
+        entry.set = entry.set.minus(&removed);
+        if !is_own {
+            entry.set = entry.set.minus(&changed);
+        }
         if records {
             entry.set.or(&changed);
             writer.time.clone_into(&mut entry.time);
             is_recorded = true;
         }
-        *json = entry.to_json();
-        !entry.set.is_empty()
+        let is_left = !entry.set.is_empty();
+        *json = entry.into_json();
+        is_left
     });
     if !is_recorded {
-        entries.push(Entry::new(writer, "Update", changed).to_json());
+        entries.push(Entry::new(writer, "Update", changed).into_json());
     }
     new.set(&["metadata", "managedFields"], entries);
     new
@@ -213,7 +219,7 @@ fn entries(object: &Object) -> Vec<Entry> {
 }
 
 fn with_entries(mut object: Object, entries: Vec<Entry>) -> Object {
-    let list: Vec<Value> = entries.iter().filter(|entry| !entry.set.is_empty()).map(Entry::to_json).collect();
+    let list: Vec<Value> = entries.into_iter().filter(|entry| !entry.set.is_empty()).map(Entry::into_json).collect();
     object.set(&["metadata", "managedFields"], list);
     object
 }
@@ -252,6 +258,7 @@ fn atomic(value: &Value, schema: &Schema, path: String) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
 
     use super::*;
 

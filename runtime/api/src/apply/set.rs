@@ -6,189 +6,260 @@ use serde_json::{Map, Value};
 
 use crate::schema::{ListType, Schema, Type};
 
-/// One step of a path.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
-    /// A field of a map: `f:name`.
-    Field(String),
-    /// The item of a list with these keys, as canonical JSON: `k:{"name":"a"}`.
-    Key(String),
-    /// The item of a set, as JSON: `v:1`.
-    Item(String),
-}
+/// The paths below one, by their next step as FieldsV1 writes it: `f:name` is a field of a map,
+/// `k:{"name":"a"}` the item of a list with these keys, `v:1` the item of a set. A path that is in the
+/// set itself has nothing below it, or `.` beside what it has.
+type Node = Map<String, Value>;
 
-/// A set of paths. A node may be in the set itself, have children in it, or both.
+const SELF: &str = ".";
+
+/// A set of paths in its wire form, so that the owners of a write's other fields are read by nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct FieldSet {
-    pub(super) member: bool,
-    pub(super) children: BTreeMap<Step, FieldSet>,
-}
+pub(super) struct FieldSet(Option<Node>);
 
 impl FieldSet {
     pub(super) fn is_empty(&self) -> bool {
-        !self.member && self.children.is_empty()
+        self.0.is_none()
     }
 
     /// The fields that `value` sets: its leaves, and the items of its keyed lists.
     pub(super) fn of(value: &Value, schema: &Schema) -> Self {
-        let mut set = Self::default();
-        for (step, child, schema) in parts(value, schema) {
-            let mut below = Self::of(child, schema);
-            below.member |= matches!(step, Step::Key(_));
-            set.children.insert(step, below);
-        }
-        set.member = set.children.is_empty();
-        set
+        Self(Some(leaves(value, schema)))
     }
 
     /// What is in this set and not in `other`.
     pub(super) fn minus(&self, other: &Self) -> Self {
-        let mut left = Self { member: self.member && !other.member, children: BTreeMap::new() };
-        for (step, child) in &self.children {
-            let rest = other.children.get(step).map_or_else(|| child.clone(), |theirs| child.minus(theirs));
-            if !rest.is_empty() {
-                left.children.insert(step.clone(), rest);
-            }
+        match (&self.0, &other.0) {
+            (Some(node), Some(other)) => Self(minus(node, other)),
+            _ => self.clone(),
         }
-        left
     }
 
     /// What is in both.
     pub(super) fn and(&self, other: &Self) -> Self {
-        let mut both = Self { member: self.member && other.member, children: BTreeMap::new() };
-        for (step, child) in &self.children {
-            if let Some(common) = other.children.get(step).map(|theirs| child.and(theirs)).filter(|c| !c.is_empty()) {
-                both.children.insert(step.clone(), common);
-            }
-        }
-        both
+        Self(self.0.as_ref().zip(other.0.as_ref()).and_then(|(node, other)| and(node, other)))
     }
 
     /// What is in either.
     pub(super) fn or(&mut self, other: &Self) {
-        self.member |= other.member;
-        for (step, child) in &other.children {
-            self.children.entry(step.clone()).or_default().or(child);
+        match (&mut self.0, &other.0) {
+            (Some(node), Some(other)) => or(node, other),
+            (_, None) => {}
+            (none, some) => none.clone_from(some),
         }
     }
 
     /// As [`FieldSet::of`], of a whole object without what nobody owns.
-    pub(super) fn of_object(object: &Map<String, Value>, schema: &Schema) -> Self {
-        Difference::of_objects(&Map::new(), object, schema).changed
+    pub(super) fn of_object(object: &Node, schema: &Schema) -> Self {
+        Difference::of_objects(&Node::new(), object, schema).changed
     }
 
     /// Whether any path of this set is in the FieldsV1 form `json`.
     pub(super) fn overlaps(&self, json: &Value) -> bool {
-        let Some(map) = json.as_object() else { return false };
-        if self.member && (map.is_empty() || map.contains_key(".")) {
-            return true;
-        }
-        self.children.iter().any(|(step, child)| {
-            let below = match step {
-                Step::Field(name) => map.iter().find(|(key, _)| key.strip_prefix("f:") == Some(name)),
-                // Others may write the keys of an item in another order or spacing.
-                Step::Key(keys) => {
-                    map.iter().find(|(key, _)| key.strip_prefix("k:").map(canonical).as_ref() == Some(keys))
-                }
-                Step::Item(item) => {
-                    map.iter().find(|(key, _)| key.strip_prefix("v:").map(canonical).as_ref() == Some(item))
-                }
-            };
-            below.is_some_and(|(_, below)| child.overlaps(below))
-        })
+        self.0.as_ref().zip(json.as_object()).is_some_and(|(node, other)| overlaps(node, other))
     }
 
     /// Removes from `value` every path of this set.
     pub(super) fn remove_from(&self, value: &mut Value, schema: &Schema) {
-        match value {
-            Value::Object(map) => {
-                for (step, child) in &self.children {
-                    let Step::Field(name) = step else { continue };
-                    let Some(below) = map.get_mut(name) else { continue };
-                    child.remove_from(below, field_schema(schema, name));
-                    let emptied =
-                        below.as_object().is_some_and(Map::is_empty) || below.as_array().is_some_and(Vec::is_empty);
-                    if child.member || (emptied && !child.children.is_empty()) {
-                        map.remove(name);
-                    }
-                }
-            }
-            Value::Array(items) => {
-                let item_schema = schema.items.as_deref().unwrap_or(&ANY);
-                items.retain_mut(|item| {
-                    let Some(child) = item_step(item, schema).and_then(|step| self.children.get(&step)) else {
-                        return true;
-                    };
-                    if child.member {
-                        return false;
-                    }
-                    child.remove_from(item, item_schema);
-                    true
-                });
-            }
-            _ => {}
+        if let Some(node) = &self.0 {
+            remove(node, value, schema);
         }
     }
 
     /// Every path, as upstream prints it in a conflict: `.spec.containers[name="a"].image`.
     pub(super) fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
-        self.collect("", &mut paths);
+        if let Some(node) = &self.0 {
+            collect(node, "", &mut paths);
+        }
         paths
     }
 
-    fn collect(&self, prefix: &str, paths: &mut Vec<String>) {
-        if self.member {
-            paths.push(prefix.to_owned());
-        }
-        for (step, child) in &self.children {
-            let step = match step {
-                Step::Field(name) => format!(".{name}"),
-                Step::Item(item) => format!("[={item}]"),
-                Step::Key(keys) => {
-                    let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-                    format!("[{}]", keys.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(","))
-                }
-            };
-            child.collect(&format!("{prefix}{step}"), paths);
-        }
+    fn add(&mut self, step: String, below: Node) {
+        self.0.get_or_insert_default().insert(step, below.into());
     }
 
     /// The FieldsV1 form.
-    pub(super) fn to_json(&self) -> Value {
-        let mut map = Map::new();
-        if self.member && !self.children.is_empty() {
-            map.insert(".".to_owned(), Value::Object(Map::new()));
-        }
-        for (step, child) in &self.children {
-            let key = match step {
-                Step::Field(name) => format!("f:{name}"),
-                Step::Key(keys) => format!("k:{keys}"),
-                Step::Item(item) => format!("v:{item}"),
-            };
-            map.insert(key, child.to_json());
-        }
-        Value::Object(map)
+    pub(super) fn into_json(self) -> Value {
+        self.0.unwrap_or_default().into()
     }
 
     /// Reads the FieldsV1 form; what is none of it is passed over.
     pub(super) fn from_json(json: &Value) -> Self {
-        let mut set = Self::default();
-        for (key, value) in json.as_object().into_iter().flatten() {
-            let step = match key.split_at_checked(2) {
-                Some(("f:", name)) => Step::Field(name.to_owned()),
-                Some(("k:", keys)) => Step::Key(canonical(keys)),
-                Some(("v:", item)) => Step::Item(canonical(item)),
-                _ => {
-                    set.member |= key == ".";
-                    continue;
-                }
-            };
-            set.children.insert(step, Self::from_json(value));
-        }
-        set.member |= set.children.is_empty();
-        set
+        Self(Some(canonical_node(json)).filter(|node| !node.is_empty()))
     }
+}
+
+fn is_in_set(node: &Node) -> bool {
+    node.is_empty() || node.contains_key(SELF)
+}
+
+/// The steps that go on.
+fn steps(node: &Node) -> impl Iterator<Item = (&String, &Node)> {
+    node.iter().filter(|(step, _)| *step != SELF).filter_map(|(step, below)| Some((step, below.as_object()?)))
+}
+
+/// The node with `below`, which itself is in the set or not; nothing if neither holds anything.
+fn joined(is_in_set: bool, mut below: Node) -> Option<Node> {
+    match (is_in_set, below.is_empty()) {
+        (false, true) => None,
+        (true, false) => {
+            below.insert(SELF.to_owned(), Node::new().into());
+            Some(below)
+        }
+        (true, true) | (false, false) => Some(below),
+    }
+}
+
+fn below<'a>(node: &'a Node, step: &str) -> Option<&'a Node> {
+    node.get(step)?.as_object()
+}
+
+/// What `value` sets.
+fn leaves(value: &Value, schema: &Schema) -> Node {
+    let mut node = Node::new();
+    match value {
+        Value::Object(map) if !schema.atomic_map => {
+            for (name, value) in map {
+                node.insert(field_step(name), leaves(value, field_schema(schema, name)).into());
+            }
+        }
+        Value::Array(items) if schema.list_type != ListType::Atomic => {
+            let item_schema = schema.items.as_deref().unwrap_or(&ANY);
+            for item in items {
+                let Some(step) = item_step(item, schema) else { continue };
+                let below = item_leaves(&step, item, item_schema);
+                node.insert(step, below.into());
+            }
+        }
+        _ => {}
+    }
+    node
+}
+
+/// As [`leaves`], of the item of a list: one with keys is owned besides what is in it.
+fn item_leaves(step: &str, item: &Value, schema: &Schema) -> Node {
+    let mut node = leaves(item, schema);
+    if step.starts_with(KEY) && !node.is_empty() {
+        node.insert(SELF.to_owned(), Node::new().into());
+    }
+    node
+}
+
+fn minus(from: &Node, other: &Node) -> Option<Node> {
+    let rest = |(step, child): (&String, &Node)| {
+        let rest = below(other, step).map_or_else(|| Some(child.clone()), |other| minus(child, other));
+        Some((step.clone(), rest?.into()))
+    };
+    joined(is_in_set(from) && !is_in_set(other), steps(from).filter_map(rest).collect())
+}
+
+fn and(one: &Node, other: &Node) -> Option<Node> {
+    let common = |(step, child)| Some((String::clone(step), and(child, below(other, step)?)?.into()));
+    joined(is_in_set(one) && is_in_set(other), steps(one).filter_map(common).collect())
+}
+
+fn or(into: &mut Node, other: &Node) {
+    let was_in_set = is_in_set(into) || is_in_set(other);
+    for (step, child) in steps(other) {
+        match into.get_mut(step).and_then(Value::as_object_mut) {
+            Some(known) => or(known, child),
+            None => drop(into.insert(step.clone(), child.clone().into())),
+        }
+    }
+    if was_in_set && !into.is_empty() {
+        into.insert(SELF.to_owned(), Node::new().into());
+    }
+}
+
+fn overlaps(node: &Node, json: &Node) -> bool {
+    if is_in_set(node) && is_in_set(json) {
+        return true;
+    }
+    steps(node).any(|(step, child)| {
+        // Others may write the keys of an item in another order or spacing.
+        let foreign = || json.iter().find(|(key, _)| !key.starts_with(FIELD) && canonical(key) == *step);
+        let found = json.get(step).or_else(|| (!step.starts_with(FIELD)).then(foreign)?.map(|(_, below)| below));
+        found.and_then(Value::as_object).is_some_and(|found| overlaps(child, found))
+    })
+}
+
+fn remove(node: &Node, value: &mut Value, schema: &Schema) {
+    match value {
+        Value::Object(map) => {
+            for (step, child) in steps(node) {
+                let Some(name) = step.strip_prefix(FIELD) else { continue };
+                let Some(below) = map.get_mut(name) else { continue };
+                remove(child, below, field_schema(schema, name));
+                let emptied =
+                    below.as_object().is_some_and(Map::is_empty) || below.as_array().is_some_and(Vec::is_empty);
+                if is_in_set(child) || emptied {
+                    map.remove(name);
+                }
+            }
+        }
+        Value::Array(items) => {
+            let item_schema = schema.items.as_deref().unwrap_or(&ANY);
+            items.retain_mut(|item| {
+                let step = item_step(item, schema);
+                let Some(child) = step.and_then(|step| below(node, &step)) else { return true };
+                if is_in_set(child) {
+                    return false;
+                }
+                remove(child, item, item_schema);
+                true
+            });
+        }
+        _ => {}
+    }
+}
+
+fn collect(node: &Node, prefix: &str, paths: &mut Vec<String>) {
+    if is_in_set(node) {
+        paths.push(prefix.to_owned());
+    }
+    for (step, child) in steps(node) {
+        let step = match step.split_at_checked(FIELD.len()) {
+            Some((FIELD, name)) => format!(".{name}"),
+            Some((KEY, keys)) => {
+                let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
+                format!("[{}]", keys.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(","))
+            }
+            Some((_, item)) => format!("[={item}]"),
+            None => continue,
+        };
+        collect(child, &format!("{prefix}{step}"), paths);
+    }
+}
+
+fn canonical_node(json: &Value) -> Node {
+    let known = |step: &str| step == SELF || [FIELD, KEY, ITEM].iter().any(|prefix| step.starts_with(prefix));
+    let steps = json.as_object().into_iter().flatten().filter(|(step, _)| known(step));
+    let mut node: Node = steps.map(|(step, below)| (canonical(step), canonical_node(below).into())).collect();
+    if node.len() == 1 {
+        node.remove(SELF);
+    }
+    node
+}
+
+/// A step as it is written here.
+fn canonical(step: &str) -> String {
+    match step.split_at_checked(FIELD.len()) {
+        Some((prefix @ (KEY | ITEM), json)) => {
+            serde_json::from_str::<Value>(json).map_or_else(|_| step.to_owned(), |value| format!("{prefix}{value}"))
+        }
+        _ => step.to_owned(),
+    }
+}
+
+const FIELD: &str = "f:";
+const KEY: &str = "k:";
+const ITEM: &str = "v:";
+
+/// The step to a field.
+fn field_step(name: &str) -> String {
+    // Made for every field that is written, so this is not `format!`.
+    [FIELD, name].concat()
 }
 
 /// What tells one value from another.
@@ -225,7 +296,7 @@ impl Difference {
         let [old, new] = [old, new].map(|map| map.get("metadata").and_then(Value::as_object).unwrap_or(&empty));
         let schema = field_schema(schema, "metadata");
         metadata.fields(old, new, schema, |name| !UNOWNED_METADATA.contains(&name));
-        found.put(Step::Field("metadata".to_owned()), metadata);
+        found.put(field_step("metadata"), metadata);
         found
     }
 
@@ -257,20 +328,19 @@ impl Difference {
             let schema = field_schema(schema, name);
             match old.get(name) {
                 Some(before) if before == value => {}
-                Some(before) => self.put(Step::Field(name.clone()), Self::of(before, value, schema)),
-                None => drop(self.changed.children.insert(Step::Field(name.clone()), FieldSet::of(value, schema))),
+                Some(before) => self.put(field_step(name), Self::of(before, value, schema)),
+                None => self.changed.add(field_step(name), leaves(value, schema)),
             }
         }
         for (name, value) in old.iter().filter(|(name, _)| counts(name) && !new.contains_key(*name)) {
-            let gone = FieldSet::of(value, field_schema(schema, name));
-            self.removed.children.insert(Step::Field(name.clone()), gone);
+            self.removed.add(field_step(name), leaves(value, field_schema(schema, name)));
         }
     }
 
     fn items(
         &mut self,
-        mut old: BTreeMap<Step, &Value>,
-        new: BTreeMap<Step, &Value>,
+        mut old: BTreeMap<String, &Value>,
+        new: BTreeMap<String, &Value>,
         schema: &Schema,
         lists: (&Value, &Value),
     ) {
@@ -278,23 +348,18 @@ impl Difference {
             return self.whole(lists.0, lists.1, schema);
         }
         let schema: &Schema = schema.items.as_deref().unwrap_or(&ANY);
-        let item = |step: &Step, value: &Value| {
-            let mut set = FieldSet::of(value, schema);
-            set.member |= matches!(step, Step::Key(_));
-            set
-        };
         for (step, value) in new {
             match old.remove(&step) {
                 Some(before) => self.put(step, Self::of(before, value, schema)),
                 None => {
-                    let set = item(&step, value);
-                    self.changed.children.insert(step, set);
+                    let node = item_leaves(&step, value, schema);
+                    self.changed.add(step, node);
                 }
             }
         }
         for (step, value) in old {
-            let set = item(&step, value);
-            self.removed.children.insert(step, set);
+            let node = item_leaves(&step, value, schema);
+            self.removed.add(step, node);
         }
     }
 
@@ -304,51 +369,31 @@ impl Difference {
         self.removed = FieldSet::of(old, schema).minus(&self.changed);
     }
 
-    fn put(&mut self, step: Step, below: Self) {
-        if !below.removed.is_empty() {
-            self.removed.children.insert(step.clone(), below.removed);
+    fn put(&mut self, step: String, below: Self) {
+        if let Some(node) = below.removed.0 {
+            self.removed.add(step.clone(), node);
         }
-        if !below.changed.is_empty() {
-            self.changed.children.insert(step, below.changed);
+        if let Some(node) = below.changed.0 {
+            self.changed.add(step, node);
         }
     }
 }
 
-fn keyed<'a>(items: &'a [Value], schema: &Schema) -> BTreeMap<Step, &'a Value> {
+fn keyed<'a>(items: &'a [Value], schema: &Schema) -> BTreeMap<String, &'a Value> {
     items.iter().filter_map(|item| Some((item_step(item, schema)?, item))).collect()
 }
 
 static ANY: std::sync::LazyLock<Schema> = std::sync::LazyLock::new(Schema::default);
 
-fn canonical(json: &str) -> String {
-    serde_json::from_str::<Value>(json).map_or_else(|_| json.to_owned(), |value| value.to_string())
-}
-
 pub(super) fn field_schema<'a>(schema: &'a Schema, name: &str) -> &'a Schema {
     schema.properties.get(name).or(schema.additional.as_ref()).map_or(&ANY, |schema| schema)
 }
 
-/// What a value consists of; nothing for a scalar and for what is taken as one value.
-fn parts<'a>(value: &'a Value, schema: &'a Schema) -> Vec<(Step, &'a Value, &'a Schema)> {
-    match value {
-        Value::Object(map) if !schema.atomic_map => {
-            let part =
-                |(name, value): (&'a String, &'a Value)| (Step::Field(name.clone()), value, field_schema(schema, name));
-            map.iter().map(part).collect()
-        }
-        Value::Array(items) if schema.list_type != ListType::Atomic => {
-            let item_schema: &Schema = schema.items.as_deref().unwrap_or(&ANY);
-            items.iter().filter_map(|item| Some((item_step(item, schema)?, item, item_schema))).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
 /// What tells an item of a list from its neighbours.
-pub(super) fn item_step(item: &Value, list: &Schema) -> Option<Step> {
+pub(super) fn item_step(item: &Value, list: &Schema) -> Option<String> {
     match &list.list_type {
         ListType::Atomic => None,
-        ListType::Set => Some(Step::Item(item.to_string())),
+        ListType::Set => Some(format!("{ITEM}{item}")),
         ListType::Map(keys) => {
             let item_schema: &Schema = list.items.as_deref().unwrap_or(&ANY);
             let mut found = Map::new();
@@ -362,7 +407,7 @@ pub(super) fn item_step(item: &Value, list: &Schema) -> Option<Step> {
                     .or_else(default);
                 found.extend(value.map(|value| (key.to_string(), value)));
             }
-            (!found.is_empty()).then(|| Step::Key(Value::Object(found).to_string()))
+            (!found.is_empty()).then(|| format!("{KEY}{}", Value::Object(found)))
         }
     }
 }
@@ -402,4 +447,60 @@ fn merged_items(live: &[Value], applied: &[Value], schema: &Schema) -> Vec<Value
         }
     }
     items
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// What a set is, without its wire form.
+    type Paths = BTreeSet<Vec<&'static str>>;
+
+    const STEPS: [&str; 4] = ["f:a", "f:b", r#"k:{"name":"a"}"#, "v:1"];
+
+    fn paths() -> impl Strategy<Value = Paths> {
+        let path = prop::collection::vec(prop::sample::select(&STEPS[..]), 1..4);
+        prop::collection::btree_set(path, 0..8)
+    }
+
+    fn set(paths: &Paths) -> FieldSet {
+        let mut set = FieldSet::default();
+        for path in paths {
+            let lone = path
+                .iter()
+                .rev()
+                .fold(Node::new(), |below, step| [((*step).to_owned(), below.into())].into_iter().collect());
+            set.or(&FieldSet(Some(lone)));
+        }
+        set
+    }
+
+    proptest! {
+        #[test]
+        fn the_wire_form_is_worked_with_as_the_paths_it_stands_for(one in paths(), two in paths()) {
+            let (mine, theirs) = (set(&one), set(&two));
+            prop_assert_eq!(mine.minus(&theirs), set(&(&one - &two)));
+            prop_assert_eq!(mine.and(&theirs), set(&(&one & &two)));
+            prop_assert_eq!(mine.overlaps(&theirs.clone().into_json()), !one.is_disjoint(&two));
+            prop_assert_eq!(mine.paths().len(), one.len());
+            prop_assert_eq!(FieldSet::from_json(&mine.clone().into_json()), mine.clone());
+            let mut both = mine;
+            both.or(&theirs);
+            prop_assert_eq!(both, set(&(&one | &two)));
+        }
+    }
+
+    #[test]
+    fn items_that_others_wrote_are_the_same_items() {
+        let theirs = json!({"f:list": {r#"k:{"port": 1, "name":"a"}"#: {".": {}, "f:x": {}}, "junk": {}, ".": {}}});
+        let ours = json!({"f:list": {r#"k:{"name":"a","port":1}"#: {"f:x": {}}}});
+        assert!(FieldSet::from_json(&ours).overlaps(&theirs));
+        let left = FieldSet::from_json(&theirs).minus(&FieldSet::from_json(&ours));
+        assert_eq!(left.into_json(), json!({"f:list": {".": {}, r#"k:{"name":"a","port":1}"#: {}}}));
+    }
 }

@@ -20,7 +20,7 @@ fn concerns(call: &Call<'_>) -> bool {
 
 /// Puts right what the writer may not say: who asks; and beside the subresource that is written,
 /// the rest of the status.
-pub(crate) fn prepare(call: &Call<'_>, operation: Operation<'_>, object: &mut Object, now: &str) {
+pub(crate) fn prepare(server: &ApiServer, call: &Call<'_>, operation: Operation<'_>, object: &mut Object) {
     if !concerns(call) {
         return;
     }
@@ -45,7 +45,7 @@ pub(crate) fn prepare(call: &Call<'_>, operation: Operation<'_>, object: &mut Ob
             } else {
                 keep_verdicts(old, object);
             }
-            date(old, object, now);
+            date(old, object, &server.inner.timestamp());
         }
         Operation::Update { .. } => {}
     }

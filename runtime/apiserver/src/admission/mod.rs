@@ -16,9 +16,11 @@ use futures::FutureExt;
 use futures::future::join_all;
 use serde_json::Value;
 use trimtab_api::{ApiError, Kind, Object, patch};
+use trimtab_store::Page;
 
 use crate::handler::Call;
 use crate::server::ApiServer;
+use crate::{encode, read};
 use version::Converted;
 use webhook::{Asked, configured};
 
@@ -84,6 +86,9 @@ pub(crate) async fn mutate(
     fill: Fill<'_>,
 ) -> Result<bool, ApiError> {
     service_account::admit(server, write, object).await?;
+    if !is_configured(server).await? {
+        return Ok(false);
+    }
     let by_policy = policy::mutate(server, write, object, fill, false).await?;
     let hooks = concerned(server, "mutatingwebhookconfigurations", write, Some(&*object)).await?;
     if hooks.is_empty() {
@@ -173,6 +178,9 @@ pub(crate) async fn validate(
     object: Option<&Object>,
 ) -> Result<(), ApiError> {
     node_restriction::check(server, write, object).await?;
+    if !is_configured(server).await? {
+        return Ok(());
+    }
     policy::validate(server, write, object).await?;
     let hooks = concerned(server, "validatingwebhookconfigurations", write, object).await?;
     let mut asked = Vec::with_capacity(hooks.len());
@@ -197,6 +205,13 @@ pub(crate) async fn admit(server: &ApiServer, write: &Attributes<'_>, object: Op
         }
     }
     validate(server, write, object).await
+}
+
+/// Whether there is any policy or webhook: where there is none, a write is not to pay for them.
+async fn is_configured(server: &ApiServer) -> Result<bool, ApiError> {
+    let one = Page { limit: 1, ..Page::default() };
+    let page = server.inner.store.list(&encode::registry("admissionregistration.k8s.io/"), one).await;
+    Ok(!page.map_err(read::read_error)?.entries.is_empty())
 }
 
 async fn concerned(
