@@ -82,7 +82,7 @@ struct Reader {
 impl Reader {
     async fn line(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
-            if let Some(at) = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n') {
+            if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.scanned..]) {
                 let line = self.buffer.split_to(self.scanned + at).freeze();
                 self.buffer.advance(1);
                 self.scanned = 0;
@@ -108,10 +108,28 @@ impl Reader {
     }
 }
 
+/// Where the object of a change is to be found in a line as servers write it, so that it is read once. If it
+/// is not there, what is found does not read as an object.
+fn change<K>(line: &[u8]) -> Option<(Change<K>, &[u8])> {
+    let rest = line.strip_prefix(br#"{"type":""#)?.strip_suffix(b"}")?;
+    let of = |head: &[u8], change: Change<K>| Some((change, rest.strip_prefix(head)?));
+    of(br#"ADDED","object":"#, WatchEvent::Added)
+        .or_else(|| of(br#"MODIFIED","object":"#, WatchEvent::Modified))
+        .or_else(|| of(br#"DELETED","object":"#, WatchEvent::Deleted))
+}
+
+/// What has happened to an object.
+type Change<K> = fn(K) -> WatchEvent<K>;
+
 fn decode<K: DeserializeOwned>(line: &[u8]) -> Result<WatchEvent<K>, Error> {
     let failed = |source| Error::Decode { what: "watch".to_owned(), source };
+    if let Some((make, object)) = change(line)
+        && let Ok(object) = from_json(object)
+    {
+        return Ok(make(object));
+    }
     let Line { event, object } = serde_json::from_slice(line).map_err(failed)?;
-    let read = |make: fn(K) -> WatchEvent<K>| match from_json(object.get().as_bytes()) {
+    let read = |make: Change<K>| match from_json(object.get().as_bytes()) {
         Ok(object) => Ok(make(object)),
         Err(error) => {
             let object = from_json(object.get().as_bytes()).map_err(failed)?;

@@ -77,7 +77,8 @@ impl Entry {
             && (text("operation") == "Apply") == (operation == "Apply")
     }
 
-    fn read(json: &Value) -> Self {
+    fn read(mut json: Value) -> Self {
+        let set = FieldSet::from_json(json.get_mut("fieldsV1").map(Value::take).unwrap_or_default());
         let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
         Self {
             manager: text("manager"),
@@ -85,7 +86,7 @@ impl Entry {
             api_version: text("apiVersion"),
             subresource: text("subresource"),
             time: text("time"),
-            set: FieldSet::from_json(&json["fieldsV1"]),
+            set,
         }
     }
 
@@ -177,7 +178,7 @@ pub fn track(old: Option<&Object>, mut new: Object, writer: Writer<'_>, schema: 
         if !touched && !records {
             return true;
         }
-        let mut entry = Entry::read(json);
+        let mut entry = Entry::read(json.take());
         entry.set = entry.set.minus(&removed);
         if !is_own {
             entry.set = entry.set.minus(&changed);
@@ -215,7 +216,7 @@ fn kept_entries(old: Option<&Object>, new: &mut Object) -> Vec<Value> {
 
 fn entries(object: &Object) -> Vec<Entry> {
     let list = object.at(&["metadata", "managedFields"]).and_then(Value::as_array);
-    list.into_iter().flatten().map(Entry::read).collect()
+    list.into_iter().flatten().cloned().map(Entry::read).collect()
 }
 
 fn with_entries(mut object: Object, entries: Vec<Entry>) -> Object {

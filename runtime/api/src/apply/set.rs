@@ -85,7 +85,7 @@ impl FieldSet {
     }
 
     /// Reads the FieldsV1 form; what is none of it is passed over.
-    pub(super) fn from_json(json: &Value) -> Self {
+    pub(super) fn from_json(json: Value) -> Self {
         Self(Some(canonical_node(json)).filter(|node| !node.is_empty()))
     }
 }
@@ -232,10 +232,17 @@ fn collect(node: &Node, prefix: &str, paths: &mut Vec<String>) {
     }
 }
 
-fn canonical_node(json: &Value) -> Node {
-    let known = |step: &str| step == SELF || [FIELD, KEY, ITEM].iter().any(|prefix| step.starts_with(prefix));
-    let steps = json.as_object().into_iter().flatten().filter(|(step, _)| known(step));
-    let mut node: Node = steps.map(|(step, below)| (canonical(step), canonical_node(below).into())).collect();
+fn canonical_node(json: Value) -> Node {
+    let Value::Object(mut node) = json else { return Node::new() };
+    for below in node.values_mut() {
+        *below = canonical_node(below.take()).into();
+    }
+    // Nearly all sets are of our own writing.
+    if !node.keys().all(|step| is_canonical(step)) {
+        let known = |step: &String| step == SELF || [FIELD, KEY, ITEM].iter().any(|prefix| step.starts_with(prefix));
+        node =
+            node.into_iter().filter(|(step, _)| known(step)).map(|(step, below)| (canonical(&step), below)).collect();
+    }
     if node.len() == 1 {
         node.remove(SELF);
     }
@@ -249,6 +256,16 @@ fn canonical(step: &str) -> String {
             serde_json::from_str::<Value>(json).map_or_else(|_| step.to_owned(), |value| format!("{prefix}{value}"))
         }
         _ => step.to_owned(),
+    }
+}
+
+fn is_canonical(step: &str) -> bool {
+    match step.split_at_checked(FIELD.len()) {
+        Some((FIELD, _)) => true,
+        // Of one part, and nothing in it that could be written in another way.
+        Some((KEY | ITEM, json)) if !json.contains([' ', '\t', '\n', '\r', '\\', ',']) => true,
+        Some((KEY | ITEM, _)) => canonical(step) == step,
+        _ => step == SELF,
     }
 }
 
@@ -488,7 +505,7 @@ mod tests {
             prop_assert_eq!(mine.and(&theirs), set(&(&one & &two)));
             prop_assert_eq!(mine.overlaps(&theirs.clone().into_json()), !one.is_disjoint(&two));
             prop_assert_eq!(mine.paths().len(), one.len());
-            prop_assert_eq!(FieldSet::from_json(&mine.clone().into_json()), mine.clone());
+            prop_assert_eq!(FieldSet::from_json(mine.clone().into_json()), mine.clone());
             let mut both = mine;
             both.or(&theirs);
             prop_assert_eq!(both, set(&(&one | &two)));
@@ -499,8 +516,8 @@ mod tests {
     fn items_that_others_wrote_are_the_same_items() {
         let theirs = json!({"f:list": {r#"k:{"port": 1, "name":"a"}"#: {".": {}, "f:x": {}}, "junk": {}, ".": {}}});
         let ours = json!({"f:list": {r#"k:{"name":"a","port":1}"#: {"f:x": {}}}});
-        assert!(FieldSet::from_json(&ours).overlaps(&theirs));
-        let left = FieldSet::from_json(&theirs).minus(&FieldSet::from_json(&ours));
+        assert!(FieldSet::from_json(ours.clone()).overlaps(&theirs));
+        let left = FieldSet::from_json(theirs).minus(&FieldSet::from_json(ours));
         assert_eq!(left.into_json(), json!({"f:list": {".": {}, r#"k:{"name":"a","port":1}"#: {}}}));
     }
 }

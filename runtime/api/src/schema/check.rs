@@ -31,7 +31,7 @@ impl Schema {
     /// On the first value of the wrong type.
     pub fn check(&self, object: &mut Map<String, Value>) -> Result<Checked, TypeError> {
         let mut checked = Checked::default();
-        self.object(object, &mut String::new(), &mut checked)?;
+        self.object(object, &Place::Top, &mut checked)?;
         Ok(checked)
     }
 
@@ -41,31 +41,26 @@ impl Schema {
     /// On the first value of the wrong type.
     pub fn check_field(&self, name: &str, value: &mut Value) -> Result<Checked, TypeError> {
         let mut checked = Checked::default();
-        self.value(value, &mut name.to_owned(), &mut checked)?;
+        self.value(value, &Place::Field(&Place::Top, name), &mut checked)?;
         Ok(checked)
     }
 
-    fn object(&self, map: &mut Map<String, Value>, path: &mut String, checked: &mut Checked) -> Result<(), TypeError> {
+    fn object(&self, map: &mut Map<String, Value>, at: &Place<'_>, checked: &mut Checked) -> Result<(), TypeError> {
         let mut doomed = Vec::new();
         for (name, value) in map.iter_mut() {
-            let length = path.len();
-            if !path.is_empty() {
-                path.push('.');
-            }
-            path.push_str(name);
+            let at = Place::Field(at, name);
             let schema = self.properties.get(name.as_str()).or(self.additional.as_ref());
             match schema {
                 Some(schema) if value.is_null() && !schema.nullable && schema.type_ != Type::Any => {
                     doomed.push(name.clone())
                 }
-                Some(schema) => schema.value(value, path, checked)?,
+                Some(schema) => schema.value(value, &at, checked)?,
                 None if self.preserve_unknown => {}
                 None => {
-                    checked.unknown.push(path.clone());
+                    checked.unknown.push(at.path());
                     doomed.push(name.clone());
                 }
             }
-            path.truncate(length);
         }
         for name in doomed {
             map.remove(&name);
@@ -73,29 +68,26 @@ impl Schema {
         Ok(())
     }
 
-    fn value(&self, value: &mut Value, path: &mut String, checked: &mut Checked) -> Result<(), TypeError> {
+    fn value(&self, value: &mut Value, at: &Place<'_>, checked: &mut Checked) -> Result<(), TypeError> {
         let found = name_of(value);
-        let wrong = |path: &str| TypeError { path: path.to_owned(), found, expected: self.type_.name() };
+        let wrong = || TypeError { path: at.path(), found, expected: self.type_.name() };
         match (self.type_, value) {
-            (Type::Object, Value::Object(map)) => self.object(map, path, checked),
+            (Type::Object, Value::Object(map)) => self.object(map, at, checked),
             (Type::Any, Value::Object(map)) if self.recursive => match self.resolved() {
-                Some(schema) => schema.object(map, path, checked),
+                Some(schema) => schema.object(map, at, checked),
                 None => Ok(()),
             },
             (Type::Array, Value::Array(items)) => {
                 let Some(schema) = &self.items else { return Ok(()) };
                 for (index, item) in items.iter_mut().enumerate() {
-                    let length = path.len();
-                    path.push_str(&format!("[{index}]"));
-                    schema.value(item, path, checked)?;
-                    path.truncate(length);
+                    schema.value(item, &Place::Item(at, index), checked)?;
                 }
                 Ok(())
             }
             (Type::Integer, Value::Number(number))
                 if number.is_f64() && number.as_f64().is_none_or(|n| n.fract() != 0.0) =>
             {
-                Err(wrong(path))
+                Err(wrong())
             }
             (Type::Any, _)
             | (Type::String, Value::String(_))
@@ -103,7 +95,25 @@ impl Schema {
             | (Type::Boolean, Value::Bool(_))
             | (Type::IntOrString, Value::Number(_) | Value::String(_)) => Ok(()),
             (_, Value::Null) if self.nullable => Ok(()),
-            _ => Err(wrong(path)),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// Where a value is: written out only if something is wrong there.
+enum Place<'a> {
+    Top,
+    Field(&'a Place<'a>, &'a str),
+    Item(&'a Place<'a>, usize),
+}
+
+impl Place<'_> {
+    fn path(&self) -> String {
+        match self {
+            Self::Top => String::new(),
+            Self::Field(Self::Top, name) => (*name).to_owned(),
+            Self::Field(above, name) => format!("{}.{name}", above.path()),
+            Self::Item(above, index) => format!("{}[{index}]", above.path()),
         }
     }
 }
