@@ -200,7 +200,7 @@ impl<K: DeserializeOwned + Send> Api<K> {
     ) -> Result<impl Stream<Item = Result<WatchEvent<K>, Error>> + Send + use<K>, Error> {
         let path = self.path("", "", &params.watch_query(resource_version));
         let response = self.client.send(request(Method::GET, &path, None)?).await?;
-        Ok(watch::events(response.into_body(), self.client.server().to_owned()))
+        Ok(watch::events(response.into_body(), self.client.clone()))
     }
 
     /// Changes a part of an object.

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use trimtab_api::{ApiError, from_json};
 
 use crate::error::Error;
+use crate::lean;
 use crate::transport::{Body, Transport, TransportError, Upgraded};
 
 /// A connection to one API server as one user. Cloning is cheap.
@@ -19,12 +20,14 @@ pub struct Client {
     transport: Arc<dyn Transport>,
     namespace: Arc<str>,
     agent: Option<HeaderValue>,
+    /// Whether objects are read without their managedFields.
+    lean: bool,
 }
 
 impl Client {
     /// A client over `transport`.
     pub fn new(transport: Arc<dyn Transport>) -> Self {
-        Self { transport, namespace: "default".into(), agent: None }
+        Self { transport, namespace: "default".into(), agent: None, lean: false }
     }
 
     /// The same client with another default namespace.
@@ -39,6 +42,23 @@ impl Client {
     pub fn with_user_agent(mut self, agent: &'static str) -> Self {
         self.agent = Some(HeaderValue::from_static(agent));
         self
+    }
+
+    /// The same client, which reads objects without their `managedFields`: half of a small object, which nobody
+    /// looks at but those who apply. Of a list that is read as one, the items keep theirs.
+    #[must_use]
+    pub fn without_managed_fields(mut self) -> Self {
+        self.lean = true;
+        self
+    }
+
+    /// Reads an object as this client reads them.
+    ///
+    /// # Errors
+    /// When it is no JSON, or not a `T`.
+    pub fn read<T: DeserializeOwned>(&self, json: &[u8]) -> Result<T, serde_json::Error> {
+        let cut = if self.lean { lean::without_managed_fields(json) } else { None };
+        from_json(cut.as_deref().unwrap_or(json))
     }
 
     /// The namespace that is meant when none is named.
@@ -76,7 +96,7 @@ impl Client {
     pub async fn json<T: DeserializeOwned>(&self, request: Request<Bytes>) -> Result<T, Error> {
         let what = format!("{} {}", request.method(), request.uri());
         let bytes = self.bytes(request).await?;
-        from_json(&bytes).map_err(|source| Error::Decode { what, source })
+        self.read(&bytes).map_err(|source| Error::Decode { what, source })
     }
 
     /// GETs `path` as JSON.

@@ -9,6 +9,7 @@ pub mod discovery;
 mod error;
 mod http;
 pub mod kubeconfig;
+mod lean;
 mod params;
 mod resource;
 mod transport;

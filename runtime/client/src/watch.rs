@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use trimtab_api::{ApiError, Object, from_json};
 
+use crate::client::Client;
 use crate::error::Error;
 use crate::transport::{Body, TransportError};
 
@@ -55,14 +56,14 @@ struct Line<'a> {
 /// Reads events from a response's body. The stream ends with the body, or after an error.
 pub(crate) fn events<K: DeserializeOwned + Send>(
     body: Body,
-    server: String,
+    client: Client,
 ) -> impl Stream<Item = Result<WatchEvent<K>, Error>> + Send {
-    let state = Some(Reader { body, buffer: BytesMut::new(), scanned: 0, server });
+    let state = Some(Reader { body, buffer: BytesMut::new(), scanned: 0, client });
     stream::unfold(state, |state| async move {
         let mut reader = state?;
         match reader.line().await {
             Ok(None) => None,
-            Ok(Some(line)) => match decode(&line) {
+            Ok(Some(line)) => match decode(&reader.client, &line) {
                 Ok(event) => Some((Ok(event), Some(reader))),
                 Err(error) => Some((Err(error), None)),
             },
@@ -76,7 +77,7 @@ struct Reader {
     buffer: BytesMut,
     /// How much of the buffer is known to hold no end of line.
     scanned: usize,
-    server: String,
+    client: Client,
 }
 
 impl Reader {
@@ -104,7 +105,7 @@ impl Reader {
     }
 
     fn error(&self, source: crate::BoxError) -> Error {
-        TransportError { server: self.server.clone(), source }.into()
+        TransportError { server: self.client.server().to_owned(), source }.into()
     }
 }
 
@@ -121,15 +122,15 @@ fn change<K>(line: &[u8]) -> Option<(Change<K>, &[u8])> {
 /// What has happened to an object.
 type Change<K> = fn(K) -> WatchEvent<K>;
 
-fn decode<K: DeserializeOwned>(line: &[u8]) -> Result<WatchEvent<K>, Error> {
+fn decode<K: DeserializeOwned>(client: &Client, line: &[u8]) -> Result<WatchEvent<K>, Error> {
     let failed = |source| Error::Decode { what: "watch".to_owned(), source };
     if let Some((make, object)) = change(line)
-        && let Ok(object) = from_json(object)
+        && let Ok(object) = client.read(object)
     {
         return Ok(make(object));
     }
     let Line { event, object } = serde_json::from_slice(line).map_err(failed)?;
-    let read = |make: Change<K>| match from_json(object.get().as_bytes()) {
+    let read = |make: Change<K>| match client.read(object.get().as_bytes()) {
         Ok(object) => Ok(make(object)),
         Err(error) => {
             let object = from_json(object.get().as_bytes()).map_err(failed)?;

@@ -56,12 +56,17 @@ impl<K: Resource> Context<K> {
         Api::all(self.client())
     }
 
-    /// Makes an object.
+    // What is written is answered as it is cached.
+    fn cached<C: Resource>(&self) -> Api<C> {
+        Api::all(self.manager.lean())
+    }
+
+    /// Makes an object. As of all these methods, the answer is what the cache keeps: no `managedFields`.
     ///
     /// # Errors
     /// When the API refuses.
     pub async fn create<C: Resource>(&self, object: &C) -> Result<C> {
-        let made = self.api::<C>().create(object).await?;
+        let made = self.cached::<C>().create(object).await?;
         self.cache::<C>().fold(&made);
         Ok(made)
     }
@@ -71,7 +76,7 @@ impl<K: Resource> Context<K> {
     /// # Errors
     /// When the API refuses, as on a conflict.
     pub async fn replace<C: Resource>(&self, object: &C) -> Result<C> {
-        let written = self.api::<C>().replace(object).await?;
+        let written = self.cached::<C>().replace(object).await?;
         self.cache::<C>().fold(&written);
         Ok(written)
     }
@@ -81,7 +86,7 @@ impl<K: Resource> Context<K> {
     /// # Errors
     /// When the API refuses, as on a conflict.
     pub async fn replace_status<C: Resource>(&self, object: &C) -> Result<C> {
-        let written = self.api::<C>().replace_status(object).await?;
+        let written = self.cached::<C>().replace_status(object).await?;
         self.cache::<C>().fold(&written);
         Ok(written)
     }
@@ -91,7 +96,7 @@ impl<K: Resource> Context<K> {
     /// # Errors
     /// When the API refuses.
     pub async fn apply<C: Resource>(&self, object: &C) -> Result<C> {
-        let written = self.api::<C>().apply(object, self.name, true).await?;
+        let written = self.cached::<C>().apply(object, self.name, true).await?;
         self.cache::<C>().fold(&written);
         Ok(written)
     }

@@ -22,7 +22,8 @@ pub fn cache_one<K: Resource>(
     env: &Env,
     key: &ObjectRef,
 ) -> (Cache<K>, impl Future<Output = ()> + Send + use<K>) {
-    let (cache, api) = (Cache::default(), Api::<K>::namespaced(client, &key.namespace));
+    let client = client.clone().without_managed_fields();
+    let (cache, api) = (Cache::default(), Api::<K>::namespaced(&client, &key.namespace));
     let params = ListParams::default().fields(format!("metadata.name={}", key.name));
     (cache.clone(), run(api, params, cache, env.clone()))
 }
@@ -70,7 +71,7 @@ async fn list<K: Resource>(api: &Api<K>, params: &ListParams, cache: &Cache<K>) 
     let mut objects = Vec::new();
     loop {
         let page = api.list(&params).await.map_err(|error| (error, None))?;
-        objects.extend(page.items.iter().filter_map(|item| read::<K>(item)));
+        objects.extend(page.items.iter().filter_map(|item| read::<K>(api.client(), item)));
         let version = page.metadata.resource_version.unwrap_or_default();
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params.continue_token = Some(token),
@@ -82,14 +83,14 @@ async fn list<K: Resource>(api: &Api<K>, params: &ListParams, cache: &Cache<K>) 
     }
 }
 
-fn read<K: Resource>(item: &RawValue) -> Option<K> {
+fn read<K: Resource>(client: &Client, item: &RawValue) -> Option<K> {
     let failed = |error: &serde_json::Error| {
         let key =
             from_json(item.get().as_bytes()).map(|object: Object| ObjectRef::new(object.namespace(), object.name()));
         let key = key.map_or_else(|_| "?".to_owned(), |key| key.to_string());
         tracing::warn!(kind = K::KIND, key, %error, "an object cannot be read; it is passed over");
     };
-    from_json(item.get().as_bytes()).inspect_err(failed).ok()
+    client.read(item.get().as_bytes()).inspect_err(failed).ok()
 }
 
 /// Follows the events; answers where to go on, or `None` when a new list is needed.

@@ -18,6 +18,8 @@ type Runner = Box<dyn FnOnce(Tasks) -> BoxFuture<'static, ()> + Send>;
 
 struct Inner {
     client: Client,
+    /// What caches are filled with.
+    lean: Client,
     env: Env,
     /// The watches; they end after the controllers.
     informers: Tasks,
@@ -35,9 +37,20 @@ pub struct Manager {
 impl Manager {
     /// A manager without controllers yet.
     pub fn new(client: Client, env: Env) -> Self {
-        let inner =
-            Inner { client, env, informers: Tasks::new(), caches: Mutex::default(), controllers: Mutex::default() };
+        let inner = Inner {
+            lean: client.clone().without_managed_fields(),
+            client,
+            env,
+            informers: Tasks::new(),
+            caches: Mutex::default(),
+            controllers: Mutex::default(),
+        };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// The client that reads objects as the caches keep them.
+    pub(crate) fn lean(&self) -> &Client {
+        &self.inner.lean
     }
 
     /// The client.
@@ -64,7 +77,7 @@ impl Manager {
         }
         let cache = Cache::default();
         caches.insert(key, Box::new(cache.clone()));
-        let watch = informer::run(Api::<K>::all(&self.inner.client), params, cache.clone(), self.inner.env.clone());
+        let watch = informer::run(Api::<K>::all(&self.inner.lean), params, cache.clone(), self.inner.env.clone());
         self.inner.informers.spawn_cancellable("informer", watch);
         cache
     }

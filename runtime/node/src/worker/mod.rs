@@ -352,7 +352,11 @@ impl Worker {
             waiting.insert(name.clone(), ("CrashLoopBackOff".to_owned(), message));
         }
         let new = self.with_view(&waiting, |view| status::status(&self.pod, view));
-        let Some(patch) = patch(self.pod.status.as_ref(), &new) else { return true };
+        let known = self.pod.status.as_ref();
+        if known == Some(&new) {
+            return true;
+        }
+        let Some(patch) = patch(known, &new) else { return true };
         let id = pod::id(&self.pod);
         let body = Patch::Merge(json!({"metadata": {"uid": id.uid}, "status": patch}));
         let client = &self.node.shared.client;
