@@ -158,7 +158,8 @@ async fn ephemeral_containers_are_added_by_their_subresource_alone() {
     let changed = json!({"name": "d", "image": "tools:2"});
     refused(changed, "spec.ephemeralContainers", "existing ephemeral containers \"d\" may not be changed").await;
     let not = "cannot be set for an Ephemeral Container";
-    let of = |field: &str| format!("spec.ephemeralContainers[2].{field}");
+    // A strategic merge puts what is new in front.
+    let of = |field: &str| format!("spec.ephemeralContainers[0].{field}");
     let limits = json!({"name": "f", "image": "i", "resources": {"limits": {"cpu": "1"}}});
     refused(limits, &of("resources"), not).await;
     refused(json!({"name": "c", "image": "i"}), &of("name"), "Duplicate value").await;
