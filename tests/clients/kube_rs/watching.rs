@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, ReplicationController};
@@ -83,6 +84,13 @@ async fn metadata_alone_can_be_watched() {
 async fn a_watch_starts_where_it_is_told_and_ends_in_time() {
     let cluster = Running::start().await;
     let maps: Api<ConfigMap> = Api::default_namespaced(cluster.kube().await);
+    // A controller makes it in every namespace: it is not to come in between.
+    let root_ca = async {
+        while maps.get("kube-root-ca.crt").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within("the namespace has its authority", root_ca).await;
     let first = maps.create(&PostParams::default(), &map("a", &json!({}))).await.unwrap();
     let start = first.resource_version().unwrap();
     maps.create(&PostParams::default(), &map("b", &json!({}))).await.unwrap();
