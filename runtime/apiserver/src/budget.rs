@@ -7,7 +7,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
 use serde_json::Value;
-use trimtab_api::{ApiError, Kind, Object, Selector};
+use trimtab_api::{ApiError, Kind, Object, Selector, crd};
 use trimtab_store::{Page, Precondition};
 
 use crate::server::ApiServer;
@@ -42,7 +42,7 @@ pub(crate) async fn spend(server: &ApiServer, pod: &Object, dry_run: bool) -> Re
     }
     loop {
         let mut budget = encode::to_object(kind, &entry);
-        if !is_ready(pod) && lets_unready_go(&budget) {
+        if !crd::is_true(pod, "Ready") && lets_unready_go(&budget) {
             return Ok(());
         }
         take(kind, &mut budget, pod.name(), &server.inner.timestamp())?;
@@ -66,11 +66,6 @@ fn covers(budget: &Object, pod: &Object) -> bool {
     let selector = budget.at(&["spec", "selector"]).map(LabelSelector::deserialize).and_then(Result::ok);
     let selector = selector.and_then(|selector| Selector::try_from(&selector).ok());
     selector.is_some_and(|selector| selector.matches(|key| labels.get(key)?.as_str()))
-}
-
-fn is_ready(pod: &Object) -> bool {
-    let conditions = pod.at(&["status", "conditions"]).and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
 /// A pod that is not ready counts for nothing, and may go while enough others are (or whenever, if the budget says so).

@@ -199,7 +199,7 @@ pub(crate) fn is_named(entry: &Entry, name: &str) -> bool {
 pub(crate) fn is_deleted(entry: &Entry) -> bool {
     // Asked of the namespace at each create: only bytes that may say so are worth reading.
     const NAME: &[u8] = br#""deletionTimestamp""#;
-    entry.value.windows(NAME.len()).any(|bytes| bytes == NAME) && stored_object(entry).deletion_timestamp().is_some()
+    memchr::memmem::find(&entry.value, NAME).is_some() && stored_object(entry).deletion_timestamp().is_some()
 }
 
 const REGISTRY: &str = "/registry/";

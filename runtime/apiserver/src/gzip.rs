@@ -9,15 +9,14 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
-use trimtab_client::Body;
+use trimtab_client::{Body, header_list};
 
 /// Answers smaller than this many bytes go as they are, as upstream.
 const WORTH_IT: u64 = 128 << 10;
 
 /// Whether the client reads gzip.
 pub(crate) fn is_accepted(headers: &HeaderMap) -> bool {
-    let texts = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    texts.flat_map(|text| text.split(',')).any(|coding| {
+    header_list(headers, ACCEPT_ENCODING).any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
         name.trim() == "gzip" && weight.trim() != "q=0"
     })

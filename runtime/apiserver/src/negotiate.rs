@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use http::HeaderMap;
 use http::header::ACCEPT;
 use trimtab_api::{ApiError, Kind, protobuf};
+use trimtab_client::header_list;
 
 /// What of an object is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +97,7 @@ impl<'a> Clause<'a> {
 
 /// The clauses, those with the greatest weight first and otherwise in the order the client gave them.
 pub(crate) fn clauses(headers: &HeaderMap) -> impl Iterator<Item = Clause<'_>> {
-    let texts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
-    let mut all: Vec<Clause<'_>> = texts
+    let mut all: Vec<Clause<'_>> = header_list(headers, ACCEPT)
         .map(|text| {
             let (media, params) = text.split_once(';').unwrap_or((text, ""));
             Clause { media: media.trim(), params }

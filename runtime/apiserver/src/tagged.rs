@@ -3,13 +3,12 @@
 
 use http::header::{ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use trimtab_client::{Body, empty_body};
+use trimtab_client::{Body, empty_body, header_list};
 
 /// The document that `make` makes, of which `tag` changes with it; or 304, when the client has it.
 pub(crate) fn tagged(headers: &HeaderMap, tag: &str, make: impl FnOnce() -> Response<Body>) -> Response<Body> {
     let tag = format!("\"{tag}\"");
-    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let mut known = known.flat_map(|text| text.split(',')).map(str::trim);
+    let mut known = header_list(headers, IF_NONE_MATCH);
     let mut response = if known.any(|known| known == "*" || known.trim_start_matches("W/") == tag) {
         let mut response = Response::new(empty_body());
         *response.status_mut() = StatusCode::NOT_MODIFIED;

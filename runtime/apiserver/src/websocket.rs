@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use trimtab_api::{ApiError, protobuf};
-use trimtab_client::Body;
+use trimtab_client::{Body, header_list};
 
 use crate::handler::{Answer, Call};
 use crate::server::ApiServer;
@@ -110,8 +110,7 @@ pub(crate) fn log(server: &ApiServer, call: &Call<'_>, log: Response<Body>, upgr
 }
 
 fn offered(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|protocol| !protocol.is_empty())
+    header_list(headers, SEC_WEBSOCKET_PROTOCOL)
 }
 
 fn streamed(
@@ -190,7 +189,7 @@ fn next(read: &mut BytesMut, new: usize, framing: Framing) -> Option<Result<Mess
     let rest = match framing {
         Framing::Line => {
             let seen = read.len().saturating_sub(new);
-            let end = seen + read[seen..].iter().position(|byte| *byte == b'\n')?;
+            let end = seen + memchr::memchr(b'\n', &read[seen..])?;
             let line = read.split_to(end).freeze();
             read.advance(1);
             return Some(

@@ -22,7 +22,9 @@ pub use http::{HttpTransport, Trust, fetch, provider};
 pub use kubeconfig::Kubeconfig;
 pub use params::{DeleteParams, ListParams, Patch, Propagation};
 pub use resource::ApiResource;
-pub use transport::{AsyncReadWrite, Body, BoxError, Switched, Transport, TransportError, Upgraded, empty_body};
+pub use transport::{
+    AsyncReadWrite, Body, BoxError, Switched, Transport, TransportError, Upgraded, empty_body, header_list,
+};
 pub use watch::WatchEvent;
 
 /// What every call of this crate answers.

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::HeaderMap;
+use http::header::AsHeaderName;
 use http_body_util::{BodyExt, Empty};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -14,6 +16,12 @@ pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>;
 /// A body of no bytes.
 pub fn empty_body() -> Body {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// The members of a header that is a comma-separated list, in one line or several (RFC 9110, section 5.6.1).
+pub fn header_list(headers: &HeaderMap, name: impl AsHeaderName) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|member| !member.is_empty())
 }
 
 /// A two-way byte stream, as after an HTTP upgrade.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{NONE, count, get, labels, list, or_none, text};
+use crate::crd;
 use crate::object::Object;
 use crate::selector::label_selector_text;
 use crate::table::{age, human_duration};
@@ -66,11 +67,6 @@ pub(crate) fn controller_revision(name: &str, object: &Object, _now: i64) -> Val
     }
 }
 
-fn has_condition(object: &Object, type_: &str) -> bool {
-    let mut conditions = list(get(object, "status.conditions")).iter();
-    conditions.any(|condition| condition["type"] == type_ && condition["status"] == "True")
-}
-
 /// Jobs.
 pub(crate) fn job(name: &str, object: &Object, now: i64) -> Value {
     let time = |path: &str| text(get(object, path)).parse::<Timestamp>().ok().map(Timestamp::as_second);
@@ -101,7 +97,7 @@ fn job_status(object: &Object) -> &'static str {
         ("FailureTarget", "FailureTarget"),
         ("SuccessCriteriaMet", "SuccessCriteriaMet"),
     ];
-    match known.into_iter().find(|(type_, _)| has_condition(object, type_)) {
+    match known.into_iter().find(|(type_, _)| crd::is_true(object, type_)) {
         Some((_, status)) => status,
         None if object.deletion_timestamp().is_some() => "Terminating",
         None => "Running",

@@ -24,6 +24,9 @@ use crate::{encode, read};
 use version::Converted;
 use webhook::{Asked, configured};
 
+/// The group of the policies and webhooks.
+const GROUP: &str = "admissionregistration.k8s.io";
+
 /// What is done to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
@@ -86,7 +89,7 @@ pub(crate) async fn mutate(
     fill: Fill<'_>,
 ) -> Result<bool, ApiError> {
     service_account::admit(server, write, object).await?;
-    if !is_configured(server).await? {
+    if !is_configured(server, write).await? {
         return Ok(false);
     }
     let by_policy = policy::mutate(server, write, object, fill, false).await?;
@@ -178,7 +181,7 @@ pub(crate) async fn validate(
     object: Option<&Object>,
 ) -> Result<(), ApiError> {
     node_restriction::check(server, write, object).await?;
-    if !is_configured(server).await? {
+    if !is_configured(server, write).await? {
         return Ok(());
     }
     policy::validate(server, write, object).await?;
@@ -196,6 +199,9 @@ pub(crate) async fn validate(
 /// # Errors
 /// As [`validate`].
 pub(crate) async fn admit(server: &ApiServer, write: &Attributes<'_>, object: Option<&Object>) -> Result<(), ApiError> {
+    if !is_configured(server, write).await? {
+        return validate(server, write, object).await;
+    }
     for hook in concerned(server, "mutatingwebhookconfigurations", write, object).await? {
         if ask(server, &hook, write, object).await?.is_some() {
             return Err(ApiError::bad_request(format!(
@@ -207,10 +213,14 @@ pub(crate) async fn admit(server: &ApiServer, write: &Attributes<'_>, object: Op
     validate(server, write, object).await
 }
 
-/// Whether there is any policy or webhook: where there is none, a write is not to pay for them.
-async fn is_configured(server: &ApiServer) -> Result<bool, ApiError> {
+/// Whether any policy or webhook may have a say in the write: where there is none, it is not to pay for
+/// them. None has a say in their own kinds: one that refuses everything could not be taken away again.
+async fn is_configured(server: &ApiServer, write: &Attributes<'_>) -> Result<bool, ApiError> {
+    if write.call.kind.group == GROUP {
+        return Ok(false);
+    }
     let one = Page { limit: 1, ..Page::default() };
-    let page = server.inner.store.list(&encode::registry("admissionregistration.k8s.io/"), one).await;
+    let page = server.inner.store.list(&encode::registry(&format!("{GROUP}/")), one).await;
     Ok(!page.map_err(read::read_error)?.entries.is_empty())
 }
 
@@ -220,10 +230,6 @@ async fn concerned(
     write: &Attributes<'_>,
     object: Option<&Object>,
 ) -> Result<Vec<Asked>, ApiError> {
-    // A webhook that refuses everything could not be taken away again.
-    if write.call.kind.group == "admissionregistration.k8s.io" {
-        return Ok(Vec::new());
-    }
     let hooks = configured(server, plural).await?;
     if hooks.is_empty() {
         return Ok(Vec::new());

@@ -288,10 +288,6 @@ async fn concerned(
     object: Option<&Object>,
     namespace: impl Future<Output = Result<Option<Object>, ApiError>>,
 ) -> Result<Option<(Vec<InForce>, Option<Object>)>, ApiError> {
-    // A policy that refuses everything could not be taken away again.
-    if write.call.kind.group == "admissionregistration.k8s.io" {
-        return Ok(None);
-    }
     let policies = stored(server, policies).await?;
     if policies.is_empty() {
         return Ok(None);
@@ -332,7 +328,7 @@ async fn concerned(
 
 async fn stored(server: &ApiServer, plural: &str) -> Result<Vec<Object>, ApiError> {
     let kinds = server.inner.kinds();
-    let Some(kind) = kinds.by_resource("admissionregistration.k8s.io", "v1", plural) else { return Ok(Vec::new()) };
+    let Some(kind) = kinds.by_resource(super::GROUP, "v1", plural) else { return Ok(Vec::new()) };
     objects(server, kind, "").await
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Asked {
 /// When the store cannot be read.
 pub(super) async fn configured(server: &ApiServer, plural: &str) -> Result<Vec<Webhook>, ApiError> {
     let kinds = server.inner.kinds();
-    let Some(kind) = kinds.by_resource("admissionregistration.k8s.io", "v1", plural) else { return Ok(Vec::new()) };
+    let Some(kind) = kinds.by_resource(super::GROUP, "v1", plural) else { return Ok(Vec::new()) };
     let page = server.inner.store.list(&encode::prefix(kind, ""), trimtab_store::Page::default()).await;
     let entries = page.map_err(read::read_error)?.entries;
     let hooks = entries.iter().map(|entry| webhooks::webhooks(&encode::to_object(kind, entry)));

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use trimtab_api::rbac::Attributes;
+use trimtab_client::header_list;
 
 use super::policy::{Level, Stage};
 
@@ -122,13 +123,9 @@ pub(super) fn agent(headers: &HeaderMap) -> String {
 
 /// Where a request came by, as it says, and last where it came from, as upstream.
 pub(super) fn sources(headers: &HeaderMap, from: Option<std::net::IpAddr>) -> Vec<String> {
-    let list = |name: &str| {
-        let texts = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        let found = texts.flat_map(|text| text.split(',')).filter_map(|text| text.trim().parse().ok());
-        found.collect::<Vec<std::net::IpAddr>>()
-    };
-    let mut all = list("x-forwarded-for");
-    for ip in list("x-real-ip").into_iter().take(1).chain(from) {
+    let list = |name| header_list(headers, name).filter_map(|text| text.parse::<std::net::IpAddr>().ok());
+    let mut all: Vec<_> = list("x-forwarded-for").collect();
+    for ip in list("x-real-ip").take(1).chain(from) {
         if all.last() != Some(&ip) {
             all.push(ip);
         }

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{HeaderMap, HeaderValue};
 use trimtab_api::ApiError;
+use trimtab_client::header_list;
 
 use super::token::{Known, Tokens};
 use super::{Identity, bootstrap_token, impersonate};
@@ -94,8 +95,7 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 /// one, and it will not be the token.
 fn from_protocols(headers: &mut HeaderMap) -> Option<String> {
     headers.get(UPGRADE)?.to_str().ok()?.eq_ignore_ascii_case("websocket").then_some(())?;
-    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
-    let offered = offered.flat_map(|list| list.split(',')).map(str::trim);
+    let offered = header_list(headers, SEC_WEBSOCKET_PROTOCOL);
     let (tokens, others): (Vec<&str>, Vec<&str>) = offered.partition(|protocol| protocol.starts_with(PROTOCOL));
     let token = tokens.first()?.strip_prefix(PROTOCOL).and_then(|token| URL_SAFE_NO_PAD.decode(token).ok());
     let others = HeaderValue::from_str(&others.join(", ")).ok().filter(|others| !others.is_empty());

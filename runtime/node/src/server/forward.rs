@@ -12,12 +12,14 @@ use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 use http::Request;
+use http::header::SEC_WEBSOCKET_PROTOCOL;
 use hyper::body::Incoming as Body;
 use k8s_openapi::api::core::v1::Pod;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use trimtab_api::ApiError;
+use trimtab_client::header_list;
 use trimtab_env::Tasks;
 
 use super::query::Query;
@@ -50,8 +52,7 @@ pub(super) async fn forward(node: &Node, pod: &Pod, query: &Query, tasks: &Tasks
     let to = Target { ip, pod: format!("pod {}, uid {uid}", name.unwrap_or_default()) };
     let ports = ports(query);
     // Only channels need to know the ports in advance.
-    let lines = || request.headers().get_all("sec-websocket-protocol").iter().filter_map(|line| line.to_str().ok());
-    let offers = |protocol| lines().any(|line| line.contains(protocol));
+    let offers = |protocol| header_list(request.headers(), SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == protocol);
     if offers(V4)
         && !offers(TUNNEL)
         && let Err(error) = &ports

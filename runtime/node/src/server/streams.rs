@@ -9,13 +9,36 @@
 //! left, which ends every `Incoming` and fails every `Outgoing`; or some time after the last `Outgoing`
 //! was dropped and what was sent is written.
 
+use std::fmt::Display;
+
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 /// How much may wait in one queue: more makes whoever sends wait.
 pub(super) const WAITING: usize = 16;
 /// How long a client that has been told goodbye may take to hang up.
-pub(super) const GOODBYE: std::time::Duration = std::time::Duration::from_secs(10);
+const GOODBYE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Reads from a connection until the client leaves, or until all is written and it had time to hang up.
+/// `what` names the connection in the log.
+pub(super) async fn drive<E: Display>(
+    what: &str,
+    reading: impl Future<Output = Result<(), E>>,
+    writing: impl Future<Output = Result<(), E>>,
+) {
+    tokio::pin!(reading);
+    let ended = tokio::select! {
+        ended = &mut reading => ended,
+        ended = writing => match ended {
+            // Hanging up before the client does could take back some of what it was sent.
+            Ok(()) => tokio::time::timeout(GOODBYE, reading).await.unwrap_or(Ok(())),
+            failed => failed,
+        },
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "{what} broke");
+    }
+}
 
 /// What the client sends on a stream; ends when it closes the stream or leaves. Who needs no more of
 /// it drops it: the rest is read and forgotten.

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use trimtab_api::ApiError;
+use trimtab_client::header_list;
 use trimtab_env::Tasks;
 
 use super::websocket::{self, Socket};
@@ -150,7 +151,7 @@ fn over_websocket(headers: &HeaderMap, supported: &[&'static str]) -> Result<Cho
     }
     let key = headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| ApiError::bad_request("Sec-WebSocket-Key is missing"))?;
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(ApiError::internal)?;
-    let offered = list(headers, &SEC_WEBSOCKET_PROTOCOL);
+    let offered: Vec<_> = header_list(headers, SEC_WEBSOCKET_PROTOCOL).collect();
     let protocol = first_of(&offered, supported).ok_or_else(|| {
         let supported = supported.join(", ");
         ApiError::bad_request(format!("none of the subprotocols {offered:?} is supported, only {supported}"))
@@ -159,7 +160,7 @@ fn over_websocket(headers: &HeaderMap, supported: &[&'static str]) -> Result<Cho
 }
 
 fn over_spdy(headers: &HeaderMap, supported: &'static [&'static str]) -> Result<Chosen, Refused> {
-    let offered = list(headers, &STREAM_PROTOCOL);
+    let offered: Vec<_> = header_list(headers, STREAM_PROTOCOL).collect();
     if offered.is_empty() {
         return Err(ApiError::bad_request("unable to upgrade: X-Stream-Protocol-Version is required").into());
     }
@@ -176,12 +177,6 @@ fn over_spdy(headers: &HeaderMap, supported: &'static [&'static str]) -> Result<
 /// The client's first choice that is supported.
 fn first_of(offered: &[&str], supported: &[&'static str]) -> Option<&'static str> {
     offered.iter().find_map(|name| supported.iter().find(|protocol| *protocol == name).copied())
-}
-
-/// The values of a header that is a list, in one line or several.
-fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
-    let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|value| !value.is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 
-use super::streams::{GOODBYE, Incoming, Outgoing, Sent, WAITING};
+use super::streams::{self, Incoming, Outgoing, Sent, WAITING};
 
 /// The longest message that is read, in bytes, as upstream.
 const MAX_MESSAGE: usize = 32 << 20;
@@ -53,19 +53,7 @@ pub(super) fn channels(socket: Socket, count: u8) -> (Vec<Channel>, impl Future<
 
 async fn drive(socket: Socket, to: Vec<Option<mpsc::Sender<Bytes>>>, to_send: mpsc::Receiver<Sent>) {
     let (mut sink, stream) = socket.split();
-    let reading = read(stream, to);
-    tokio::pin!(reading);
-    let ended = tokio::select! {
-        ended = &mut reading => ended,
-        ended = write(&mut sink, to_send) => match ended {
-            // Hanging up before the client does could take back some of what it was sent.
-            Ok(()) => tokio::time::timeout(GOODBYE, reading).await.unwrap_or(Ok(())),
-            failed => failed,
-        },
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a WebSocket broke");
-    }
+    streams::drive("a WebSocket", read(stream, to), write(&mut sink, to_send)).await;
 }
 
 async fn read(

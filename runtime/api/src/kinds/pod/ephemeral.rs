@@ -13,17 +13,14 @@ use crate::object::Object;
 
 use super::spec::Of;
 use super::volume::Volumes;
-use super::{container, defaults, spec_of, spec_path};
+use super::{container, defaults, put_back, spec_of, spec_path};
 
 const NOT_ALLOWED: &str = "cannot be set for an Ephemeral Container";
 
 /// Adds to the pod `old` those of `pod` that it has not, and puts back what else differs.
 pub(super) fn update(pod: &mut Typed, old: &Object, checks: &mut Checks) {
     let Some(old) = stored::<Typed>(old, checks) else { return };
-    let asked = pod.spec.take().and_then(|spec| spec.ephemeral_containers);
-    let managers = pod.metadata.managed_fields.take();
-    *pod = old.clone();
-    pod.metadata.managed_fields = managers;
+    let asked = put_back(pod, &old).ephemeral_containers;
     let filled = asked.map(|containers| containers.iter().map(filled).collect::<Vec<_>>());
     pod.spec.get_or_insert_default().ephemeral_containers = filled.filter(|containers| !containers.is_empty());
     check_all(spec_of(pod), checks);

@@ -113,6 +113,14 @@ fn check(pod: &Typed, checks: &mut Checks) {
     spec::check(&path, spec_of(pod), spec::Of::Pod, checks);
 }
 
+/// Puts `old` in the place of `pod`, but for who manages which fields, and answers the spec that was asked for.
+fn put_back(pod: &mut Typed, old: &Typed) -> PodSpec {
+    let managers = pod.metadata.managed_fields.take();
+    let asked = std::mem::replace(pod, old.clone());
+    pod.metadata.managed_fields = managers;
+    asked.spec.unwrap_or_default()
+}
+
 fn spec_path() -> Path {
     Path::new("spec")
 }

@@ -8,7 +8,7 @@ use crate::field::Path;
 use crate::kinds::stored;
 use crate::object::Object;
 
-use super::{check, fill, qos_class, spec_of, spec_path};
+use super::{check, fill, put_back, qos_class, spec_of, spec_path};
 
 /// What may be resized.
 const RESIZABLE: [&str; 2] = ["cpu", "memory"];
@@ -16,10 +16,7 @@ const RESIZABLE: [&str; 2] = ["cpu", "memory"];
 /// Takes the resources of the containers from `pod`, and puts back what else differs from `old`.
 pub(super) fn update(pod: &mut Typed, old: &Object, checks: &mut Checks) {
     let Some(old) = stored::<Typed>(old, checks) else { return };
-    let asked = pod.spec.take().unwrap_or_default();
-    let managers = pod.metadata.managed_fields.take();
-    *pod = old.clone();
-    pod.metadata.managed_fields = managers;
+    let asked = put_back(pod, &old);
     if asked.containers.len() != old.spec.as_ref().map_or(0, |spec| spec.containers.len()) {
         return checks.forbidden(&spec_path().child("containers"), "pod updates may not add or remove containers");
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::frame::{Frame, FrameError, Reader, Reset, Writer};
 use super::header::Headers;
 use crate::node::lock;
-use crate::server::streams::{GOODBYE, Incoming, Outgoing, Sent, WAITING};
+use crate::server::streams::{self, Incoming, Outgoing, Sent, WAITING};
 
 /// How many streams a client may have open at once.
 const MAX_STREAMS: usize = 1024;
@@ -135,18 +135,8 @@ async fn drive<IO: AsyncRead + AsyncWrite>(
     let (replies, to_reply) = mpsc::channel(WAITING);
     let reads = Reads { table: &table, accepts, open, sent, replies, last: 0 };
     let reading = reads.run(FramedRead::new(read, Reader::default()));
-    tokio::pin!(reading);
-    let ended = tokio::select! {
-        ended = &mut reading => ended,
-        ended = write_all(FramedWrite::new(write, Writer::default()), &table, to_send, to_reply) => match ended {
-            // The client has what it was sent once it hangs up; hanging up first could take some of it back.
-            Ok(()) => tokio::time::timeout(GOODBYE, reading).await.unwrap_or(Ok(())),
-            failed => failed,
-        },
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a SPDY connection broke");
-    }
+    let writing = write_all(FramedWrite::new(write, Writer::default()), &table, to_send, to_reply);
+    streams::drive("a SPDY connection", reading, writing).await;
 }
 
 /// What the client sends.
