@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::Env;
 use super::ast::{Expr, Fold, Kind, Literal};
-use super::error::Problem;
 use super::functions::{OPAQUE, Overload, overloads};
+use super::problem::Problem;
 use super::types::Type;
 use super::unify::{Bindings, general, numbered};
 

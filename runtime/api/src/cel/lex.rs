@@ -1,7 +1,7 @@
 //! Source text into tokens (<https://github.com/google/cel-spec/blob/master/doc/langdef.md#syntax>).
 
 use super::ast::Literal;
-use super::error::Problem;
+use super::problem::Problem;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {

@@ -3,8 +3,8 @@
 //! comprehensions and optional values of `cel-go`).
 
 use super::ast::{Entry, Expr, Fold, Item, Kind, Literal, RESULT};
-use super::error::Problem;
 use super::parse::Maker;
+use super::problem::Problem;
 
 type Made = Result<Expr, Problem>;
 

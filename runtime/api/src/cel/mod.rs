@@ -6,6 +6,9 @@
 //!                                     └───────────── eval ──────────▶ a value, and what it cost
 //! ```
 //!
+//! The syntax (`ast`, `lex`, `macros`, `parse`, `problem`) stands by itself: `trimtab-macros` has the same
+//! files, to read rules where they are written.
+//!
 //! Start at [`Env`], which says what an expression may look at, and [`Env::compile`]. Nothing here
 //! knows what the expressions are for.
 
@@ -20,6 +23,7 @@ mod lex;
 mod library;
 mod macros;
 mod parse;
+mod problem;
 mod runtime_cost;
 mod types;
 mod unify;
@@ -42,7 +46,7 @@ pub use types::{Declared, Fields, Identity, Shape, Type};
 pub use value::{Key, Lazy, List, Map, Text, Value};
 
 use ast::{Expr, Kind, Literal};
-use error::{Problem, shown};
+use problem::{Problem, shown};
 
 /// The most that one evaluation may cost (`k8s.io/apiserver/pkg/apis/cel`, `PerCallLimit`).
 pub const PER_CALL_LIMIT: u64 = 1_000_000;

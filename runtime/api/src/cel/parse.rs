@@ -1,9 +1,9 @@
 //! Tokens into an expression.
 
 use super::ast::{Entry, Expr, Field, Item, Kind, Literal};
-use super::error::Problem;
 use super::lex::{Lexeme, Token, tokens};
 use super::macros;
+use super::problem::Problem;
 
 /// Deeper than this an expression may not be: whoever looks at it looks from outside in, on the
 /// stack.

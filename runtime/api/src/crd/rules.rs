@@ -290,6 +290,15 @@ mod tests {
     }
 
     #[test]
+    fn an_object_of_named_fields_may_stay_as_it_was() {
+        let text = json!({"type": "string"});
+        let rule = json!([{"rule": "self == oldSelf"}]);
+        let schema =
+            of(json!({"type": "object", "properties": {"a": text, "b": text}, "x-kubernetes-validations": rule}));
+        assert_eq!(errors(&schema), [""; 0]);
+    }
+
+    #[test]
     fn what_was_is_known_only_where_it_can_be_told() {
         let rule = json!([{"rule": "self == oldSelf"}]);
         let list = of(
