@@ -96,7 +96,8 @@ fn deprecation(version: &Value, api_version: &str, kind: &str) -> Option<String>
     (version["deprecated"] == true).then(|| own.unwrap_or_else(|| format!("{api_version} {kind} is deprecated")))
 }
 
-fn columns(declared: &Value) -> Vec<Column> {
+/// The columns that a version declares, as upstream completes them.
+pub(crate) fn columns(declared: &Value) -> Vec<Column> {
     let read = |column: &Value| Column {
         name: text(&column["name"]).to_owned().into(),
         type_: text(&column["type"]).to_owned().into(),

@@ -17,13 +17,16 @@ mod validate;
 
 pub use conditions::{is_true, set_condition};
 pub use conversion::Conversion;
+pub(crate) use kinds::columns;
 pub use kinds::kinds;
 pub use names::{Taken, accept};
 pub use strategy::CustomResourceDefinition;
 
 use serde_json::Value;
 
+use crate::field::Error;
 use crate::object::Object;
+use crate::strategy::{Operation, Strategy};
 
 /// The group of definitions themselves.
 pub const GROUP: &str = "apiextensions.k8s.io";
@@ -31,6 +34,13 @@ pub const GROUP: &str = "apiextensions.k8s.io";
 pub const PLURAL: &str = "customresourcedefinitions";
 /// Keeps a deleted definition until no object of it is left.
 pub const FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
+
+/// What is wrong with a definition that somebody is about to write: in upstream's words, all that
+/// the API server would refuse it for.
+pub fn check(definition: &Value) -> Vec<Error> {
+    let mut object = Object(definition.as_object().cloned().unwrap_or_default());
+    CustomResourceDefinition.admit(Operation::Create, &mut object).errors
+}
 
 /// The versions of a definition.
 fn versions(definition: &Object) -> &[Value] {

@@ -175,4 +175,4 @@ pub(crate) use format::fits as fits_format;
 pub use format::knows_format;
 pub use limits::{Bound, Limits, Range};
 pub use rules::{CompiledRule, Found, Rules, Wrong, compile, field_path};
-pub use structural::structural;
+pub use structural::{annotate, annotated, structural};
