@@ -3,10 +3,13 @@
 
 use proc_macro::TokenStream;
 
+#[expect(dead_code, reason = "the crate that the files are of uses more of them")]
+mod cel;
 mod controller;
 mod errors;
 mod kinds;
 mod resource;
+mod schema;
 #[cfg(test)]
 mod testing;
 
@@ -28,11 +31,13 @@ pub fn kinds(input: TokenStream) -> TokenStream {
 
 /// Makes a kind of a spec's struct: the resource `Website { metadata, spec, status }` beside
 /// `WebsiteSpec`, with its traits (`k8s_openapi`'s `Resource` and `Metadata`, serde's), and
-/// `Website::new`, `Website::kind`, `Website::crd` and `Website::crd_yaml`.
+/// `Website::new`, `Website::kind`, `Website::crd`, `Website::crd_yaml` and `Website::check`, which tells
+/// all that the API server would refuse the definition for.
 ///
-/// The struct derives `JsonSchema`, `Serialize`, `Deserialize`, `Clone` and `Debug` too.
+/// The struct derives [`macro@Schema`] (or `schemars::JsonSchema`), `Serialize`, `Deserialize`, `Clone`
+/// and `Debug` too. What its comments say are the schema's descriptions.
 ///
-/// In `#[resource(…)]` on the struct:
+/// # On the struct, in `#[resource(…)]`
 ///
 /// - `group`, `version`, `kind`: needed;
 /// - `plural`, `singular`: from the kind when absent;
@@ -43,12 +48,64 @@ pub fn kinds(input: TokenStream) -> TokenStream {
 /// - `column("Ready", ".status.ready")`, any number: a printer column, of the field's own type
 ///   unless `type = "…"` says otherwise; `priority = 1` for `-o wide` alone; `description = "…"`.
 ///   Name and Age are there without being named;
+/// - `selectable = ".spec.image"`: a field or a list of fields that field selectors may name;
+/// - `rule("self.min <= self.max", …)`, any number: a rule in CEL about the spec, as below;
+///   `object_rule("self.metadata.name == 'only'", …)` about the whole object, of whose metadata it sees
+///   the name;
+/// - `atomic`, `preserve_unknown_fields`: of the spec, as below;
+/// - `derive(PartialEq)`: what else the resource derives;
+/// - `deprecated`, or `deprecated = "use v2"`: whoever uses the version is warned; `unserved`: it is not
+///   served any more;
 /// - `crate = "trimtab_api"`: where the runtime is, `::trimtab` when absent.
 ///
-/// On a field: `default = …`, which the API server puts where the field is absent.
+/// # On its fields, and those of types that derive `Schema`
+///
+/// - `default = …`: what the API server puts where the field is absent;
+/// - `rule = "self <= 100"`, any number: a rule in CEL that the value follows. Written
+///   `rule("self <= 100", …)`, it takes `message = "…"`, `message_expression = "…"`,
+///   `reason = "FieldValueInvalid"`, `field_path = ".min"` and `optional_old_self`, which has the rule
+///   see an `oldSelf` that may not be there;
+/// - `list_type = "set"`, `"map"` or `"atomic"`, and `map_keys = "name"`, or several: how the items of a
+///   list are told apart, which makes the list one of type `map`;
+/// - `map_type = "atomic"` or `"granular"`: whether a map or struct is one value to those who apply it;
+/// - `int_or_string`: a number or a string; `embedded_resource`: an object of some kind, with its
+///   `metadata`; `preserve_unknown_fields`: what the schema does not know is kept.
+///
+/// # Several versions
+///
+/// One spec declares the kind and lists those of the other versions; these say which one they convert
+/// to. `From` both ways, between specs and between statuses, is the program's own.
+///
+/// ```text
+/// #[resource(group = "demo.io", version = "v1", kind = "Website", versions(WebsiteV1Beta1Spec))]
+/// struct WebsiteSpec { … }
+///
+/// #[resource(version = "v1beta1", converts = WebsiteSpec, deprecated)]
+/// struct WebsiteV1Beta1Spec { … }             // its objects are `WebsiteV1Beta1`
+/// ```
+///
+/// The definition then has all versions. Objects are stored in that of the kind, unless another one says
+/// `storage`. `Website::from(old)` and back convert objects, `Website::convert` answers a
+/// `ConversionReview`, and `Website::crd_converted_by` has the definition name the webhook that does so.
 #[proc_macro_derive(Resource, attributes(resource))]
 pub fn derive_resource(input: TokenStream) -> TokenStream {
     resource::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes the schema of a type within a kind: `schemars::JsonSchema`, with what `#[resource(…)]` says.
+///
+/// It takes the place of `derive(JsonSchema)`, reads the same attributes (`#[serde(…)]`,
+/// `#[schemars(range(max = 3))]`), and a program that uses it needs not depend on schemars. On fields
+/// stands what [`macro@Resource`] tells of fields, on the type `rule`, `atomic`, `int_or_string`,
+/// `embedded_resource`, `preserve_unknown_fields` and `crate`.
+///
+/// An enum has a schema if a structural schema can say what its values are: all of one JSON type, or
+/// numbers and strings. So `enum Size { Small, Large }` is a string, `enum Source { Git(Git), Image(Image) }`
+/// an object with one of two fields, and `#[serde(tag = "type")]` puts the fields of all variants into
+/// one object, with what each tag requires. Of others the error says what to write instead.
+#[proc_macro_derive(Schema, attributes(resource, schemars, serde))]
+pub fn derive_schema(input: TokenStream) -> TokenStream {
+    schema::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Makes a controller of an impl block with `reconcile` and, if need be, `setup`, `cleanup` and

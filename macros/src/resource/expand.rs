@@ -1,30 +1,43 @@
 //! The code of a declared kind. It assembles; everything that computes stands in `trimtab-api`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 
-use super::model::Model;
-use super::parse::Column;
+use super::model::{File, Model, Names, Of};
+use super::parse::{Column, Deprecated};
 
 pub(crate) fn resource(model: &Model) -> TokenStream {
     let structure = structure(model);
     let declaration = declaration(model);
+    let spec = (!matches!(model.of, Of::File(_))).then(|| spec(model));
+    let own = own(model);
     let traits = traits(model);
     let serde = serde(model);
+    let versions = match &model.of {
+        Of::File(_) => TokenStream::new(),
+        Of::Kind(_, versions) if versions.is_empty() => TokenStream::new(),
+        Of::Kind(..) => hub(model),
+        Of::Other(hub) => version(model, hub),
+    };
     quote! {
         #structure
         #[doc(hidden)]
         const _: () = {
             #declaration
+            #spec
+            #own
             #traits
             #serde
+            #versions
         };
     }
 }
 
 fn structure(model: &Model) -> TokenStream {
-    let Model { visibility, resource, spec, root, .. } = model;
-    let doc = if model.doc.is_empty() { format!("A {}.", model.kind) } else { model.doc.clone() };
+    let Model { visibility, resource, derives, root, .. } = model;
+    let spec = spec_field(model);
+    let doc = if model.doc.is_empty() { format!("A {resource}.") } else { model.doc.clone() };
     let status = model.status.as_ref().map(|status| {
         quote! {
             /// What was last seen of it.
@@ -33,7 +46,7 @@ fn structure(model: &Model) -> TokenStream {
     });
     quote! {
         #[doc = #doc]
-        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug #(, #derives)*)]
         #visibility struct #resource {
             /// The name, labels, owners.
             pub metadata: #root::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -44,12 +57,15 @@ fn structure(model: &Model) -> TokenStream {
     }
 }
 
+fn spec_field(model: &Model) -> TokenStream {
+    let spec = &model.spec;
+    if model.spec_optional { quote!(::core::option::Option<#spec>) } else { quote!(#spec) }
+}
+
 fn declaration(model: &Model) -> TokenStream {
-    let Model { resource, spec, root, group, version, kind, plural, singular, short, categories, doc, .. } = model;
-    let scope = if model.namespaced { quote!(Namespaced) } else { quote!(Cluster) };
-    let has_status = model.status.is_some();
-    let status = option(model.status.as_ref().map(|status| quote!(#root::__private::custom::status_of::<#status>)));
-    let no_status = model.status.as_ref().map(|_| quote!(status: ::core::option::Option::None,));
+    let Model { spec, root, version, doc, selectable, served, storage, .. } = model;
+    let has_status = model.status_subresource;
+    let status = option(model.status.as_ref().map(|status| quote!(__custom::status_of::<#status>)));
     let scale = option(model.scale.as_ref().map(|scale| {
         let replicas = &scale.replicas;
         let status = scale.status.as_ref().map_or_else(|| ".status.replicas".to_owned(), syn::LitStr::value);
@@ -57,13 +73,54 @@ fn declaration(model: &Model) -> TokenStream {
         quote!(__custom::DeclaredScale { replicas: #replicas, status: #status, selector: #selector })
     }));
     let columns = model.columns.iter().map(column);
-    let defaults = model.defaults.iter().map(|(field, default)| quote!((#field, __json::json!(#default))));
+    let deprecated = option(model.deprecated.as_ref().map(|Deprecated(warning)| {
+        let warning = warning.as_ref().map(syn::LitStr::value).unwrap_or_default();
+        quote!(#warning)
+    }));
+    let versions: Vec<TokenStream> = match &model.of {
+        Of::Kind(_, versions) => {
+            versions.iter().map(|other| quote!(__custom::Version::of::<#other, #spec>())).collect()
+        }
+        Of::Other(_) => Vec::new(),
+        Of::File(file) => {
+            file.others.iter().map(|other| quote!(__custom::Version::unconverted(#other::__declaration))).collect()
+        }
+    };
+    let names = match &model.of {
+        Of::File(file) => names(&file.names, root),
+        _ => quote!(<#spec as __custom::Spec>::NAMES),
+    };
+    let keywords = model.keywords.members();
+    let fields = (!model.fields.is_empty()).then(|| {
+        let fields = model.fields.iter().map(|(name, keywords)| {
+            let keywords = keywords.members();
+            quote!(#name: {#keywords})
+        });
+        quote!("properties": {#(#fields),*},)
+    });
+    let object_rules = &model.object_rules;
+    let (openapi, exact) = match &model.of {
+        Of::File(file) => {
+            let File { definition, version, spec: of_spec, status: of_status, .. } = &**file;
+            let status =
+                option(model.status.as_ref().map(|status| quote!(__custom::exact_schema::<#status>(#of_status))));
+            (
+                quote!(__custom::exact_openapi(#version, __custom::exact_schema::<#spec>(#of_spec), #status)),
+                quote!(::core::option::Option::Some(__custom::Exact { definition: #definition, version: #version })),
+            )
+        }
+        _ => (
+            quote!(__custom::openapi::<#spec>(#doc, #status, &__json::json!({#keywords #fields}), &__json::json!([#(#object_rules),*]))),
+            quote!(::core::option::Option::None),
+        ),
+    };
     quote! {
         use #root::__private::custom as __custom;
+        use #root::__private::k8s_openapi as __k8s_openapi;
         use #root::__private::serde_json as __json;
 
         fn openapi() -> __json::Value {
-            __custom::openapi::<#spec>(#doc, #status, &[#(#defaults),*])
+            #openapi
         }
 
         fn definitions() -> __json::Map<::std::string::String, __json::Value> {
@@ -71,47 +128,204 @@ fn declaration(model: &Model) -> TokenStream {
         }
 
         static DECLARATION: __custom::Declaration = __custom::Declaration {
-            group: #group,
+            names: #names,
             version: #version,
+            served: #served,
+            storage: #storage,
+            deprecated: #deprecated,
+            status: #has_status,
+            scale: #scale,
+            columns: &[#(#columns),*],
+            selectable: &[#(#selectable),*],
+            openapi,
+            schema: #root::__private::Lazy::new(|| __custom::schema(&openapi())),
+            definitions,
+            versions: &[#(#versions),*],
+            exact: #exact,
+        };
+    }
+}
+
+fn names(names: &Names, root: &syn::Path) -> TokenStream {
+    let Names { group, kind, list_kind, plural, singular, short, categories, namespaced } = names;
+    let scope = if *namespaced { quote!(Namespaced) } else { quote!(Cluster) };
+    quote! {
+        __custom::Names {
+            group: #group,
             kind: #kind,
+            list_kind: #list_kind,
             plural: #plural,
             singular: #singular,
             short_names: &[#(#short),*],
             categories: &[#(#categories),*],
             scope: #root::__private::Scope::#scope,
-            status: #has_status,
-            scale: #scale,
-            columns: &[#(#columns),*],
-            openapi,
-            schema: #root::__private::Lazy::new(|| __custom::schema(&openapi())),
-            definitions,
-        };
+        }
+    }
+}
 
+// What other versions of the kind see of this one.
+fn spec(model: &Model) -> TokenStream {
+    let Model { spec, resource, root, version, .. } = model;
+    let (names, versions) = match &model.of {
+        Of::Kind(own, versions) => (names(own, root), &versions[..]),
+        Of::File(file) => (names(&file.names, root), &[][..]),
+        Of::Other(hub) => (quote!(<#hub as __custom::Spec>::NAMES), &[][..]),
+    };
+    let (status, of_status, with_status) = match &model.status {
+        Some(status) => (quote!(#status), quote!(self.status), quote!(status,)),
+        None => (quote!(__custom::NoStatus), quote!(::core::option::Option::None), quote!()),
+    };
+    quote! {
+        impl __custom::Spec for #spec {
+            type Resource = #resource;
+            const NAMES: __custom::Names = #names;
+            const VERSION: &'static str = #version;
+            const VERSIONS: &'static [&'static str] = &[#(<#versions as __custom::Spec>::VERSION),*];
+
+            fn declaration() -> &'static __custom::Declaration {
+                &DECLARATION
+            }
+        }
+
+        impl __custom::Parts for #resource {
+            type Spec = #spec;
+            type Status = #status;
+
+            fn into_parts(
+                self,
+            ) -> (
+                __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+                #spec,
+                ::core::option::Option<#status>,
+            ) {
+                (self.metadata, self.spec, #of_status)
+            }
+
+            #[allow(unused_variables)]
+            fn from_parts(
+                metadata: __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+                spec: #spec,
+                status: ::core::option::Option<#status>,
+            ) -> Self {
+                Self { metadata, spec, #with_status }
+            }
+        }
+    }
+}
+
+fn own(model: &Model) -> TokenStream {
+    let Model { resource, spec, root, .. } = model;
+    let no_status = model.status.as_ref().map(|_| quote!(status: ::core::option::Option::None,));
+    let given = if model.spec_optional { quote!(spec: ::core::option::Option::Some(spec)) } else { quote!(spec) };
+    let (whole, declaration) = match &model.of {
+        Of::File(file) => {
+            let declaration = quote! {
+                #[doc(hidden)]
+                pub fn __declaration() -> &'static __custom::Declaration {
+                    &DECLARATION
+                }
+            };
+            let whole = file.stored.as_ref().map(|stored| quote!(#stored::__declaration()));
+            (whole.unwrap_or_else(|| quote!(DECLARATION)), declaration)
+        }
+        _ => (whole(model), TokenStream::new()),
+    };
+    quote! {
         impl #resource {
+            #declaration
+
             /// One called `name` that wants `spec`, without namespace or labels.
             pub fn new(name: impl ::core::convert::Into<::std::string::String>, spec: #spec) -> Self {
-                let metadata = #root::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                let metadata = __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
                     name: ::core::option::Option::Some(name.into()),
                     ..::core::default::Default::default()
                 };
-                Self { metadata, spec, #no_status }
+                Self { metadata, #given, #no_status }
             }
 
             /// The kind, for a registry of kinds.
+            ///
+            /// # Panics
+            /// When the API server would refuse the definition, as `check` tells.
             pub fn kind() -> #root::__private::Kind {
                 DECLARATION.kind()
             }
 
             /// The CustomResourceDefinition, to be applied to any Kubernetes.
             pub fn crd() -> __json::Value {
-                DECLARATION.definition()
+                #whole.definition()
             }
 
             /// The same as YAML.
             pub fn crd_yaml() -> ::std::string::String {
-                __custom::yaml(&DECLARATION.definition())
+                __custom::yaml(&#whole.definition())
+            }
+
+            /// Checks the CustomResourceDefinition, its rules and defaults among all else, as the API
+            /// server does.
+            ///
+            /// # Errors
+            /// All that the API server would refuse it for.
+            pub fn check() -> ::core::result::Result<(), __custom::WrongDeclaration> {
+                #whole.check()
             }
         }
+    }
+}
+
+fn whole(model: &Model) -> TokenStream {
+    match &model.of {
+        Of::Other(hub) => quote!(<#hub as __custom::Spec>::declaration()),
+        Of::Kind(..) | Of::File(_) => quote!(DECLARATION),
+    }
+}
+
+// The version that all others are converted to and from.
+fn hub(model: &Model) -> TokenStream {
+    let resource = &model.resource;
+    quote! {
+        impl #resource {
+            /// The CustomResourceDefinition with the webhook that answers by [`Self::convert`].
+            pub fn crd_converted_by(
+                webhook: &__k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::WebhookClientConfig,
+            ) -> __json::Value {
+                DECLARATION.converted_by(webhook)
+            }
+
+            /// Answers a `ConversionReview`: its objects in the version that is asked for.
+            pub fn convert(review: &__json::Value) -> __json::Value {
+                DECLARATION.convert(review)
+            }
+        }
+    }
+}
+
+fn version(model: &Model, hub: &syn::Type) -> TokenStream {
+    let Model { spec, resource, version, .. } = model;
+    let unlisted = format!(
+        "add `versions({spec})` to the `#[resource(…)]` of `{}`, so that its definition has this version, too",
+        quote!(#hub)
+    );
+    let object = quote_spanned!(hub.span()=> object);
+    quote! {
+        const _: () = ::core::assert!(
+            __custom::contains(<#hub as __custom::Spec>::VERSIONS, #version),
+            #unlisted
+        );
+
+        impl ::core::convert::From<#resource> for <#hub as __custom::Spec>::Resource {
+            fn from(object: #resource) -> Self {
+                __custom::converted(#object)
+            }
+        }
+
+        impl ::core::convert::From<<#hub as __custom::Spec>::Resource> for #resource {
+            fn from(object: <#hub as __custom::Spec>::Resource) -> Self {
+                __custom::converted(#object)
+            }
+        }
+
+        impl __custom::VersionOf<#hub> for #spec {}
     }
 }
 
@@ -130,20 +344,31 @@ fn column(column: &Column) -> TokenStream {
 }
 
 fn traits(model: &Model) -> TokenStream {
-    let Model { resource, root, group, version, kind, plural, .. } = model;
-    let api_version = format!("{group}/{version}");
-    let list_kind = format!("{kind}List");
-    let scope = if model.namespaced { quote!(NamespaceResourceScope) } else { quote!(ClusterResourceScope) };
+    let Model { resource, spec, version, .. } = model;
+    let consts = match &model.of {
+        Of::Kind(names, _) => plain_consts(names, version),
+        Of::File(file) => plain_consts(&file.names, version),
+        Of::Other(hub) => {
+            let names = quote!(<#spec as __custom::Spec>::NAMES);
+            [
+                joined(&quote!(#names.group.len() + 1 + #version.len()), &quote!(#names.group, "/", #version)),
+                quote!(#names.group),
+                quote!(#names.kind),
+                quote!(#names.plural),
+                quote!(#names.list_kind),
+                quote!(<<#hub as __custom::Spec>::Resource as __k8s_openapi::Resource>::Scope),
+            ]
+        }
+    };
+    let [api_version, group, kind, plural, list_kind, scope] = consts;
     quote! {
-        use #root::__private::k8s_openapi as __k8s_openapi;
-
         impl __k8s_openapi::Resource for #resource {
             const API_VERSION: &'static str = #api_version;
             const GROUP: &'static str = #group;
             const KIND: &'static str = #kind;
             const VERSION: &'static str = #version;
             const URL_PATH_SEGMENT: &'static str = #plural;
-            type Scope = __k8s_openapi::#scope;
+            type Scope = #scope;
         }
 
         impl __k8s_openapi::ListableResource for #resource {
@@ -164,9 +389,45 @@ fn traits(model: &Model) -> TokenStream {
     }
 }
 
+fn plain_consts(names: &Names, version: &syn::LitStr) -> [TokenStream; 6] {
+    let Names { group, kind, list_kind, plural, namespaced, .. } = names;
+    let api_version = format!("{group}/{}", version.value());
+    let scope = if *namespaced { quote!(NamespaceResourceScope) } else { quote!(ClusterResourceScope) };
+    [
+        quote!(#api_version),
+        quote!(#group),
+        quote!(#kind),
+        quote!(#plural),
+        quote!(#list_kind),
+        quote!(__k8s_openapi::#scope),
+    ]
+}
+
+// A text put together at compile time.
+fn joined(length: &TokenStream, parts: &TokenStream) -> TokenStream {
+    quote!({
+        const BYTES: [u8; #length] = __custom::joined(#parts);
+        __custom::text(&BYTES)
+    })
+}
+
 // On the wire an object says of which kind it is; in Rust its type does.
 fn serde(model: &Model) -> TokenStream {
-    let Model { resource, spec, root, kind, .. } = model;
+    let Model { resource, spec, root, .. } = model;
+    let spec_read = spec_field(model);
+    let name = resource.to_string();
+    let (written_spec, write_spec, default) = if model.spec_optional {
+        (
+            quote! {
+                #[serde(skip_serializing_if = "::core::option::Option::is_none")]
+                spec: ::core::option::Option<&'a #spec>,
+            },
+            quote!(spec: self.spec.as_ref(),),
+            Some(quote!(#[serde(default)])),
+        )
+    } else {
+        (quote!(spec: &'a #spec,), quote!(spec: &self.spec,), None)
+    };
     let serde = format!("{}::__private::serde", quote!(#root).to_string().replace(' ', ""));
     let status = model.status.as_ref().map(|status| {
         (
@@ -187,23 +448,24 @@ fn serde(model: &Model) -> TokenStream {
         use #root::__private::serde as __serde;
 
         #[derive(__serde::Serialize)]
-        #[serde(crate = #serde, rename_all = "camelCase", rename = #kind)]
+        #[serde(crate = #serde, rename_all = "camelCase", rename = #name)]
         struct __Written<'a> {
             api_version: &'static str,
             kind: &'static str,
             metadata: &'a __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-            spec: &'a #spec,
+            #written_spec
             #written
         }
 
         #[derive(__serde::Deserialize)]
-        #[serde(crate = #serde, rename_all = "camelCase", rename = #kind)]
+        #[serde(crate = #serde, rename_all = "camelCase", rename = #name)]
         struct __Read {
             api_version: ::core::option::Option<::std::string::String>,
             kind: ::core::option::Option<::std::string::String>,
             #[serde(default)]
             metadata: __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-            spec: #spec,
+            #default
+            spec: #spec_read,
             #readable
         }
 
@@ -213,7 +475,7 @@ fn serde(model: &Model) -> TokenStream {
                     api_version: <Self as __k8s_openapi::Resource>::API_VERSION,
                     kind: <Self as __k8s_openapi::Resource>::KIND,
                     metadata: &self.metadata,
-                    spec: &self.spec,
+                    #write_spec
                     #write
                 };
                 __serde::Serialize::serialize(&written, serializer)

@@ -1,9 +1,13 @@
 //! `derive(Resource)`: the struct of a spec to a kind of its own.
 
-mod expand;
-mod model;
-mod names;
-mod parse;
+pub(crate) mod expand;
+pub(crate) mod keywords;
+pub(crate) mod meta;
+pub(crate) mod model;
+pub(crate) mod names;
+pub(crate) mod parse;
+mod rule;
+pub(crate) mod shape;
 
 use proc_macro2::TokenStream;
 use syn::{DeriveInput, Result};

@@ -1,15 +1,14 @@
-//! What `#[resource(…)]` says, on the struct and on its fields.
+//! What `#[resource(…)]` says of a struct and its fields.
 
-use syn::punctuated::Punctuated;
-use syn::{
-    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, Lit, LitInt, LitStr, Meta, Path, Result, Token,
-    Type,
-};
+use syn::{Data, DeriveInput, Error, Field, Fields, LitInt, LitStr, Meta, Path, Result, Token, Type};
 
+use super::keywords::{Keywords, OF_TYPE};
+use super::meta::{Metas, flag, name_of, path, resource_attributes, string, text, texts, type_of};
+use super::rule::Rule;
 use crate::errors::Errors;
 
-const EXPECTED: &str = "expected one of group, version, kind, plural, singular, short, categories, namespaced, cluster, \
-                        status, scale, column, crate";
+const EXPECTED: &str = "group, version, kind, plural, singular, short, categories, namespaced, cluster, status, scale, \
+                        column, selectable, object_rule, deprecated, unserved, storage, versions, converts, derive, crate";
 
 #[derive(Default)]
 pub(crate) struct Attributes {
@@ -25,9 +24,23 @@ pub(crate) struct Attributes {
     pub status: Option<Type>,
     pub scale: Option<Scale>,
     pub columns: Vec<Column>,
+    pub selectable: Vec<LitStr>,
+    pub object_rules: Vec<Rule>,
+    pub deprecated: Option<Deprecated>,
+    pub unserved: Option<Path>,
+    pub storage: Option<Path>,
+    pub versions: Vec<Path>,
+    pub converts: Option<Type>,
+    pub derives: Vec<Path>,
     pub root: Option<Path>,
-    pub fields: Vec<FieldDefault>,
+    pub keywords: Keywords,
+    pub fields: Vec<(Field, Keywords)>,
+    /// Each attribute that was given, where it stands.
+    pub given: Vec<(String, Path)>,
 }
+
+/// With the warning that whoever uses the version is shown, if it is not the usual one.
+pub(crate) struct Deprecated(pub Option<LitStr>);
 
 pub(crate) struct Scale {
     pub replicas: LitStr,
@@ -43,26 +56,19 @@ pub(crate) struct Column {
     pub description: Option<LitStr>,
 }
 
-pub(crate) struct FieldDefault {
-    pub field: Field,
-    pub default: Expr,
-}
-
-type Metas = Punctuated<Meta, Token![,]>;
-
 pub(crate) fn attributes(input: &DeriveInput) -> Result<Attributes> {
     let mut errors = Errors::default();
     let mut found = Attributes::default();
-    let mut given = Vec::new();
     for attribute in resource_attributes(&input.attrs) {
         let Some(metas) = errors.ok(attribute.parse_args_with(Metas::parse_terminated)) else { continue };
         for meta in metas {
             let name = name_of(&meta);
-            if given.contains(&name) && name != "column" {
+            let repeats = matches!(name.as_str(), "column" | "rule" | "object_rule");
+            if !repeats && found.given.iter().any(|(given, _)| *given == name) {
                 errors.at(meta.path(), format!("`{name}` is given twice; remove one"));
                 continue;
             }
-            given.push(name.clone());
+            found.given.push((name.clone(), meta.path().clone()));
             let result = found.read(&name, &meta);
             errors.ok(result);
         }
@@ -70,7 +76,7 @@ pub(crate) fn attributes(input: &DeriveInput) -> Result<Attributes> {
     match &input.data {
         Data::Struct(data) if matches!(data.fields, Fields::Named(_)) => {
             for field in &data.fields {
-                found.fields.extend(field_default(field, &mut errors));
+                found.fields.push((field.clone(), Keywords::of_field(field, &mut errors)));
             }
         }
         _ => errors.at(
@@ -79,14 +85,6 @@ pub(crate) fn attributes(input: &DeriveInput) -> Result<Attributes> {
         ),
     }
     errors.finish(found)
-}
-
-fn resource_attributes(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
-    attributes.iter().filter(|attribute| attribute.path().is_ident("resource"))
-}
-
-fn name_of(meta: &Meta) -> String {
-    meta.path().get_ident().map(ToString::to_string).unwrap_or_default()
 }
 
 impl Attributes {
@@ -101,59 +99,44 @@ impl Attributes {
             "categories" => self.categories = texts(meta)?,
             "namespaced" => self.namespaced = Some(flag(meta)?),
             "cluster" => self.cluster = Some(flag(meta)?),
-            "status" => self.status = Some(type_of(meta)?),
+            "status" => self.status = Some(type_of(meta, "WebsiteStatus")?),
             "crate" => self.root = Some(text(meta)?.parse()?),
             "scale" => self.scale = Some(scale(meta)?),
             "column" => self.columns.push(column(meta)?),
-            "rule" | "versions" | "validation" | "schema" => {
-                return Err(Error::new_spanned(meta.path(), format!("`{name}` is not supported yet; {EXPECTED}")));
-            }
-            _ => return Err(Error::new_spanned(meta.path(), format!("unknown attribute; {EXPECTED}"))),
+            "selectable" => self.selectable = texts(meta)?.into_iter().map(path).collect::<Result<_>>()?,
+            "object_rule" => self.object_rules.push(Rule::read(meta)?),
+            "deprecated" => self.deprecated = Some(deprecated(meta)?),
+            "unserved" => self.unserved = Some(flag(meta)?),
+            "storage" => self.storage = Some(flag(meta)?),
+            "converts" => self.converts = Some(type_of(meta, "WebsiteSpec")?),
+            "versions" => self.versions = paths(meta, "versions(WebsiteV1Beta1Spec)")?,
+            "derive" => self.derives = paths(meta, "derive(PartialEq)")?,
+            _ => match self.keywords.of_type(name, meta) {
+                Some(result) => result?,
+                None => {
+                    let message = format!("unknown attribute; expected one of {EXPECTED}, {OF_TYPE}");
+                    return Err(Error::new_spanned(meta.path(), message));
+                }
+            },
         }
         Ok(())
     }
 }
 
-fn value(meta: &Meta, example: &str) -> Result<Expr> {
+fn paths(meta: &Meta, example: &str) -> Result<Vec<Path>> {
+    let expected = || format!("expected `{example}`");
+    let Meta::List(list) = meta else { return Err(Error::new_spanned(meta, expected())) };
+    let paths = list
+        .parse_args_with(syn::punctuated::Punctuated::<Path, Token![,]>::parse_terminated)
+        .map_err(|_| Error::new_spanned(list, expected()))?;
+    if paths.is_empty() { Err(Error::new_spanned(list, expected())) } else { Ok(paths.into_iter().collect()) }
+}
+
+fn deprecated(meta: &Meta) -> Result<Deprecated> {
     match meta {
-        Meta::NameValue(pair) => Ok(pair.value.clone()),
-        _ => Err(Error::new_spanned(meta, format!("expected `{} = {example}`", name_of(meta)))),
-    }
-}
-
-fn text(meta: &Meta) -> Result<LitStr> {
-    string(&value(meta, "\"…\"")?)
-}
-
-fn string(expr: &Expr) -> Result<LitStr> {
-    match expr {
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text.clone()),
-        _ => Err(Error::new_spanned(expr, "expected a string in quotes")),
-    }
-}
-
-// One name, or a list of them.
-fn texts(meta: &Meta) -> Result<Vec<LitStr>> {
-    match value(meta, "\"…\"` or `[\"…\", \"…\"]")? {
-        Expr::Array(array) => array.elems.iter().map(string).collect(),
-        one => Ok(vec![string(&one)?]),
-    }
-}
-
-fn flag(meta: &Meta) -> Result<Path> {
-    match meta {
-        Meta::Path(path) => Ok(path.clone()),
-        _ => Err(Error::new_spanned(meta, format!("`{}` takes no value", name_of(meta)))),
-    }
-}
-
-fn type_of(meta: &Meta) -> Result<Type> {
-    let expr = value(meta, "WebsiteStatus")?;
-    match &expr {
-        Expr::Path(path) if path.attrs.is_empty() => {
-            Ok(Type::Path(syn::TypePath { qself: path.qself.clone(), path: path.path.clone() }))
-        }
-        _ => Err(Error::new_spanned(expr, "expected a type, without quotes: `status = WebsiteStatus`")),
+        Meta::Path(_) => Ok(Deprecated(None)),
+        Meta::NameValue(pair) => Ok(Deprecated(Some(string(&pair.value)?))),
+        Meta::List(list) => Err(Error::new_spanned(list, "expected `deprecated` or `deprecated = \"use v1\"`")),
     }
 }
 
@@ -206,43 +189,4 @@ fn column_type(type_: LitStr) -> Result<LitStr> {
         "string" | "integer" | "number" | "boolean" | "date" => Ok(type_),
         _ => Err(Error::new(type_.span(), "expected string, integer, number, boolean or date")),
     }
-}
-
-fn path(path: LitStr) -> Result<LitStr> {
-    if path.value().starts_with('.') {
-        return Ok(path);
-    }
-    Err(Error::new(path.span(), format!("expected a path from the object's root, as `.{}`", path.value())))
-}
-
-fn field_default(field: &Field, errors: &mut Errors) -> Option<FieldDefault> {
-    let mut default = None;
-    for attribute in resource_attributes(&field.attrs) {
-        for meta in errors.ok(attribute.parse_args_with(Metas::parse_terminated))? {
-            match (name_of(&meta).as_str(), &default) {
-                ("default", None) => default = errors.ok(value(&meta, "1")),
-                ("default", Some(_)) => errors.at(&meta, "`default` is given twice; remove one"),
-                ("rule", _) => errors.at(meta.path(), "`rule` is not supported yet; expected `default = …`"),
-                _ => errors.at(meta.path(), "unknown attribute of a field; expected `default = …`"),
-            }
-        }
-    }
-    default.map(|default| FieldDefault { field: field.clone(), default })
-}
-
-/// The pairs of a `#[serde(…)]` attribute whose value is a string.
-pub(crate) fn serde_text(attributes: &[Attribute], wanted: &str) -> Option<LitStr> {
-    attributes.iter().filter(|attribute| attribute.path().is_ident("serde")).find_map(|attribute| {
-        let metas = attribute.parse_args_with(Metas::parse_terminated).ok()?;
-        metas.iter().find(|meta| meta.path().is_ident(wanted)).and_then(|meta| text(meta).ok())
-    })
-}
-
-/// The text of the `///` comment.
-pub(crate) fn doc(attributes: &[Attribute]) -> String {
-    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
-        Meta::NameValue(pair) if pair.path.is_ident("doc") => string(&pair.value).ok(),
-        _ => None,
-    });
-    lines.map(|line| line.value().trim().to_owned()).collect::<Vec<_>>().join("\n").trim().to_owned()
 }

@@ -1,5 +1,5 @@
 ///A website.
-#[derive(::core::clone::Clone, ::core::fmt::Debug)]
+#[derive(::core::clone::Clone, ::core::fmt::Debug, PartialEq)]
 pub struct Website {
     /// The name, labels, owners.
     pub metadata: ::trimtab::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -11,30 +11,34 @@ pub struct Website {
 #[doc(hidden)]
 const _: () = {
     use ::trimtab::__private::custom as __custom;
+    use ::trimtab::__private::k8s_openapi as __k8s_openapi;
     use ::trimtab::__private::serde_json as __json;
     fn openapi() -> __json::Value {
         __custom::openapi::<
             WebsiteSpec,
         >(
             "A website.",
-            ::core::option::Option::Some(
-                ::trimtab::__private::custom::status_of::<WebsiteStatus>,
+            ::core::option::Option::Some(__custom::status_of::<WebsiteStatus>),
+            &__json::json!(
+                { "x-kubernetes-validations" : [{ "rule" : "self.image != ''", "message"
+                : "an image is needed", "reason" : "FieldValueRequired", "fieldPath" :
+                ".image" }], "properties" : { "replicaCount" : { "default" : 1,
+                "x-kubernetes-validations" : [{ "rule" : "self <= 100" }], }, "ports" : {
+                "x-kubernetes-list-type" : "map", "x-kubernetes-list-map-keys" :
+                ["name"], } }, }
             ),
-            &[("replicaCount", __json::json!(1))],
+            &__json::json!([{ "rule" : "self.metadata.name.size() < 50" }]),
         )
     }
     fn definitions() -> __json::Map<::std::string::String, __json::Value> {
         __custom::definitions(&DECLARATION)
     }
     static DECLARATION: __custom::Declaration = __custom::Declaration {
-        group: "demo.io",
+        names: <WebsiteSpec as __custom::Spec>::NAMES,
         version: "v1",
-        kind: "Website",
-        plural: "websites",
-        singular: "website",
-        short_names: &["web"],
-        categories: &["all"],
-        scope: ::trimtab::__private::Scope::Namespaced,
+        served: true,
+        storage: false,
+        deprecated: ::core::option::Option::Some("use v2"),
         status: true,
         scale: ::core::option::Option::Some(__custom::DeclaredScale {
             replicas: ".spec.replicas",
@@ -57,17 +61,61 @@ const _: () = {
                 description: "",
             },
         ],
+        selectable: &[".spec.image"],
         openapi,
         schema: ::trimtab::__private::Lazy::new(|| __custom::schema(&openapi())),
         definitions,
+        versions: &[__custom::Version::of::<WebsiteV1Alpha1Spec, WebsiteSpec>()],
+        exact: ::core::option::Option::None,
     };
+    impl __custom::Spec for WebsiteSpec {
+        type Resource = Website;
+        const NAMES: __custom::Names = __custom::Names {
+            group: "demo.io",
+            kind: "Website",
+            list_kind: "WebsiteList",
+            plural: "websites",
+            singular: "website",
+            short_names: &["web"],
+            categories: &["all"],
+            scope: ::trimtab::__private::Scope::Namespaced,
+        };
+        const VERSION: &'static str = "v1";
+        const VERSIONS: &'static [&'static str] = &[
+            <WebsiteV1Alpha1Spec as __custom::Spec>::VERSION,
+        ];
+        fn declaration() -> &'static __custom::Declaration {
+            &DECLARATION
+        }
+    }
+    impl __custom::Parts for Website {
+        type Spec = WebsiteSpec;
+        type Status = WebsiteStatus;
+        fn into_parts(
+            self,
+        ) -> (
+            __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+            WebsiteSpec,
+            ::core::option::Option<WebsiteStatus>,
+        ) {
+            (self.metadata, self.spec, self.status)
+        }
+        #[allow(unused_variables)]
+        fn from_parts(
+            metadata: __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+            spec: WebsiteSpec,
+            status: ::core::option::Option<WebsiteStatus>,
+        ) -> Self {
+            Self { metadata, spec, status }
+        }
+    }
     impl Website {
         /// One called `name` that wants `spec`, without namespace or labels.
         pub fn new(
             name: impl ::core::convert::Into<::std::string::String>,
             spec: WebsiteSpec,
         ) -> Self {
-            let metadata = ::trimtab::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+            let metadata = __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
                 name: ::core::option::Option::Some(name.into()),
                 ..::core::default::Default::default()
             };
@@ -78,6 +126,9 @@ const _: () = {
             }
         }
         /// The kind, for a registry of kinds.
+        ///
+        /// # Panics
+        /// When the API server would refuse the definition, as `check` tells.
         pub fn kind() -> ::trimtab::__private::Kind {
             DECLARATION.kind()
         }
@@ -89,8 +140,15 @@ const _: () = {
         pub fn crd_yaml() -> ::std::string::String {
             __custom::yaml(&DECLARATION.definition())
         }
+        /// Checks the CustomResourceDefinition, its rules and defaults among all else, as the API
+        /// server does.
+        ///
+        /// # Errors
+        /// All that the API server would refuse it for.
+        pub fn check() -> ::core::result::Result<(), __custom::WrongDeclaration> {
+            DECLARATION.check()
+        }
     }
-    use ::trimtab::__private::k8s_openapi as __k8s_openapi;
     impl __k8s_openapi::Resource for Website {
         const API_VERSION: &'static str = "demo.io/v1";
         const GROUP: &'static str = "demo.io";
@@ -170,6 +228,18 @@ const _: () = {
                 spec: read.spec,
                 status: read.status,
             })
+        }
+    }
+    impl Website {
+        /// The CustomResourceDefinition with the webhook that answers by [`Self::convert`].
+        pub fn crd_converted_by(
+            webhook: &__k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::WebhookClientConfig,
+        ) -> __json::Value {
+            DECLARATION.converted_by(webhook)
+        }
+        /// Answers a `ConversionReview`: its objects in the version that is asked for.
+        pub fn convert(review: &__json::Value) -> __json::Value {
+            DECLARATION.convert(review)
         }
     }
 };

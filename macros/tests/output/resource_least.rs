@@ -9,42 +9,87 @@ struct Policy {
 #[doc(hidden)]
 const _: () = {
     use trimtab_api::__private::custom as __custom;
+    use trimtab_api::__private::k8s_openapi as __k8s_openapi;
     use trimtab_api::__private::serde_json as __json;
     fn openapi() -> __json::Value {
-        __custom::openapi::<PolicySpec>("", ::core::option::Option::None, &[])
+        __custom::openapi::<
+            PolicySpec,
+        >("", ::core::option::Option::None, &__json::json!({}), &__json::json!([]))
     }
     fn definitions() -> __json::Map<::std::string::String, __json::Value> {
         __custom::definitions(&DECLARATION)
     }
     static DECLARATION: __custom::Declaration = __custom::Declaration {
-        group: "demo.io",
+        names: <PolicySpec as __custom::Spec>::NAMES,
         version: "v1",
-        kind: "Policy",
-        plural: "policies",
-        singular: "policy",
-        short_names: &[],
-        categories: &[],
-        scope: trimtab_api::__private::Scope::Cluster,
+        served: true,
+        storage: false,
+        deprecated: ::core::option::Option::None,
         status: false,
         scale: ::core::option::Option::None,
         columns: &[],
+        selectable: &[],
         openapi,
         schema: trimtab_api::__private::Lazy::new(|| __custom::schema(&openapi())),
         definitions,
+        versions: &[],
+        exact: ::core::option::Option::None,
     };
+    impl __custom::Spec for PolicySpec {
+        type Resource = Policy;
+        const NAMES: __custom::Names = __custom::Names {
+            group: "demo.io",
+            kind: "Policy",
+            list_kind: "PolicyList",
+            plural: "policies",
+            singular: "policy",
+            short_names: &[],
+            categories: &[],
+            scope: trimtab_api::__private::Scope::Cluster,
+        };
+        const VERSION: &'static str = "v1";
+        const VERSIONS: &'static [&'static str] = &[];
+        fn declaration() -> &'static __custom::Declaration {
+            &DECLARATION
+        }
+    }
+    impl __custom::Parts for Policy {
+        type Spec = PolicySpec;
+        type Status = __custom::NoStatus;
+        fn into_parts(
+            self,
+        ) -> (
+            __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+            PolicySpec,
+            ::core::option::Option<__custom::NoStatus>,
+        ) {
+            (self.metadata, self.spec, ::core::option::Option::None)
+        }
+        #[allow(unused_variables)]
+        fn from_parts(
+            metadata: __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+            spec: PolicySpec,
+            status: ::core::option::Option<__custom::NoStatus>,
+        ) -> Self {
+            Self { metadata, spec }
+        }
+    }
     impl Policy {
         /// One called `name` that wants `spec`, without namespace or labels.
         pub fn new(
             name: impl ::core::convert::Into<::std::string::String>,
             spec: PolicySpec,
         ) -> Self {
-            let metadata = trimtab_api::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+            let metadata = __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
                 name: ::core::option::Option::Some(name.into()),
                 ..::core::default::Default::default()
             };
             Self { metadata, spec }
         }
         /// The kind, for a registry of kinds.
+        ///
+        /// # Panics
+        /// When the API server would refuse the definition, as `check` tells.
         pub fn kind() -> trimtab_api::__private::Kind {
             DECLARATION.kind()
         }
@@ -56,8 +101,15 @@ const _: () = {
         pub fn crd_yaml() -> ::std::string::String {
             __custom::yaml(&DECLARATION.definition())
         }
+        /// Checks the CustomResourceDefinition, its rules and defaults among all else, as the API
+        /// server does.
+        ///
+        /// # Errors
+        /// All that the API server would refuse it for.
+        pub fn check() -> ::core::result::Result<(), __custom::WrongDeclaration> {
+            DECLARATION.check()
+        }
     }
-    use trimtab_api::__private::k8s_openapi as __k8s_openapi;
     impl __k8s_openapi::Resource for Policy {
         const API_VERSION: &'static str = "demo.io/v1";
         const GROUP: &'static str = "demo.io";

@@ -1,5 +1,7 @@
 //! Kinds that are declared in Rust: what `derive(Resource)` expands to stands on this.
 
+mod version;
+
 use std::sync::Arc;
 
 use k8s_openapi::Resource;
@@ -13,6 +15,8 @@ use crate::object::Object;
 use crate::schema::{self, Lazy, Limits, Rules, Schema, Type};
 use crate::strategy::{Admission, Operation, Strategy};
 
+pub use version::{NoStatus, Parts, Spec, Version, VersionOf, contains, converted, joined, text};
+
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 /// With one of these a value is not even what the rules expect it to be.
 const BLOCKING: [ErrorType; 5] =
@@ -25,14 +29,15 @@ const AGE: DeclaredColumn = DeclaredColumn {
     description: "",
 };
 
-/// What a program says of a kind of its own.
-pub struct Declaration {
+/// What all versions of a kind are called.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
     /// The API group.
     pub group: &'static str,
-    /// The version.
-    pub version: &'static str,
     /// The kind.
     pub kind: &'static str,
+    /// The kind of a list.
+    pub list_kind: &'static str,
     /// The resource name in paths.
     pub plural: &'static str,
     /// The name in the singular.
@@ -43,18 +48,58 @@ pub struct Declaration {
     pub categories: &'static [&'static str],
     /// Whether objects live in a namespace.
     pub scope: Scope,
+}
+
+/// What a program says of a version of a kind of its own.
+pub struct Declaration {
+    /// What the kind is called.
+    pub names: Names,
+    /// The version.
+    pub version: &'static str,
+    /// Whether the version is served.
+    pub served: bool,
+    /// Whether objects are stored in this version. Where none of several says so, in the one that
+    /// knows of the others.
+    pub storage: bool,
+    /// What whoever uses the version is warned with, if it is deprecated; `""` for the usual text.
+    pub deprecated: Option<&'static str>,
     /// Whether `status` is a subresource.
     pub status: bool,
     /// The `scale` subresource.
     pub scale: Option<DeclaredScale>,
     /// Printer columns besides `Name` and `Age`, which every kind has.
     pub columns: &'static [DeclaredColumn],
+    /// The paths of the fields that a field selector may name.
+    pub selectable: &'static [&'static str],
     /// The `openAPIV3Schema` of the whole object.
     pub openapi: fn() -> Value,
     /// The same, read.
     pub schema: Lazy,
     /// [`definitions`] of this declaration. A function of its own, for a [`Kind`] holds no closure.
     pub definitions: fn() -> Map<String, Value>,
+    /// The kind's other versions.
+    pub versions: &'static [Version],
+    /// The definition that this comes from, when it is a file's.
+    pub exact: Option<Exact>,
+}
+
+/// What a file says of a kind, but what its types say: in JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Exact {
+    /// The definition, of its versions only the names.
+    pub definition: &'static str,
+    /// The version, without the schemas of its spec and status.
+    pub version: &'static str,
+}
+
+/// A declaration that the API server would refuse.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the definition of {kind} is wrong: {}", .errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct WrongDeclaration {
+    /// The kind.
+    pub kind: &'static str,
+    /// What is wrong, as the API server says it.
+    pub errors: Vec<Error>,
 }
 
 /// A printer column.
@@ -85,19 +130,25 @@ pub struct DeclaredScale {
 
 impl Declaration {
     /// The kind, for a registry.
+    ///
+    /// # Panics
+    /// When the definition is wrong: of a rule that cannot be read, nothing would be heard again.
     pub fn kind(&'static self) -> Kind {
         let owned = |names: &[&'static str]| names.iter().map(|name| (*name).into()).collect();
-        let openapi = (self.openapi)();
+        let (openapi, names) = ((self.openapi)(), &self.names);
+        if let Err(wrong) = self.check() {
+            panic!("{wrong}");
+        }
         Kind {
-            group: self.group.into(),
+            group: names.group.into(),
             version: self.version.into(),
-            kind: self.kind.into(),
-            list_kind: format!("{}List", self.kind).into(),
-            plural: self.plural.into(),
-            singular: self.singular.into(),
-            short_names: owned(self.short_names),
-            categories: owned(self.categories),
-            scope: self.scope,
+            kind: names.kind.into(),
+            list_kind: names.list_kind.into(),
+            plural: names.plural.into(),
+            singular: names.singular.into(),
+            short_names: owned(names.short_names),
+            categories: owned(names.categories),
+            scope: names.scope,
             verbs: owned(&VERBS),
             status: self.status,
             scale: self.scale.map(|scale| ScalePaths {
@@ -106,42 +157,96 @@ impl Declaration {
                 label_selector: scale.selector.into(),
             }),
             subresources: Vec::new(),
-            columns: std::iter::once(name_column()).chain(self.columns().map(|c| c.column(&openapi))).collect(),
-            selectable_fields: Vec::new(),
+            columns: match &self.exact {
+                Some(exact) => crate::crd::columns(&read(exact.version)["additionalPrinterColumns"]),
+                None => std::iter::once(name_column()).chain(self.columns().map(|c| c.column(&openapi))).collect(),
+            },
+            selectable_fields: owned(self.selectable),
             schema: Arc::new(Lazy::ready(Arc::clone(self.schema.get()))),
             definitions: Box::new(self.definitions),
             strategy: Box::new(self),
             built_in: false,
             inert: false,
-            deprecation: None,
+            deprecation: self.deprecated.map(|own| match own {
+                "" => format!("{}/{} {} is deprecated", names.group, self.version, names.kind).into(),
+                own => own.into(),
+            }),
             generations: true,
             view: None,
             defined: None,
         }
     }
 
-    /// The CustomResourceDefinition, to be applied to any Kubernetes.
+    /// The CustomResourceDefinition, to be applied to any Kubernetes. It has all versions; what
+    /// converts between them, [`Declaration::converted_by`] adds.
     pub fn definition(&self) -> Value {
-        let openapi = (self.openapi)();
-        let mut names = json!({"kind": self.kind, "listKind": format!("{}List", self.kind), "plural": self.plural, "singular": self.singular});
-        for (field, list) in [("shortNames", self.short_names), ("categories", self.categories)] {
+        if let Some(exact) = &self.exact {
+            return self.exact_definition(exact);
+        }
+        let own = &self.names;
+        let mut names =
+            json!({"kind": own.kind, "listKind": own.list_kind, "plural": own.plural, "singular": own.singular});
+        for (field, list) in [("shortNames", own.short_names), ("categories", own.categories)] {
             if !list.is_empty() {
                 names[field] = json!(list);
             }
         }
-        let columns: Vec<_> = self.columns().map(|column| column.definition(&openapi)).collect();
-        let mut version =
-            json!({"name": self.version, "served": true, "storage": true, "additionalPrinterColumns": columns});
-        if let Some(subresources) = self.subresources() {
-            version["subresources"] = subresources;
-        }
-        version["schema"] = json!({"openAPIV3Schema": openapi});
+        let others = || self.versions.iter().map(|version| (version.declaration)());
+        let is_stored = self.storage || !others().any(|other| other.storage);
+        let others = others().map(|other| other.version(other.storage));
+        let versions: Vec<_> = std::iter::once(self.version(is_stored)).chain(others).collect();
         json!({
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
-            "metadata": {"name": format!("{}.{}", self.plural, self.group)},
-            "spec": {"group": self.group, "names": names, "scope": format!("{:?}", self.scope), "versions": [version]},
+            "metadata": {"name": format!("{}.{}", own.plural, own.group)},
+            "spec": {"group": own.group, "names": names, "scope": format!("{:?}", own.scope), "versions": versions},
         })
+    }
+
+    // Of versions that this one does not know of, the one that objects are stored in does.
+    fn exact_definition(&self, exact: &Exact) -> Value {
+        let mut definition = read(exact.definition);
+        let all: Vec<&Self> = self.versions.iter().map(|version| (version.declaration)()).chain([self]).collect();
+        let named = definition["spec"]["versions"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let known = named.iter().filter_map(|version| all.iter().find(|known| version["name"] == known.version));
+        let versions = known.map(|declared| {
+            let mut version = declared.exact.map(|exact| read(exact.version)).unwrap_or_default();
+            version["schema"]["openAPIV3Schema"] = (declared.openapi)();
+            version["storage"] = (declared.storage || !self.storage).into();
+            version
+        });
+        definition["spec"]["versions"] = versions.collect();
+        definition
+    }
+
+    fn version(&self, is_stored: bool) -> Value {
+        let openapi = (self.openapi)();
+        let columns: Vec<_> = self.columns().map(|column| column.definition(&openapi)).collect();
+        let mut version = json!({
+            "name": self.version, "served": self.served, "storage": is_stored, "additionalPrinterColumns": columns});
+        if let Some(warning) = self.deprecated {
+            version["deprecated"] = true.into();
+            if !warning.is_empty() {
+                version["deprecationWarning"] = warning.into();
+            }
+        }
+        if let Some(subresources) = self.subresources() {
+            version["subresources"] = subresources;
+        }
+        if !self.selectable.is_empty() {
+            version["selectableFields"] = self.selectable.iter().map(|path| json!({"jsonPath": path})).collect();
+        }
+        version["schema"] = json!({"openAPIV3Schema": openapi});
+        version
+    }
+
+    /// Checks the definition as the API server does.
+    ///
+    /// # Errors
+    /// All that it would refuse the definition for.
+    pub fn check(&self) -> Result<(), WrongDeclaration> {
+        let errors = crate::crd::check(&self.definition());
+        if errors.is_empty() { Ok(()) } else { Err(WrongDeclaration { kind: self.names.kind, errors }) }
     }
 
     fn subresources(&self) -> Option<Value> {
@@ -283,22 +388,15 @@ const METADATA: &str = "Standard object's metadata. More info: https://git.k8s.i
 /// The definition of `metadata`.
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
-/// The `openAPIV3Schema` of an object with this spec and, if it has one, this status.
+/// The `openAPIV3Schema` of an object with this spec and, if it has one, this status. `keywords` are
+/// the spec's own, as [`schema::annotate`] takes them, `rules` those of the whole object.
 pub fn openapi<Spec: JsonSchema>(
     description: &str,
     status: Option<fn() -> Value>,
-    defaults: &[(&str, Value)],
+    keywords: &Value,
+    rules: &Value,
 ) -> Value {
-    let mut spec = schema::structural::<Spec>();
-    for (field, default) in defaults {
-        spec["properties"][*field]["default"] = default.clone();
-        if let Some(required) = spec["required"].as_array_mut() {
-            required.retain(|name| name != field);
-        }
-    }
-    if spec["required"].as_array().is_some_and(Vec::is_empty) {
-        spec.as_object_mut().map(|spec| spec.remove("required"));
-    }
+    let spec = schema::annotated::<Spec>(keywords);
     let mut object = json!({
         "type": "object",
         "required": ["spec"],
@@ -312,12 +410,34 @@ pub fn openapi<Spec: JsonSchema>(
     if !description.is_empty() {
         object["description"] = description.into();
     }
+    if rules.as_array().is_some_and(|rules| !rules.is_empty()) {
+        object["x-kubernetes-validations"] = rules.clone();
+    }
     if let Some(status) = status {
         object["properties"]["status"] = status();
         // Absent until it is first written, and then null to whoever takes it away.
         object["properties"]["status"]["nullable"] = true.into();
     }
     object
+}
+
+/// The `openAPIV3Schema` of an object as a file has it in `version`, with the schemas of its types.
+pub fn exact_openapi(version: &str, spec: Value, status: Option<Value>) -> Value {
+    let mut object = read(version)["schema"]["openAPIV3Schema"].take();
+    object["properties"]["spec"] = spec;
+    if let Some(status) = status {
+        object["properties"]["status"] = status;
+    }
+    object
+}
+
+/// The schema of a type with these keywords besides, in JSON.
+pub fn exact_schema<T: JsonSchema>(keywords: &str) -> Value {
+    schema::annotated::<T>(&read(keywords))
+}
+
+fn read(json: &str) -> Value {
+    serde_json::from_str(json).expect("the macro wrote it")
 }
 
 /// Reads the `openAPIV3Schema` of an object; `metadata` is that of all kinds, with what the schema
@@ -342,7 +462,7 @@ pub fn schema(openapi: &Value) -> Schema {
 /// The definitions that OpenAPI documents are made of: the kind's own, called as upstream calls it
 /// (`io.demo.v1.Website`), and those of `metadata`.
 pub fn definitions(declaration: &Declaration) -> Map<String, Value> {
-    documents(declaration.group, declaration.version, declaration.kind, (declaration.openapi)())
+    documents(declaration.names.group, declaration.version, declaration.names.kind, (declaration.openapi)())
 }
 
 /// As [`definitions`], of a kind whose `openAPIV3Schema` is at hand.
@@ -356,6 +476,28 @@ pub(crate) fn documents(group: &str, version: &str, kind: &str, mut own: Value) 
     let mut definitions = schema::definitions(OBJECT_META);
     definitions.insert(format!("{}.{version}.{kind}", reversed.join(".")), own);
     definitions
+}
+
+/// Adds keywords to the schema of a type or field, as [`schema::annotate`] does.
+pub struct Keywords(
+    /// The keywords.
+    pub Value,
+);
+
+impl Keywords {
+    /// Those that are written so, in JSON.
+    pub fn read(keywords: &str) -> Self {
+        Self(read(keywords))
+    }
+}
+
+impl schemars::transform::Transform for Keywords {
+    fn transform(&mut self, schema: &mut schemars::Schema) {
+        let mut value = std::mem::take(schema).to_value();
+        schema::annotate(&mut value, &self.0);
+        // It was an object, or has become one.
+        *schema = schemars::Schema::try_from(value).unwrap_or_default();
+    }
 }
 
 /// The status schema of a kind, for [`openapi`].

@@ -42,14 +42,14 @@ pub use status::ApiError;
 pub use strategy::{Admission, Operation, Plain, Strategy};
 pub use yaml::from_yaml;
 
-pub use trimtab_macros::Resource;
+pub use trimtab_macros::{Resource, Schema};
 
 trimtab_macros::kinds!("../../manifests/kinds");
 
 /// What the macros' expansions name, so that a user's crate need not depend on it.
 #[doc(hidden)]
 pub mod __private {
-    pub use {k8s_openapi, serde, serde_json};
+    pub use {k8s_openapi, schemars, serde, serde_json};
 
     pub use crate::schema::Lazy;
     pub use crate::{Kind, Scope, custom};

@@ -4,25 +4,110 @@
 //! reconciler with [`macro@controller`], and run both against Trimtab or any Kubernetes through a
 //! [`Client`].
 //!
-//! ```
-//! use schemars::JsonSchema;
-//! use serde::{Deserialize, Serialize};
-//! use trimtab::Resource;
+//! # A kind
 //!
-//! #[derive(Resource, Serialize, Deserialize, JsonSchema, Clone, Debug)]
-//! #[resource(group = "demo.io", version = "v1", kind = "Website", short = "web")]
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use trimtab::{Resource, Schema};
+//!
+//! /// A website.
+//! #[derive(Resource, Schema, Serialize, Deserialize, Clone, Debug)]
+//! #[resource(group = "demo.io", version = "v1", kind = "Website", short = "web", column("Image", ".spec.image"))]
 //! struct WebsiteSpec {
 //!     image: String,
-//!     #[resource(default = 1)]
+//!     #[resource(default = 1, rule = "self <= 100")]
 //!     replicas: i32,
+//!     /// Where it listens.
+//!     #[resource(map_keys = "name")]
+//!     ports: Vec<Port>,
+//!     source: Option<Source>,
 //! }
 //!
-//! let website = Website::new("home", WebsiteSpec { image: "hello".into(), replicas: 3 });
+//! #[derive(Schema, Serialize, Deserialize, Clone, Debug)]
+//! #[resource(rule("self.port != 22", message = "22 is for ssh"))]
+//! struct Port {
+//!     name: String,
+//!     #[schemars(range(min = 1))]
+//!     port: u16,
+//! }
+//!
+//! /// One of them: the schema says so.
+//! #[derive(Schema, Serialize, Deserialize, Clone, Debug)]
+//! #[serde(rename_all = "camelCase")]
+//! enum Source {
+//!     Git { url: String },
+//!     Folder(String),
+//! }
+//!
+//! let website = Website::new("home", WebsiteSpec { image: "hello".into(), replicas: 3, ports: vec![], source: None });
 //! assert_eq!(website.metadata.name.as_deref(), Some("home"));
 //! assert!(Website::crd_yaml().contains("name: websites.demo.io"));
+//! Website::check().unwrap();
+//! ```
+//!
+//! An enum of which no schema can say what it is does not compile, and says what to write instead:
+//!
+//! ```compile_fail
+//! #[derive(trimtab::Schema)]
+//! enum Source {
+//!     Nowhere,        // "Nowhere" is a string where other variants are objects
+//!     Folder(String),
+//! }
+//! ```
+//!
+//! # Several versions of it
+//!
+//! ```
+//! # use serde::{Deserialize, Serialize};
+//! # use trimtab::{Resource, Schema};
+//! #[derive(Resource, Schema, Serialize, Deserialize, Clone, Debug)]
+//! #[resource(group = "demo.io", version = "v1", kind = "Website", versions(WebsiteV1Beta1Spec))]
+//! struct WebsiteSpec {
+//!     image: String,
+//! }
+//!
+//! #[derive(Resource, Schema, Serialize, Deserialize, Clone, Debug)]
+//! #[resource(version = "v1beta1", converts = WebsiteSpec, deprecated = "use demo.io/v1")]
+//! struct WebsiteV1Beta1Spec {
+//!     picture: String,
+//! }
+//!
+//! impl From<WebsiteV1Beta1Spec> for WebsiteSpec {
+//!     fn from(old: WebsiteV1Beta1Spec) -> Self {
+//!         Self { image: old.picture }
+//!     }
+//! }
+//!
+//! impl From<WebsiteSpec> for WebsiteV1Beta1Spec {
+//!     fn from(new: WebsiteSpec) -> Self {
+//!         Self { picture: new.image }
+//!     }
+//! }
+//!
+//! let old = WebsiteV1Beta1::new("home", WebsiteV1Beta1Spec { picture: "hello".into() });
+//! assert_eq!(Website::from(old).spec.image, "hello");
+//!
+//! // The API server's webhook is answered by:
+//! let review = serde_json::json!({"request": {"uid": "1", "desiredAPIVersion": "demo.io/v1", "objects": []}});
+//! assert_eq!(Website::convert(&review)["response"]["result"]["status"], "Success");
+//! ```
+//!
+//! A version that the kind does not list is missed by its definition, so it does not compile:
+//!
+//! ```compile_fail
+//! # use serde::{Deserialize, Serialize};
+//! # use trimtab::{Resource, Schema};
+//! # #[derive(Resource, Schema, Serialize, Deserialize, Clone, Debug)]
+//! # #[resource(group = "demo.io", version = "v1", kind = "Website")]
+//! # struct WebsiteSpec { image: String }
+//! #[derive(Resource, Schema, Serialize, Deserialize, Clone, Debug)]
+//! #[resource(version = "v1beta1", converts = WebsiteSpec)]
+//! struct WebsiteV1Beta1Spec { image: String }
+//! # impl From<WebsiteV1Beta1Spec> for WebsiteSpec { fn from(old: WebsiteV1Beta1Spec) -> Self { Self { image: old.image } } }
+//! # impl From<WebsiteSpec> for WebsiteV1Beta1Spec { fn from(new: WebsiteSpec) -> Self { Self { image: new.image } } }
 //! ```
 
-pub use trimtab_api::{self as api, Kind, Kinds, Object, ObjectRef, Resource};
+pub use trimtab_api::{self as api, Kind, Kinds, Object, ObjectRef, Resource, Schema};
 pub use trimtab_client::{self as client, Api, Client};
 pub use trimtab_reconcile::{
     self as reconcile, Cache, Context, Controller, Error, Manager, Next, Of, Reconcile, Result, Setup, controller,

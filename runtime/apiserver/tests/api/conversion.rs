@@ -1,6 +1,8 @@
 //! Versions of a custom kind that a webhook converts between.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use trimtab_api::{Resource, Schema};
 
 use crate::harness::Server;
 use crate::webhooks::Hook;
@@ -90,4 +92,60 @@ async fn a_webhook_that_fails_fails_the_request() {
     assert_eq!((refused.code, &refused.body["message"]), (500, &json!(why)));
     assert_eq!(server.get(V2).await.code, 500);
     server.get(&format!("{V1}/a")).await.ok();
+}
+
+/// A page, of which the newer version names its parts.
+#[derive(Resource, Schema, Serialize, Deserialize, Clone, Debug)]
+#[resource(
+    group = "typed.demo.io",
+    version = "v1",
+    kind = "Page",
+    versions(PageV1Beta1Spec),
+    crate = "trimtab_api",
+    rule("self.title != self.body", message = "a title of its own")
+)]
+struct PageSpec {
+    title: String,
+    body: String,
+}
+
+#[derive(Resource, Schema, Serialize, Deserialize, Clone, Debug)]
+#[resource(version = "v1beta1", converts = PageSpec, crate = "trimtab_api")]
+struct PageV1Beta1Spec {
+    text: String,
+}
+
+impl From<PageV1Beta1Spec> for PageSpec {
+    fn from(old: PageV1Beta1Spec) -> Self {
+        let (title, body) = old.text.split_once('|').unwrap_or((&old.text, ""));
+        Self { title: title.to_owned(), body: body.to_owned() }
+    }
+}
+
+impl From<PageSpec> for PageV1Beta1Spec {
+    fn from(page: PageSpec) -> Self {
+        Self { text: format!("{}|{}", page.title, page.body) }
+    }
+}
+
+#[tokio::test]
+async fn versions_declared_in_rust_convert_as_they_say() {
+    let server = Server::new().await;
+    let hook = Hook::new(|request| Page::convert(&json!({"request": request}))["response"].clone()).await;
+    let webhook = serde_json::from_value(hook.client_config()).unwrap();
+    server.post(CRDS, Page::crd_converted_by(&webhook)).await.ok();
+    let of = |version: &str| format!("/apis/typed.demo.io/{version}/namespaces/default/pages");
+    let page = |version: &str, spec: Value| json!({"apiVersion": format!("typed.demo.io/{version}"), "kind": "Page", "metadata": {"name": "a", "labels": {"b": "c"}}, "spec": spec});
+    let made = server.post(&of("v1beta1"), page("v1beta1", json!({"text": "t|b"}))).await.ok();
+    assert_eq!((&made["spec"], &made["metadata"]["labels"]), (&json!({"text": "t|b"}), &json!({"b": "c"})));
+    let stored = server.get(&format!("{}/a", of("v1"))).await.ok();
+    assert_eq!(stored["spec"], json!({"title": "t", "body": "b"}));
+    let changed = server.patch(&format!("{}/a", of("v1")), "merge", json!({"spec": {"body": "c"}})).await.ok();
+    assert_eq!(changed["spec"], json!({"title": "t", "body": "c"}));
+    assert_eq!(server.get(&format!("{}/a", of("v1beta1"))).await.ok()["spec"], json!({"text": "t|c"}));
+    let refused = server.patch(&format!("{}/a", of("v1")), "merge", json!({"spec": {"title": "c"}})).await;
+    assert_eq!(
+        (refused.code, &refused.body["message"]),
+        (422, &json!(r#"Page.typed.demo.io "a" is invalid: spec: Invalid value: "object": a title of its own"#))
+    );
 }

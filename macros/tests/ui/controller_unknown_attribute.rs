@@ -1,0 +1,8 @@
+use trimtab_macros::controller;
+
+struct Replication;
+
+#[controller(own(Pod))]
+impl Replication {}
+
+fn main() {}

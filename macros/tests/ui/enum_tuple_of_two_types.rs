@@ -1,0 +1,8 @@
+use trimtab_macros::Schema;
+
+#[derive(Schema)]
+enum Range {
+    Ports(u16, bool),
+}
+
+fn main() {}

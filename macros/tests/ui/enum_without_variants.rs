@@ -1,0 +1,6 @@
+use trimtab_macros::Schema;
+
+#[derive(Schema)]
+enum Nothing {}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use trimtab_macros::Schema;
+
+#[derive(Schema)]
+enum Source {
+    #[resource(rule = "self != ''")]
+    Image(String),
+}
+
+fn main() {}
