@@ -6,6 +6,7 @@ use proc_macro::TokenStream;
 #[expect(dead_code, reason = "the crate that the files are of uses more of them")]
 mod cel;
 mod controller;
+mod crds;
 mod errors;
 mod kinds;
 mod resource;
@@ -106,6 +107,33 @@ pub fn derive_resource(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Schema, attributes(resource, schemars, serde))]
 pub fn derive_schema(input: TokenStream) -> TokenStream {
     schema::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes types of the kinds that CustomResourceDefinitions in files declare.
+///
+/// `resources_from!("crds/*.yaml")`, relative to the crate's manifest; a star stands for any part of a
+/// file's name. For each kind there is a module, in it one for each version, and the version that
+/// objects are stored in is there by itself, too: `website::v1::Website` is also `Website`.
+///
+/// - Each object and each choice of texts within the schema is a type, called by the kind and the field
+///   (`WebsiteBackend`), or by the fields around it as well where two would be called the same. Those
+///   that are the same are one. What the file describes is documented.
+/// - Fields that need not be there are `Option`, and those that may be `null`. An object with exactly one
+///   of its fields (`oneOf: [{required: [a]}, {required: [b]}]`) is an enum. A number or text is
+///   `IntOrString`, or `Quantity` if it has the pattern of one; times are `Time`, `format: byte` is
+///   `ByteString`, and what is not known further is a `serde_json::Value`. An object that keeps what its
+///   schema does not know has it in the field `other`.
+/// - `Website::crd` is the definition of the file.
+///
+/// All mistakes of all files are reported at once, each with its file, line and column. An edit of a file
+/// builds the crate anew. So that a new file does, too, name the folder in the crate's build script:
+/// `println!("cargo::rerun-if-changed=crds")`.
+///
+/// `resources_from!("crds/*.yaml", crate = "trimtab_api")` says where the runtime is, `::trimtab` when
+/// absent.
+#[proc_macro]
+pub fn resources_from(input: TokenStream) -> TokenStream {
+    crds::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Makes a controller of an impl block with `reconcile` and, if need be, `setup`, `cleanup` and

@@ -42,7 +42,7 @@ pub use status::ApiError;
 pub use strategy::{Admission, Operation, Plain, Strategy};
 pub use yaml::from_yaml;
 
-pub use trimtab_macros::{Resource, Schema};
+pub use trimtab_macros::{Resource, Schema, resources_from};
 
 trimtab_macros::kinds!("../../manifests/kinds");
 

@@ -106,8 +106,18 @@
 //! # impl From<WebsiteV1Beta1Spec> for WebsiteSpec { fn from(old: WebsiteV1Beta1Spec) -> Self { Self { image: old.image } } }
 //! # impl From<WebsiteSpec> for WebsiteV1Beta1Spec { fn from(new: WebsiteSpec) -> Self { Self { image: new.image } } }
 //! ```
+//!
+//! # Kinds that files declare
+//!
+//! ```
+//! trimtab::resources_from!("tests/crds/certificate.yaml");
+//!
+//! let issuer_ref = CertificateIssuerRef { name: "issuer".into(), ..Default::default() };
+//! let spec = CertificateSpec { secret_name: "tls".into(), issuer_ref, ..Default::default() };
+//! assert_eq!(Certificate::new("home", spec).spec.unwrap().issuer_ref.name, "issuer");
+//! ```
 
-pub use trimtab_api::{self as api, Kind, Kinds, Object, ObjectRef, Resource, Schema};
+pub use trimtab_api::{self as api, Kind, Kinds, Object, ObjectRef, Resource, Schema, resources_from};
 pub use trimtab_client::{self as client, Api, Client};
 pub use trimtab_reconcile::{
     self as reconcile, Cache, Context, Controller, Error, Manager, Next, Of, Reconcile, Result, Setup, controller,

@@ -7,7 +7,7 @@ use kube::runtime::wait::{await_condition, conditions};
 use kube::{Client, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use trimtab::Resource;
 
 use super::refused;
@@ -38,15 +38,24 @@ pub(super) struct SiteStatus {
     pub(super) replicas: i32,
 }
 
+/// What is declared in a file, as a type for `kube`.
+mod of_file {
+    trimtab::resources_from!("../trimtab/tests/crds/certificate.yaml");
+}
+
 /// Defines the kind and waits until it can be used.
 pub(super) async fn define(client: &Client) -> Api<Site> {
+    establish(client, Site::crd()).await;
+    Api::default_namespaced(client.clone())
+}
+
+async fn establish(client: &Client, definition: Value) {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let definition: CustomResourceDefinition = object(Site::crd());
+    let definition: CustomResourceDefinition = object(definition);
     let name = definition.name_any();
     definitions.patch(&name, &PatchParams::apply("test").force(), &Patch::Apply(&definition)).await.unwrap();
     let established = await_condition(definitions, &name, conditions::is_crd_established());
     within("the kind is established", established).await.unwrap();
-    Api::default_namespaced(client.clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,5 +97,26 @@ async fn a_kind_of_ones_own_is_defined_used_and_removed() {
     let gone = delete_and_finalize(definitions, "sites.clients.demo.io", &params);
     within("the kind is gone", gone).await.unwrap();
     refused(sites.list(&ListParams::default()).await, 404, "NotFound");
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_of_a_file_is_one_as_others_are() {
+    use of_file::{Certificate, CertificateIssuerRef, CertificateSpec, CertificateUsage};
+    let cluster = Running::start().await;
+    let client = cluster.kube().await;
+    establish(&client, Certificate::crd()).await;
+    let certificates: Api<Certificate> = Api::default_namespaced(client);
+    let issuer_ref = CertificateIssuerRef { name: "i".to_owned(), ..CertificateIssuerRef::default() };
+    let spec = CertificateSpec { secret_name: "s".to_owned(), issuer_ref, ..CertificateSpec::default() };
+    let made = certificates.create(&PostParams::default(), &Certificate::new("a", spec)).await.unwrap();
+    let usages = [CertificateUsage::DigitalSignature, CertificateUsage::KeyEncipherment];
+    assert_eq!(made.spec.unwrap().usages.unwrap(), usages, "the server fills defaults");
+    let moved = Patch::Merge(json!({"spec": {"secretName": "t"}}));
+    let error = refused(certificates.patch("a", &PatchParams::default(), &moved).await, 422, "Invalid");
+    assert_eq!(
+        error.message,
+        r#"Certificate.certs.demo.io "a" is invalid: spec.secretName: Forbidden: the Secret stays"#
+    );
     cluster.end().await;
 }

@@ -1,0 +1,3 @@
+trimtab_macros::resources_from!(crds);
+
+fn main() {}

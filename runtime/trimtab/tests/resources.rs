@@ -1,0 +1,211 @@
+//! Types out of files: definitions as large as real ones, in their shapes. What the types say of
+//! themselves is what the files say, and objects come through them unharmed.
+
+use k8s_openapi::Resource;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+mod kinds {
+    trimtab::resources_from!("tests/crds/*.yaml");
+}
+
+use kinds::{
+    Certificate, CertificateAlgorithm, CertificateIssuerRef, CertificatePrivateKey, CertificateSpec,
+    CompositeDefinition, Composition, HTTPRoute, Pipeline, PipelineMetric, ScrapeTarget, Scraper, TrafficRule,
+    http_route, traffic_rule,
+};
+
+/// The definition called `name` in `file`.
+fn in_file(file: &str, name: &str) -> Value {
+    let path = format!("{}/tests/crds/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let documents = text.split("---\n").map(|document| trimtab::api::from_yaml(document).unwrap());
+    documents.into_iter().find(|document| document["metadata"]["name"] == name).unwrap()
+}
+
+/// Leaves out what says nothing: the order of what is required, that something is required which has a
+/// default, and that a number or text is a number or text.
+fn meaning(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            map.values_mut().for_each(meaning);
+            if map.get("anyOf") == Some(&json!([{"type": "integer"}, {"type": "string"}])) {
+                map.remove("anyOf");
+            }
+            let has_default = |name: &Value, map: &serde_json::Map<String, Value>| {
+                map.get("properties").is_some_and(|all| all[name.as_str().unwrap_or_default()].get("default").is_some())
+            };
+            if let Some(Value::Array(mut required)) = map.remove("required") {
+                required.retain(|name| !has_default(name, map));
+                required.sort_by_key(ToString::to_string);
+                if !required.is_empty() {
+                    map.insert("required".to_owned(), required.into());
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(meaning),
+        _ => {}
+    }
+}
+
+/// The first place where two values differ.
+fn difference(path: &str, a: &Value, b: &Value) -> Option<String> {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            let names: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
+            names.into_iter().find_map(|name| {
+                difference(
+                    &format!("{path}.{name}"),
+                    a.get(name).unwrap_or(&Value::Null),
+                    b.get(name).unwrap_or(&Value::Null),
+                )
+            })
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().find_map(|(index, (a, b))| difference(&format!("{path}[{index}]"), a, b))
+        }
+        _ if a == b => None,
+        _ => Some(format!("{path}: the type says {a}, the file {b}")),
+    }
+}
+
+#[test]
+fn the_types_say_what_the_files_say() {
+    for (file, name, mut definition) in [
+        ("certificate", "certificates.certs.demo.io", Certificate::crd()),
+        ("scraper", "scrapers.monitoring.demo.io", Scraper::crd()),
+        ("scraper", "scrapetargets.monitoring.demo.io", ScrapeTarget::crd()),
+        ("http_route", "httproutes.gateway.demo.io", HTTPRoute::crd()),
+        ("http_route", "httproutes.gateway.demo.io", http_route::v1beta1::HTTPRoute::crd()),
+        ("pipeline", "pipelines.pipelines.demo.io", Pipeline::crd()),
+        ("traffic_rule", "trafficrules.traffic.demo.io", TrafficRule::crd()),
+        ("traffic_rule", "trafficrules.traffic.demo.io", traffic_rule::v1alpha3::TrafficRule::crd()),
+        ("composition", "compositedefinitions.compose.demo.io", CompositeDefinition::crd()),
+        ("composition", "compositions.compose.demo.io", Composition::crd()),
+    ] {
+        let mut expected = in_file(file, name);
+        // It would be no test if the definition were told from anything but the types.
+        assert!(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].is_object());
+        meaning(&mut definition);
+        meaning(&mut expected);
+        assert_eq!(difference(name, &definition, &expected), None);
+    }
+}
+
+#[test]
+fn the_files_are_what_kubernetes_takes() {
+    for result in [
+        Certificate::check(),
+        Scraper::check(),
+        ScrapeTarget::check(),
+        HTTPRoute::check(),
+        Pipeline::check(),
+        TrafficRule::check(),
+        CompositeDefinition::check(),
+        Composition::check(),
+    ] {
+        result.unwrap();
+    }
+}
+
+/// Reads an object and writes it again.
+fn through<K: Resource + Serialize + DeserializeOwned>(spec: Value, status: Value) -> K {
+    let mut object = json!({"apiVersion": K::API_VERSION, "kind": K::KIND, "metadata": {"name": "a", "namespace": "b"}, "spec": spec});
+    if !status.is_null() {
+        object["status"] = status;
+    }
+    let typed: K = serde_json::from_value(object.clone()).unwrap();
+    assert_eq!(difference(K::KIND, &serde_json::to_value(&typed).unwrap(), &object), None);
+    typed
+}
+
+#[test]
+fn objects_come_through_the_types() {
+    let certificate: Certificate = through(
+        json!({"secretName": "s", "issuerRef": {"name": "i"}, "usages": ["server auth", "s/mime"],
+            "privateKey": {"algorithm": "Ed25519", "size": 256}, "nameConstraints": {"permitted": {"dnsDomains": ["a.b"]}},
+            "keystores": {"jks": {"create": true, "passwordSecretRef": {"name": "p"}}}}),
+        json!({"notAfter": "2026-01-01T00:00:00Z", "revision": 3, "conditions": [{"type": "Ready", "status": "True",
+            "reason": "Issued", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}),
+    );
+    let spec = certificate.spec.unwrap();
+    assert_eq!(spec.private_key.unwrap().algorithm, Some(CertificateAlgorithm::Ed25519));
+    assert_eq!(certificate.status.unwrap().revision, Some(3));
+
+    let scraper: Scraper = through(
+        json!({"resources": {"limits": {"cpu": "500m"}}, "logLevel": "", "affinity": {"any": [1, {"thing": null}]},
+            "remoteWrite": [{"url": "u", "metadataConfig": {"maxSamplesPerSend": -1}}],
+            "alerting": {"managers": [{"name": "m", "port": "web"}, {"name": "n", "port": 80}]}}),
+        Value::Null,
+    );
+    let limits = scraper.spec.resources.unwrap().limits.unwrap();
+    assert_eq!(limits["cpu"].0, "500m");
+
+    let pipeline: Pipeline = through(
+        json!({"entrypoint": "main", "templates": [
+            {"name": "main", "steps": [[{"name": "a", "withItems": [1, "b", {"c": [true]}]}], [{"name": "d", "withSequence": {"count": "3"}}]],
+             "metrics": [{"counter": {"value": "1"}}, {"histogram": {"buckets": [0.5, 2.0], "value": "x"}}]}],
+            "volumeClaimTemplates": [{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "w"}}]}),
+        json!({"phase": "Running", "startedAt": "2026-01-01T00:00:00Z", "nodes": {"n": {"id": "n", "name": "n", "type": "Pod"}}}),
+    );
+    let metrics = pipeline.spec.templates.unwrap()[0].metrics.clone().unwrap();
+    assert!(matches!(&metrics[0], PipelineMetric::Counter(counter) if counter.value == "1"), "{metrics:?}");
+
+    let route = json!({"parentRefs": [{"name": "g"}], "rules": [{"backendRefs": [{"name": "s", "port": 80, "weight": 3}],
+        "matches": [{"path": {"type": "Exact", "value": "/x"}, "method": "GET"}],
+        "filters": [{"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplaceFullPath", "replaceFullPath": "/y"}}}]}]});
+    let new: HTTPRoute = through(route.clone(), Value::Null);
+    let old: http_route::v1beta1::HTTPRoute = through(route, Value::Null);
+    assert_eq!(new.spec.rules.unwrap().len(), old.spec.rules.unwrap().len());
+
+    let rule: TrafficRule = through(
+        json!({"hosts": ["h"], "http": [{"match": [{"uri": {"prefix": "/"}, "headers": {"x": {"exact": "y"}}}],
+            "directResponse": {"status": 200, "body": {"bytes": "aGk="}}}]}),
+        json!({"observedGeneration": 3, "conditions": [], "more": {"than": "known"}}),
+    );
+    assert_eq!(rule.status.unwrap().other["more"], json!({"than": "known"}));
+    let body = rule.spec.unwrap().http.unwrap()[0].direct_response.clone().unwrap().body.unwrap();
+    assert_eq!(body.bytes.unwrap().0, b"hi");
+
+    let composition: Composition = through(
+        json!({"compositeTypeRef": {"apiVersion": "a/v1", "kind": "K"}, "mode": "Pipeline",
+            "resources": [{"base": {"apiVersion": "v1", "kind": "Pod", "spec": {"any": "thing"}},
+                "patches": [{"type": "PatchSet", "transforms": [{"type": "map", "map": {"a": 1, "b": null}}]}]}]}),
+        Value::Null,
+    );
+    assert_eq!(composition.spec.resources.unwrap()[0].base["kind"], "Pod");
+}
+
+#[test]
+fn objects_are_made_of_the_types() {
+    let spec = CertificateSpec {
+        secret_name: "s".to_owned(),
+        issuer_ref: CertificateIssuerRef { name: "i".to_owned(), ..CertificateIssuerRef::default() },
+        private_key: Some(CertificatePrivateKey {
+            algorithm: Some(CertificateAlgorithm::Ecdsa),
+            ..CertificatePrivateKey::default()
+        }),
+        ..CertificateSpec::default()
+    };
+    assert_eq!(
+        serde_json::to_value(Certificate::new("a", spec)).unwrap(),
+        json!({"apiVersion": "certs.demo.io/v1", "kind": "Certificate", "metadata": {"name": "a"},
+            "spec": {"secretName": "s", "issuerRef": {"name": "i"}, "privateKey": {"algorithm": "ECDSA"}}}),
+    );
+}
+
+#[test]
+fn kinds_of_files_are_kinds_as_others_are() {
+    let kind = HTTPRoute::kind();
+    assert_eq!((&*kind.plural, &*kind.version, kind.status), ("httproutes", "v1", true));
+    let headings: Vec<_> = kind.columns.iter().map(|column| &*column.name).collect();
+    assert_eq!(headings, ["Name", "Hostnames", "Age"]);
+    let old = http_route::v1beta1::HTTPRoute::kind();
+    assert_eq!(old.deprecation.as_deref(), Some("gateway.demo.io/v1beta1 HTTPRoute is deprecated; use v1"));
+    let kind = Certificate::kind();
+    assert_eq!(kind.selectable_fields, [".spec.secretName"]);
+    assert_eq!(Scraper::kind().scale.unwrap().spec_replicas, ".spec.shards");
+    let scopes = [ScrapeTarget::kind().scope, Composition::kind().scope];
+    assert_eq!(scopes.map(|scope| format!("{scope:?}")), ["Namespaced", "Cluster"]);
+}
