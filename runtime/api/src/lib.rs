@@ -35,7 +35,7 @@ pub mod view;
 mod yaml;
 
 pub use kind::{Column, Defined, Definitions, Kind, Kinds, ScalePaths, Scope, Subresource, Version};
-pub use object::{Object, ObjectRef, from_json, from_value, read_json, write_json};
+pub use object::{MAX_DEPTH, Object, ObjectRef, depth, from_json, from_value, read_json, write_json};
 pub use quantity::Quantity;
 pub use selector::{FieldSelector, Selector, label_selector_text};
 pub use status::ApiError;

@@ -54,6 +54,20 @@ pub fn read_json(json: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice(json)
 }
 
+/// Objects nested deeper than this are refused: nothing that is declared comes near it, and what goes through an object
+/// goes through it level by level. What is stored is read by readers of JSON, which go 127 levels deep, and has besides
+/// a few levels more in its `managedFields` than it has itself.
+pub const MAX_DEPTH: usize = 100;
+
+/// How many lists and maps are in one another, where most are.
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 impl Object {
     /// Turns a typed object into its JSON.
     ///

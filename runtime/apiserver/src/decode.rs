@@ -3,13 +3,10 @@
 use serde_json::Value;
 use trimtab_api::protobuf::{self, Message};
 use trimtab_api::schema::{Checked, TypeError};
-use trimtab_api::{ApiError, Kind, Object};
+use trimtab_api::{ApiError, Kind, MAX_DEPTH, Object, depth};
 
 use crate::handler::Call;
 use crate::negotiate;
-
-/// Objects nested deeper than this are refused: nothing that is declared comes near it.
-const MAX_DEPTH: usize = 100;
 
 /// What a body is to be.
 #[derive(Clone, Copy)]
@@ -41,9 +38,7 @@ pub(crate) fn value(call: &Call<'_>, expected: Expected<'_>) -> Result<Value, Ap
             return Err(ApiError::unsupported_media_type(other, &negotiate::MEDIA_TYPES[..count]));
         }
     };
-    if depth(&value) > MAX_DEPTH {
-        return Err(ApiError::bad_request(format!("the body is nested deeper than {MAX_DEPTH} levels")));
-    }
+    bounded(&value)?;
     if let Some(record) = call.record {
         record.sent(&value);
     }
@@ -57,10 +52,18 @@ pub(crate) fn value(call: &Call<'_>, expected: Expected<'_>) -> Result<Value, Ap
 pub(crate) fn patch(call: &Call<'_>) -> Result<Value, ApiError> {
     let patch = trimtab_api::read_json(&call.body);
     let patch = patch.map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
+    bounded(&patch)?;
     if let Some(record) = call.record {
         record.patched(&patch);
     }
     Ok(patch)
+}
+
+fn bounded(body: &Value) -> Result<(), ApiError> {
+    if depth(body) <= MAX_DEPTH {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!("the body is nested deeper than {MAX_DEPTH} levels")))
 }
 
 /// Not as any YAML may be: a few aliases can say more than memory holds.
@@ -103,14 +106,6 @@ fn summary(body: &[u8]) -> String {
         None => "<empty>".to_owned(),
         Some(b'{') => String::from_utf8_lossy(shown).into_owned() + more,
         Some(_) => shown.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + more,
-    }
-}
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
-        _ => 0,
     }
 }
 

@@ -7,6 +7,8 @@ mod strategic;
 use json_patch::PatchOperation;
 use serde_json::Value;
 
+use crate::object::{MAX_DEPTH, depth};
+
 pub use strategic::strategic;
 
 /// More operations than this are refused, as upstream does.
@@ -79,11 +81,7 @@ fn is_test_of_nothing(operation: &PatchOperation, current: &Value) -> bool {
     parent.is_some_and(|parent| !parent.contains_key(&*field.decoded()))
 }
 
-/// Objects are not nested deeper: nothing that is declared comes near it, and what goes through an object goes through
-/// it level by level. A few copies of a copy could go a million levels deep.
-const MAX_DEPTH: usize = 200;
-
-/// How deep an object is nested at most.
+/// How deep an object is nested at most. A few copies of a copy could go a million levels deep.
 struct Depth {
     bound: usize,
     /// How often the bound may yet be found to be too high: to look is not free.
@@ -117,14 +115,6 @@ impl Depth {
             PatchOperation::Remove(_) | PatchOperation::Test(_) => 0,
         };
         self.bound.max(inserted)
-    }
-}
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
-        _ => 0,
     }
 }
 

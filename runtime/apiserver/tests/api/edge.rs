@@ -55,6 +55,33 @@ async fn what_is_nested_too_deep_is_refused() {
     server.get(&one).await.ok();
 }
 
+/// A reader of JSON goes 127 levels deep, and an object has a few more in its managedFields than it has itself: one that
+/// was patched to 120 could be stored, and then neither read nor written nor deleted.
+#[tokio::test]
+async fn no_patch_makes_what_cannot_be_read() {
+    let server = Server::new().await;
+    let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let version = json!({"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": any}});
+    let names = json!({"plural": "things", "kind": "Thing"});
+    let spec = json!({"group": "deep.example", "scope": "Namespaced", "names": names, "versions": [version]});
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    server.post(definitions, json!({"metadata": {"name": "things.deep.example"}, "spec": spec})).await.ok();
+    let things = "/apis/deep.example/v1/namespaces/default/things";
+    let thing = json!({"apiVersion": "deep.example/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": {"a": {}}});
+    server.post(things, thing).await.ok();
+    let one = format!("{things}/a");
+    let nested = |levels: usize| (0..levels).fold(json!({}), |below, _| json!({"a": below}));
+    for levels in [101, 120] {
+        server.patch(&one, "merge", json!({"spec": nested(levels)})).await.refused(400, "BadRequest", "nested deeper");
+        let add = json!([{"op": "add", "path": "/spec/a", "value": nested(90)},
+            {"op": "add", "path": format!("/spec{}/b", "/a".repeat(90)), "value": nested(levels - 91)}]);
+        server.patch(&one, "json", add).await.refused(422, "Invalid", "nest the object deeper than 100 levels");
+    }
+    server.patch(&one, "merge", json!({"spec": nested(98)})).await.ok();
+    server.patch(&one, "merge", json!({"metadata": {"labels": {"b": "c"}}})).await.ok();
+    server.delete(&one, json!({})).await.ok();
+}
+
 #[tokio::test]
 async fn aliases_do_not_multiply() {
     let server = Server::new().await;
@@ -94,7 +121,7 @@ async fn a_json_patch_makes_no_more_than_it_may() {
         let leaf = "/data".repeat(1 << n);
         json!({"op": "copy", "from": "/data", "path": format!("{leaf}/data")})
     }));
-    let text = "would nest the object deeper than 200 levels";
+    let text = "would nest the object deeper than 100 levels";
     server.patch(&one, "json", json!(deepened)).await.refused(422, "Invalid", text);
     // What only looks as if it went deep: a leaf, moved around.
     let mut moved = vec![json!({"op": "add", "path": "/data", "value": {"a": "v"}})];
