@@ -507,7 +507,7 @@ pub fn status_of<Status: JsonSchema>() -> Value {
 
 /// A document as YAML.
 pub fn yaml(value: &Value) -> String {
-    serde_yaml::to_string(value).expect("JSON is YAML")
+    crate::to_yaml(value)
 }
 
 /// Refuses an object of another kind than `K`; an absent `apiVersion` or `kind` says nothing.

@@ -99,8 +99,7 @@ pub(crate) fn json(code: StatusCode, value: &impl Serialize) -> Response<Body> {
 pub(crate) fn object(code: StatusCode, encoding: Encoding, value: &Value) -> Result<Response<Body>, ApiError> {
     Ok(match encoding {
         Encoding::Json => json(code, value),
-        // Serialising our own values to memory cannot fail.
-        Encoding::Yaml => bytes(code, encoding.content_type(), serde_yaml::to_string(value).unwrap_or_default()),
+        Encoding::Yaml => bytes(code, encoding.content_type(), trimtab_api::to_yaml(value)),
         Encoding::Protobuf => chunks(code, encoding.content_type(), protobuf::value(value)?.into_chunks()),
     })
 }

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
-use trimtab_api::Object;
 use trimtab_api::jsonpath::JsonPath;
+use trimtab_api::{Object, to_yaml};
 
 use crate::console::Console;
 use crate::table;
@@ -68,7 +68,7 @@ pub(crate) fn print(console: &mut Console, output: &Output, objects: &[Object], 
         many => json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": many}),
     };
     match output {
-        Output::Yaml => console.raw(serde_yaml::to_string(&root())?.as_bytes())?,
+        Output::Yaml => console.raw(to_yaml(&root()).as_bytes())?,
         Output::Json => console.line(indented(&root())?)?,
         Output::JsonPath(path) => console.raw(path.render(&root())?.as_bytes())?,
         Output::Columns(columns) => {

@@ -13,6 +13,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use trimtab_api::to_yaml;
 
 use crate::client::Client;
 use crate::error::Error;
@@ -279,9 +280,9 @@ impl Kubeconfig {
     /// The file's text.
     ///
     /// # Panics
-    /// Never: every field has a YAML form.
+    /// Never: every field has a JSON form.
     pub fn to_yaml(&self) -> String {
-        serde_yaml::to_string(self).expect("a kubeconfig has a YAML form")
+        to_yaml(&serde_json::to_value(self).expect("a kubeconfig has a JSON form"))
     }
 
     // A relative path is relative to the file that names it.

@@ -6,6 +6,9 @@
 //! what aliases expand to.
 
 mod scalar;
+mod write;
+
+pub use write::to_yaml;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

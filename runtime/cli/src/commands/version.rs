@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Version, connection: &Connection, mut console: Con
 fn print(args: &Version, versions: Value, console: &mut Console) -> Result<()> {
     match args.output {
         Some(Format::Json) => console.line(output::indented(&versions)?)?,
-        Some(Format::Yaml) => console.raw(serde_yaml::to_string(&versions)?.as_bytes())?,
+        Some(Format::Yaml) => console.raw(trimtab_api::to_yaml(&versions).as_bytes())?,
         None => {
             for (name, key) in [("Client", "clientVersion"), ("Server", "serverVersion")] {
                 if let Some(version) = versions[key]["gitVersion"].as_str() {
