@@ -420,6 +420,7 @@ async fn apply_patch(server: &ApiServer, call: &Call<'_>) -> Answer {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     decode::check(call, &mut applied)?;
+    apply::check(&applied, kind.schema.get()).map_err(ApiError::bad_request)?;
     place(kind, call, &mut applied)?;
     let time = server.inner.timestamp();
     let version = kind.api_version();

@@ -4,6 +4,8 @@
 //! pure: the time of a write comes in as text.
 
 mod last_applied;
+#[cfg(test)]
+mod model;
 mod set;
 
 use serde_json::{Map, Value};
@@ -132,18 +134,25 @@ pub fn apply(
         elsewhere.or(&entry.set);
     }
     if let Some(own) = entries.iter().find(|entry| entry.is(writer, "Apply")) {
-        own.set.minus(&set).minus(&elsewhere).remove_from(&mut result, schema);
+        let gone = own.set.minus(&set).minus(&elsewhere);
+        if !gone.is_empty() {
+            gone.remove_from(&mut result, schema);
+            // What is left empty goes too, unless it is applied so.
+            result = set::merged(&result, &applied_value, schema);
+        }
     }
     let Value::Object(result) = result else { return Ok(Object::default()) };
     let result = Object(result);
-    let changed = Difference::of_objects(&before.0, &result.0, schema).changed.and(&set);
+    let Difference { changed, removed } = Difference::of_objects(&before.0, &result.0, schema);
+    let changed = changed.and(&set);
     let own = last_applied::own(before, writer, schema);
     let mut conflicts = Vec::new();
     for entry in entries.iter_mut().filter(|entry| !entry.is(writer, "Apply")) {
         let contested = entry.set.and(&changed);
         let named = entry.named();
         conflicts.extend(contested.minus(&own).paths().into_iter().map(|path| (named.clone(), path)));
-        entry.set = entry.set.minus(&contested);
+        // An item goes with all that is in it, whoever set that.
+        entry.set = entry.set.minus(&contested).minus(&removed);
     }
     if !conflicts.is_empty() && !force {
         conflicts.sort();
@@ -158,6 +167,18 @@ pub fn apply(
     let mut result = with_entries(result, entries);
     last_applied::renew(&mut result, applied, writer);
     Ok(result)
+}
+
+/// Refuses to apply what has an item twice, or one without its key: whose it is could not be told.
+///
+/// # Errors
+/// Which list it is, and why.
+pub fn check(applied: &Object, schema: &Schema) -> Result<(), String> {
+    let found = applied.0.iter().find_map(|(name, value)| {
+        let (path, why) = set::ambiguity(value, set::field_schema(schema, name))?;
+        Some(format!("failed to create typed patch object: .{name}{path}: {why}"))
+    });
+    found.map_or(Ok(()), Err)
 }
 
 /// Keeps the owners true through a write that is no apply: what `writer` changed is now its own,
@@ -290,6 +311,19 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_told_apart_is_refused() {
+        let schema = crate::schema::of("io.k8s.api.core.v1.Pod");
+        let refused = |containers: Value| check(&pod(containers, json!({})), &schema).unwrap_err();
+        let prefix = "failed to create typed patch object: .spec.containers";
+        let twice = json!([{"name": "c", "image": "i"}, {"name": "d"}, {"name": "c", "image": "j"}]);
+        assert_eq!(refused(twice), format!("{prefix}: duplicate entries for key [name=\"c\"]"));
+        let ports = json!([{"name": "c", "ports": [{"containerPort": 80}, {"containerPort": 80, "protocol": "TCP"}]}]);
+        let port = "[name=\"c\"].ports: duplicate entries for key [containerPort=80,protocol=\"TCP\"]";
+        assert_eq!(refused(ports), format!("{prefix}{port}"));
+        assert!(refused(json!([{"name": "c"}, {}])).starts_with(&format!("{prefix}: element 1: associative list")));
+    }
+
+    #[test]
     fn what_is_no_longer_applied_goes_unless_someone_else_owns_it() {
         let both = json!([{"name": "c", "image": "i"}, {"name": "d", "image": "j"}]);
         let live = run(None, &pod(both, json!({"a": "1", "b": "2"})), "one", false).unwrap();
@@ -297,6 +331,16 @@ mod tests {
         let live = run(Some(&live), &pod(json!([{"name": "c", "image": "i"}]), json!({})), "one", false).unwrap();
         assert_eq!(live.at(&["spec", "containers"]), Some(&json!([{"name": "c", "image": "i"}])));
         assert_eq!(live.at(&["metadata", "labels"]), Some(&json!({"b": "2"})));
+    }
+
+    #[test]
+    fn what_is_applied_empty_is_there_empty() {
+        let labelled = pod(json!([{"name": "c"}]), json!({"a": "1"}));
+        let live = run(None, &labelled, "one", false).unwrap();
+        let bare = pod(json!([{"name": "c"}]), json!({}));
+        let once = run(Some(&live), &bare, "one", false).unwrap();
+        assert_eq!(once.at(&["metadata", "labels"]), Some(&json!({})));
+        assert_eq!(run(Some(&once), &bare, "one", false).as_ref(), Ok(&once));
     }
 
     #[test]

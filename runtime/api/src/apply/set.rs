@@ -1,6 +1,6 @@
 //! Sets of field paths, as `managedFields` writes them (FieldsV1, KEP-555).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -219,17 +219,21 @@ fn collect(node: &Node, prefix: &str, paths: &mut Vec<String>) {
         paths.push(prefix.to_owned());
     }
     for (step, child) in steps(node) {
-        let step = match step.split_at_checked(FIELD.len()) {
-            Some((FIELD, name)) => format!(".{name}"),
-            Some((KEY, keys)) => {
-                let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-                format!("[{}]", keys.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(","))
-            }
-            Some((_, item)) => format!("[={item}]"),
-            None => continue,
-        };
+        let Some(step) = shown(step) else { continue };
         collect(child, &format!("{prefix}{step}"), paths);
     }
+}
+
+/// A step as upstream prints it.
+fn shown(step: &str) -> Option<String> {
+    Some(match step.split_at_checked(FIELD.len())? {
+        (FIELD, name) => format!(".{name}"),
+        (KEY, keys) => {
+            let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
+            format!("[{}]", keys.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(","))
+        }
+        (_, item) => format!("[={item}]"),
+    })
 }
 
 fn canonical_node(json: Value) -> Node {
@@ -412,20 +416,51 @@ pub(super) fn item_step(item: &Value, list: &Schema) -> Option<String> {
         ListType::Atomic => None,
         ListType::Set => Some(format!("{ITEM}{item}")),
         ListType::Map(keys) => {
-            let item_schema: &Schema = list.items.as_deref().unwrap_or(&ANY);
-            let mut found = Map::new();
-            for key in keys {
-                // The one key with a default among the built-in types.
-                let default = || (key == "protocol").then(|| Value::from("TCP"));
-                let value = item
-                    .get(&**key)
-                    .cloned()
-                    .or_else(|| field_schema(item_schema, key).default.clone())
-                    .or_else(default);
-                found.extend(value.map(|value| (key.to_string(), value)));
-            }
+            let found = keys.iter().filter_map(|key| Some((key.to_string(), key_of(item, key, list)?)));
+            let found: Map<String, Value> = found.collect();
             (!found.is_empty()).then(|| format!("{KEY}{}", Value::Object(found)))
         }
+    }
+}
+
+fn key_of(item: &Value, key: &str, list: &Schema) -> Option<Value> {
+    let item_schema: &Schema = list.items.as_deref().unwrap_or(&ANY);
+    // The one key with a default among the built-in types.
+    let default = || (key == "protocol").then(|| Value::from("TCP"));
+    item.get(key).cloned().or_else(|| field_schema(item_schema, key).default.clone()).or_else(default)
+}
+
+/// The first list in `value` whose items cannot be told apart, and why, in the words of `structured-merge-diff`.
+pub(super) fn ambiguity(value: &Value, schema: &Schema) -> Option<(String, String)> {
+    // The path is put together from behind, when there is something to be told.
+    let behind = |step: String| move |(path, why)| (format!("{step}{path}"), why);
+    match value {
+        Value::Object(map) if !schema.atomic_map => map.iter().find_map(|(name, value)| {
+            ambiguity(value, field_schema(schema, name)).map(|found| behind(format!(".{name}"))(found))
+        }),
+        Value::Array(items) if schema.list_type != ListType::Atomic => {
+            let item_schema: &Schema = schema.items.as_deref().unwrap_or(&ANY);
+            let mut known = HashSet::with_capacity(items.len());
+            items.iter().enumerate().find_map(|(index, item)| {
+                if let ListType::Map(keys) = &schema.list_type
+                    && let Some(key) = keys.iter().find(|key| key_of(item, key, schema).is_none())
+                {
+                    let what = "associative list with keys has an element that omits key field";
+                    let why = format!("element {index}: {what} {key:?} (and doesn't have default value)");
+                    return Some((String::new(), why));
+                }
+                let step = item_step(item, schema)?;
+                if known.contains(&step) {
+                    let why = format!("duplicate entries for key {}", shown(&step).unwrap_or_default());
+                    return Some((String::new(), why));
+                }
+                let found = ambiguity(item, item_schema);
+                let found = found.map(|found| behind(shown(&step).unwrap_or_default())(found));
+                known.insert(step);
+                found
+            })
+        }
+        _ => None,
     }
 }
 
@@ -452,17 +487,32 @@ pub(super) fn merged(live: &Value, applied: &Value, schema: &Schema) -> Value {
     }
 }
 
-// Items that are there keep their place; new ones follow in the order they were applied.
+// Items that are applied stand in the order in which they are applied; each that is only there stays before or behind
+// those that it was before or behind, as far as that goes (`structured-merge-diff`, `mergingWalker.visitListItems`).
 fn merged_items(live: &[Value], applied: &[Value], schema: &Schema) -> Vec<Value> {
     let item_schema: &Schema = schema.items.as_deref().unwrap_or(&ANY);
-    let mut items = live.to_vec();
-    for item in applied {
-        let step = item_step(item, schema);
-        match items.iter_mut().find(|have| step.is_some() && item_step(have, schema) == step) {
-            Some(have) => *have = merged(have, item, item_schema),
-            None => items.push(item.clone()),
+    let steps = |items: &[Value]| items.iter().map(|item| item_step(item, schema)).collect::<Vec<_>>();
+    let (live_steps, steps) = (steps(live), steps(applied));
+    let mut known = HashMap::new();
+    for (step, item) in live_steps.iter().zip(live) {
+        known.entry(step.as_ref()).or_insert(item);
+    }
+    let wanted: HashSet<_> = steps.iter().flatten().collect();
+    let before = |at: usize| known.get(&Some(steps[at].as_ref()?)).copied();
+    let put =
+        |at: usize| before(at).map_or_else(|| applied[at].clone(), |before| merged(before, &applied[at], item_schema));
+    let (mut items, mut done) = (Vec::with_capacity(live.len() + applied.len()), 0);
+    let mut shared = (0..applied.len()).filter(|at| before(*at).is_some()).peekable();
+    for (step, item) in live_steps.iter().zip(live) {
+        if step.as_ref().is_none_or(|step| !wanted.contains(step)) {
+            items.push(item.clone());
+        } else if let Some(at) = shared.next_if(|at| steps[*at] == *step) {
+            // With it come those that are new and are applied before it. One whose turn it is not comes when it is.
+            items.extend((done..=at).map(put));
+            done = at + 1;
         }
     }
+    items.extend((done..applied.len()).map(put));
     items
 }
 
