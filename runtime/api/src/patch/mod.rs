@@ -3,6 +3,8 @@
 //! Server-side apply is [`crate::apply`].
 
 mod strategic;
+#[cfg(test)]
+mod three_way;
 
 use json_patch::PatchOperation;
 use serde_json::Value;

@@ -112,6 +112,7 @@ fn lists(
     for item in patch {
         let id = item
             .get(key)
+            .filter(|id| !id.is_null())
             .ok_or_else(|| malformed(format!("map: {item} does not contain declared merge key: {key}")))?;
         let at = current.iter().position(|have| have.get(key) == Some(id));
         match (at, item[DIRECTIVE].as_str()) {
