@@ -3,13 +3,24 @@
 //! What a watch guarantees: its events are in the order of the writes, each is told once, none is left out, each is told
 //! whole, it goes on where another ended, and a bookmark promises no more than what was told.
 
+//!
+//! Over the durable store the server is ended and begun anew on the way, which nobody notices who goes on where he was.
+
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use trimtab_store::{Embedded, Memory, Store};
 
 use crate::harness::{Server, Watch, version};
+
+/// For an event that must come: no more than a word for ever.
+const SOON: Duration = Duration::from_secs(60);
+/// For one that must not.
+const WHILE: Duration = Duration::from_millis(10);
 
 type Key = (&'static str, &'static str);
 /// What a configmap says: its label, and a number that no other write has.
@@ -58,6 +69,8 @@ enum Step {
     Compact(u64),
     /// Lets time pass, in which watches get their bookmarks.
     Wait,
+    /// Ends the server and begins another over the same store, if it is durable.
+    Restart,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +102,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..8_usize).prop_map(Step::Page),
         1 => (0..6_u64).prop_map(Step::Compact),
         1 => Just(Step::Wait),
+        1 => Just(Step::Restart),
     ]
 }
 
@@ -180,9 +194,45 @@ struct Run {
     lists: Vec<Pages>,
     number: u64,
     waited: usize,
+    /// Where the store is, if it is durable. Its time is not virtual: that would run ahead of the disk.
+    file: Option<PathBuf>,
+}
+
+fn open(file: Option<&Path>) -> Arc<dyn Store> {
+    match file {
+        Some(file) => Arc::new(Embedded::open(file).unwrap()),
+        None => Arc::new(Memory::new()),
+    }
 }
 
 impl Run {
+    async fn new(file: Option<PathBuf>) -> Self {
+        let server = Server::over(open(file.as_deref())).await;
+        Self { server, model: Model::default(), watchers: Vec::new(), lists: Vec::new(), number: 0, waited: 0, file }
+    }
+
+    async fn end(mut self) {
+        while let Some(last) = self.watchers.len().checked_sub(1) {
+            self.read(last).await;
+            self.watchers.truncate(last);
+        }
+        self.server.api.shutdown().await;
+    }
+
+    /// What was written is there again, under the same revisions, and the history too.
+    async fn restart(&mut self) {
+        let revision = self.server.store.revision();
+        self.server.api.shutdown().await;
+        let broken: Vec<_> = self.watchers.drain(..).collect();
+        self.server.store.close().await;
+        let file = self.file.clone();
+        self.server = Server::over(open(file.as_deref())).await;
+        assert_eq!(self.server.store.revision(), revision, "a server that begins has nothing to write");
+        for Watcher { scope, at, .. } in broken {
+            self.begin_after(scope, at).await;
+        }
+    }
+
     async fn step(&mut self, step: &Step) {
         match step {
             Step::Put(key, label) => self.put(*key, label).await,
@@ -215,11 +265,12 @@ impl Run {
                 self.model.compacted = self.model.compacted.max(revision);
             }
             // After 300 seconds the server itself forgets history.
-            Step::Wait if self.waited < 9 => {
+            Step::Restart if self.file.is_some() => self.restart().await,
+            Step::Wait if self.waited < 9 && self.file.is_none() => {
                 self.waited += 1;
                 tokio::time::sleep(Duration::from_secs(31)).await;
             }
-            Step::Read(_) | Step::Resume(_) | Step::Page(_) | Step::Wait => {}
+            Step::Read(_) | Step::Resume(_) | Step::Page(_) | Step::Wait | Step::Restart => {}
         }
     }
 
@@ -282,8 +333,9 @@ impl Run {
         let watcher = &mut self.watchers[index];
         let mut expected = self.model.after(watcher.scope, watcher.at).into_iter();
         loop {
-            // Time moves when there is nothing else to do.
-            let Ok(event) = tokio::time::timeout(Duration::from_millis(10), watcher.watch.next()).await else { break };
+            // Virtual time moves when there is nothing else to do.
+            let patience = if expected.as_slice().is_empty() { WHILE } else { SOON };
+            let Ok(event) = tokio::time::timeout(patience, watcher.watch.next()).await else { break };
             let event = event.expect("the watch goes on");
             let revision: u64 = version(&event["object"]).parse().unwrap_or_default();
             match event["type"].as_str().unwrap() {
@@ -336,23 +388,38 @@ impl Run {
     }
 }
 
+/// How many histories, unless `PROPTEST_CASES` says otherwise.
+fn config(few: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(few);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+async fn run(steps: &[Step], file: Option<PathBuf>) {
+    let mut run = Run::new(file).await;
+    for step in steps {
+        run.step(step).await;
+    }
+    run.end().await;
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(48))]
 
     #[test]
     fn lists_and_watches_tell_what_was_written(steps in prop::collection::vec(step(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async {
-            let server = Server::new().await;
-            let mut run = Run { server, model: Model::default(), watchers: Vec::new(), lists: Vec::new(), number: 0, waited: 0 };
-            for step in &steps {
-                run.step(step).await;
-            }
-            while let Some(last) = run.watchers.len().checked_sub(1) {
-                run.read(last).await;
-                run.watchers.truncate(last);
-            }
-            run.server.api.shutdown().await;
-        });
+        runtime.block_on(run(&steps, None));
+    }
+}
+
+proptest! {
+    // Each write is an fsync.
+    #![proptest_config(config(6))]
+
+    #[test]
+    fn they_do_so_over_restarts(steps in prop::collection::vec(step(), 1..60)) {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(run(&steps, Some(folder.path().join("store.redb"))));
     }
 }
