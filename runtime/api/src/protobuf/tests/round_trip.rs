@@ -1,4 +1,4 @@
-//! Values of every message, to protobuf and back.
+//! Values of every message, to protobuf and back, and to YAML and back.
 
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -11,6 +11,7 @@ use crate::protobuf::table::{Field, Label, Type, all};
 
 /// Messages in messages are made up to this depth.
 const DEPTH: usize = 3;
+/// How many values of each, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 4;
 
 /// Any value of the message, as upstream writes JSON: nothing empty where it leaves that out.
@@ -84,7 +85,8 @@ fn value(type_: Type, depth: usize) -> Option<BoxedStrategy<Value>> {
 
 #[test]
 fn every_message_comes_back_as_it_was() {
-    let mut config = ProptestConfig::with_cases(CASES);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    let mut config = ProptestConfig::with_cases(cases.unwrap_or(CASES));
     // No file of failures: the messages are small enough to be read.
     config.failure_persistence = None;
     for message in all() {
@@ -92,7 +94,9 @@ fn every_message_comes_back_as_it_was() {
             let mut bytes = Vec::new();
             message.encode(value.to_string().as_bytes(), &mut bytes).map_err(|e| TestCaseError::fail(e.to_string()))?;
             let found = message.decode(&bytes).map_err(|e| TestCaseError::fail(e.to_string()))?;
-            prop_assert_eq!(Value::Object(found), value, "{}", message.definition());
+            prop_assert_eq!(Value::Object(found), value.clone(), "{}", message.definition());
+            let yaml = crate::to_yaml(&value);
+            prop_assert_eq!(crate::from_yaml(&yaml), Ok(value), "{}", yaml);
             Ok(())
         };
         TestRunner::new(config.clone()).run(&object(message, DEPTH), check).unwrap();
