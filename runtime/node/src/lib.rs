@@ -31,3 +31,5 @@ mod worker;
 
 pub use agent::{Config, Error, KubeletServer, NodeConfig, run};
 pub use runtime::Runtime;
+#[doc(hidden)]
+pub use server::fuzz;

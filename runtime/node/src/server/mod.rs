@@ -20,6 +20,8 @@ mod streams;
 mod upgrade;
 mod websocket;
 
+pub use spdy::fuzz;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@
 pub(super) mod client;
 mod connection;
 mod frame;
+pub mod fuzz;
 mod header;
 
 pub(super) use connection::{Connection, Stream, connect};
