@@ -34,13 +34,14 @@ fn write_map(out: &mut String, map: &Map<String, Value>, by: usize, begun: bool)
         if index > 0 || !begun {
             indent(out, by);
         }
+        let name = text(name);
         if name.len() > MAX_KEY {
             out.push_str("? ");
-            out.push_str(&text(name));
+            out.push_str(&name);
             out.push('\n');
             indent(out, by);
         } else {
-            out.push_str(&text(name));
+            out.push_str(&name);
         }
         out.push(':');
         match value {
@@ -217,7 +218,7 @@ items:
 
     #[test]
     fn every_text_is_read_as_it_was() {
-        let long = "k".repeat(2_000);
+        let (long, escaped) = ("k".repeat(2_000), "\u{1}".repeat(200));
         for text in [
             "",
             " ",
@@ -272,6 +273,7 @@ items:
             "\u{fffe}",
             "\u{7f}",
             &long,
+            &escaped,
         ] {
             let value = json!({text: [text, {"a": text}], "b": text, "c": [[text]]});
             let written = to_yaml(&value);
