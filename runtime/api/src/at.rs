@@ -218,12 +218,10 @@ fn is_empty(value: &Value) -> bool {
 pub(crate) fn canonical_quantities(value: &mut Value) {
     match value {
         Value::Object(map) => map.values_mut().for_each(canonical_quantities),
-        Value::String(text) => {
-            if let Ok(quantity) = Quantity::parse(text) {
-                *text = quantity.to_string();
-            }
+        Value::String(_) | Value::Number(_) => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            *value = Quantity::parse(&text).map_or(text, |quantity| quantity.to_string()).into();
         }
-        Value::Number(number) => *value = number.to_string().into(),
         _ => {}
     }
 }

@@ -258,6 +258,8 @@ mod tests {
     fn a_capacity_is_of_a_class() {
         let yaml = "{metadata: {name: c}, storageClassName: s, capacity: 1024Mi}";
         assert_eq!(created(&CSI_STORAGE_CAPACITY, yaml).str_at(&["capacity"]), "1Gi");
+        let number = yaml.replace("1024Mi", "1000000");
+        assert_eq!(created(&CSI_STORAGE_CAPACITY, &number).str_at(&["capacity"]), "1M");
         let found = create_errors(&CSI_STORAGE_CAPACITY, &yaml.replace("1024Mi", "-1"));
         assert_eq!(found, ["capacity: Invalid value: \"-1\": must be greater than or equal to 0"]);
         let found = update_errors(&CSI_STORAGE_CAPACITY, yaml, |new| new.set(&["storageClassName"], "t"));
