@@ -16,7 +16,7 @@ pub fn patch(bytes: &[u8]) {
     check(&object, &patch, crate::kind("", "v1", "pods").schema.get());
 }
 
-/// As [`patch`], of any built-in kind, with patches that fit mostly.
+/// As [`patch()`], of any built-in kind, with patches that fit mostly.
 pub fn patch_made(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let kind = crate::any_kind(&mut source);
