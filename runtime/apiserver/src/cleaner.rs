@@ -35,6 +35,7 @@ pub(crate) async fn run(server: Weak<Inner>) {
         }
         // Either branch may be dropped: a notification that is not waited for is kept.
         tokio::select! {
+            biased;
             () = definitions.work.notified() => {}
             Some(name) = running.next() => drop(busy.remove(&name)),
         }

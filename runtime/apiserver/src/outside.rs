@@ -49,6 +49,7 @@ pub(crate) async fn post(
         Ok(body)
     };
     tokio::select! {
+        biased;
         answer = answer => answer,
         () = server.inner.env.sleep(limit) => Err(failed("context deadline exceeded".to_owned())),
     }

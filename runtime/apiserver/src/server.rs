@@ -157,6 +157,11 @@ impl ApiServer {
         }
     }
 
+    /// What is served now: what it was made with, and what has been defined since.
+    pub fn kinds(&self) -> Kinds {
+        self.inner.kinds()
+    }
+
     /// Ends all watches and background work, and waits for them and for the audit log.
     pub async fn shutdown(&self) {
         self.inner.tasks.shutdown().await;

@@ -16,6 +16,7 @@ mod kubeconfig;
 mod names;
 pub mod pki;
 mod signer;
+pub mod testing;
 mod tls;
 
 pub use cluster::{Cluster, Config};

@@ -4,14 +4,13 @@
 //! may differ from ours, and what was written before we started says nothing about now. It is
 //! measured on a clock that no correction of the time makes jump.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, NodeCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
-use trimtab_env::Instant;
+use trimtab_env::{HashMap, Instant};
 
 /// The conditions that only the node's agent knows, so that nobody does when it is silent.
 const FROM_AGENT: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];

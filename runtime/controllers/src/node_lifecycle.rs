@@ -5,7 +5,6 @@
 //! [ Lease, status ] -> heartbeat -> [ conditions ] -> taints -> [ evictions ]
 //! ```
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use serde_json::json;
 use trimtab_api::ObjectRef;
 use trimtab_api::kinds::pod_is_ready;
 use trimtab_client::{Api, DeleteParams, Patch};
-use trimtab_env::Instant;
+use trimtab_env::{HashMap, Instant};
 use trimtab_reconcile::{Context, EventType, Next, Result, Setup, controller};
 
 use crate::heartbeat::{self, Heartbeats};

@@ -9,6 +9,8 @@ use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, RngExt, SeedableRng};
 use tokio::time::Instant;
 
+use crate::collections;
+
 /// The letters of generated name suffixes: no vowels, so no words, and nothing that looks like
 /// another letter (`k8s.io/apimachinery/pkg/util/rand`).
 const NAME_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -41,8 +43,10 @@ impl Env {
     }
 
     /// A clock that starts at `epoch` and follows tokio's (pausable) clock, and the random
-    /// sequence of `seed`: the same seed gives the same run.
+    /// sequence of `seed`: the same seed gives the same run, of what uses one thread and the maps and
+    /// sets of this crate.
     pub fn seeded(seed: u64, epoch: Timestamp) -> Self {
+        collections::repeat();
         let clock = Clock::Virtual { epoch, origin: Instant::now() };
         Self { clock, rng: Arc::new(Mutex::new(StdRng::seed_from_u64(seed))) }
     }

@@ -4,9 +4,11 @@
 //! the [`Env`] it was given, and gives its tasks to a [`Tasks`] that joins them. That is what lets
 //! a whole cluster run in virtual time under a seed. `clippy.toml` refuses the direct calls.
 
+mod collections;
 mod env;
 mod tasks;
 
+pub use collections::{HashMap, HashSet, Hashing};
 pub use env::Env;
 pub use tasks::Tasks;
 pub use tokio::time::Instant;

@@ -44,6 +44,7 @@ impl Source {
         tasks.spawn_cancellable("service-snapshots", async move {
             loop {
                 let open = tokio::select! {
+                    biased;
                     change = services.recv() => change.is_some(),
                     change = slices.recv() => change.is_some(),
                 };

@@ -94,7 +94,7 @@ pub async fn run(manager: Manager, client: Client, config: Config, shutdown: Can
         tokens: Tokens::default(),
         services: manager.cache(),
     });
-    let mut nodes = Nodes::new();
+    let mut nodes = Nodes::default();
     for node in config.nodes {
         let name = node.name.clone();
         let node =

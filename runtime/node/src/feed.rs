@@ -1,10 +1,9 @@
 //! Tells each pod's worker its news, and has what its volumes and environment are made from followed.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
-use trimtab_env::Tasks;
+use trimtab_env::{HashMap, HashSet, Tasks};
 use trimtab_reconcile::{Cache, Change};
 
 use crate::node::Node;

@@ -68,6 +68,7 @@ async fn listen(node: &Arc<Node>) {
             if node.runtime().is_simulated() { std::future::pending().await } else { node.shared.env.sleep(ASK).await }
         };
         tokio::select! {
+            biased;
             event = events.next() => match event {
                 Some(Ok(event)) => {
                     tracing::trace!(?event, "runtime event");

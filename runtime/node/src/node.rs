@@ -1,13 +1,12 @@
 //! One node of the agent: what its pods' workers share.
 
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service};
 use trimtab_client::Client;
-use trimtab_env::{CancellationToken, Env, Tasks};
+use trimtab_env::{CancellationToken, Env, HashMap, HashSet, Tasks};
 use trimtab_reconcile::{Cache, EventType, Recorder};
 
 use crate::agent::NodeConfig;

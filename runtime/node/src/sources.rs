@@ -1,13 +1,12 @@
 //! Follows what pods are made from, each ConfigMap and Secret by itself: a node may read those that
 //! its pods refer to, and no others (`pkg/kubelet/util/manager/watch_based_manager.go`).
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use trimtab_api::ObjectRef;
 use trimtab_client::Client;
-use trimtab_env::{CancellationToken, Env, Tasks};
+use trimtab_env::{CancellationToken, Env, HashMap, HashSet, Tasks};
 use trimtab_reconcile::{Resource, cache_one};
 
 use crate::feed::Nodes;
@@ -58,7 +57,7 @@ impl Sources {
             return;
         }
         let end = self.tasks.token().child_token();
-        let entry = Watched { pods: [uid.to_owned()].into(), end: end.clone() };
+        let entry = Watched { pods: HashSet::from_iter([uid.to_owned()]), end: end.clone() };
         watched.insert((K::KIND, key.clone()), entry);
         drop(watched);
         let (cache, keeps) = cache_one::<K>(&self.client, &self.env, &key);

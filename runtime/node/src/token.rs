@@ -1,7 +1,7 @@
 //! The tokens that pods show themselves to the API with: asked for when a volume holds one, and
 //! again before they end (`pkg/kubelet/token`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount, ServiceAccountTokenProject
 use serde::Deserialize;
 use serde_json::json;
 use trimtab_client::{Api, Client, Error};
-use trimtab_env::Env;
+use trimtab_env::{Env, HashMap};
 
 use crate::node::lock;
 use crate::pod::{self, spec};

@@ -1,10 +1,11 @@
 //! What is known of one kind's objects.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::{mpsc, watch};
 use trimtab_api::ObjectRef;
+use trimtab_env::HashMap;
 
 use crate::resource::{Resource, revision};
 
@@ -78,11 +79,11 @@ impl<K> Clone for Cache<K> {
 impl<K: Resource> Default for Cache<K> {
     fn default() -> Self {
         let state = State {
-            objects: HashMap::new(),
+            objects: HashMap::default(),
             indexes: Vec::new(),
             subscribers: Vec::new(),
             seen: 0,
-            gone: HashMap::new(),
+            gone: HashMap::default(),
         };
         Self(Arc::new(Inner { state: RwLock::new(state), synced: watch::Sender::new(false) }))
     }
@@ -135,7 +136,7 @@ impl<K: Resource> Cache<K> {
         if state.indexes.iter().any(|index| index.name == name) {
             return;
         }
-        let mut index = Index { name, keys, map: HashMap::new() };
+        let mut index = Index { name, keys, map: HashMap::default() };
         for (key, object) in &state.objects {
             index.insert(key, object);
         }

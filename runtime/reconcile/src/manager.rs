@@ -1,12 +1,11 @@
 //! The caches and controllers of one process.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use trimtab_client::{Api, Client, ListParams};
-use trimtab_env::{CancellationToken, Env, Tasks};
+use trimtab_env::{CancellationToken, Env, HashMap, Tasks};
 
 use crate::cache::Cache;
 use crate::controller::{self, Controller};

@@ -1,12 +1,12 @@
 //! The names of objects to look at.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use trimtab_env::{Env, Instant};
+use trimtab_env::{Env, HashMap, HashSet, Instant};
 
 /// The delays after failures (`client-go`'s default rate limiter).
 const FIRST_DELAY: Duration = Duration::from_millis(5);
@@ -47,12 +47,12 @@ impl<T: Clone + Eq + Hash + Ord> Queue<T> {
     pub fn new(env: &Env) -> Self {
         let state = State {
             ready: VecDeque::new(),
-            dirty: HashSet::new(),
-            processing: HashSet::new(),
-            delayed: HashMap::new(),
+            dirty: HashSet::default(),
+            processing: HashSet::default(),
+            delayed: HashMap::default(),
             timers: BTreeMap::new(),
             sequence: 0,
-            failures: HashMap::new(),
+            failures: HashMap::default(),
         };
         Self { state: Mutex::new(state), changed: Notify::new(), env: env.clone() }
     }
@@ -105,6 +105,7 @@ impl<T: Clone + Eq + Hash + Ord> Queue<T> {
                 None => self.changed.notified().await,
                 Some(at) => {
                     tokio::select! {
+                        biased;
                         () = self.changed.notified() => {}
                         () = tokio::time::sleep_until(at) => {}
                     }

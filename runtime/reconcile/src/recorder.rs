@@ -1,6 +1,5 @@
 //! Events: what happened to an object, for people.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::json;
 use tokio::sync::mpsc;
 use trimtab_client::{Api, Client, Patch};
-use trimtab_env::{Env, Tasks};
+use trimtab_env::{Env, HashMap, Tasks};
 
 use crate::resource::{Resource, object_reference};
 

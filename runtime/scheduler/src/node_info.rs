@@ -1,8 +1,9 @@
 //! What the scheduler knows of one node: the node itself, and what its pods hold of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Node, Taint};
+use trimtab_env::HashMap;
 
 use crate::pod_info::{Amounts, HostPort, PodInfo};
 

@@ -12,12 +12,12 @@
 //! A pod that fits nowhere waits for the world to change, not for time to pass.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use trimtab_api::ObjectRef;
-use trimtab_env::Instant;
+use trimtab_env::{HashMap, Instant};
 
 use crate::pod_info::PodInfo;
 

@@ -1,7 +1,6 @@
 //! The loop: changes in, bindings, conditions and events out. At rest it does nothing; its one
 //! timer is set only while a pod backs off.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Binding, Node, ObjectReference, Pod};
@@ -10,7 +9,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 use trimtab_api::ObjectRef;
 use trimtab_client::{Api, Client, Patch};
-use trimtab_env::{CancellationToken, Env, Instant, Tasks};
+use trimtab_env::{CancellationToken, Env, HashMap, Instant, Tasks};
 use trimtab_reconcile::{Change, EventType, Manager, Recorder};
 
 use crate::core::{Core, Verdict};
@@ -53,6 +52,7 @@ pub async fn run(manager: Manager, client: Client, shutdown: CancellationToken) 
     loop {
         // Each losing branch leaves its channel as it was.
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => break,
             _ = node_changes.recv_many(&mut node_batch, BATCH) => {}
             _ = pod_changes.recv_many(&mut pod_batch, BATCH) => {}

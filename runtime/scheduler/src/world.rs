@@ -3,10 +3,11 @@
 //! A pod is on a node from the moment that the scheduler decides so: it is assumed there until the
 //! API confirms it, or the binding fails and it is forgotten.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use trimtab_api::ObjectRef;
+use trimtab_env::HashMap;
 
 use crate::filter::{self, Reason};
 use crate::node_info::{Facts, NodeInfo};

@@ -105,6 +105,7 @@ async fn find(server: &ApiServer, namespace: &str, name: &str) -> Result<Option<
             None
         };
         tokio::select! {
+            biased;
             made = made => found = made,
             () = server.inner.env.sleep(PATIENCE) => {}
         }

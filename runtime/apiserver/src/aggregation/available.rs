@@ -95,6 +95,7 @@ async fn check(server: &ApiServer, known: &Known, remote: &Remote) -> Result<Dis
         Err(failed)
     };
     let found = tokio::select! {
+        biased;
         found = asked => found,
         () = limit => Err(format!("timed out waiting for {}", route::url(remote, &known.path()))),
     };

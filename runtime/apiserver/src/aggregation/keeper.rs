@@ -38,6 +38,7 @@ pub(crate) async fn run(server: Weak<Inner>) {
         // Any branch may be dropped: a notification that is not waited for is kept, and so is what
         // the watch has not told yet.
         tokio::select! {
+            biased;
             () = definitions.changed.notified() => {}
             () = aggregation.work.notified() => {}
             () = env.sleep(if all_well { LOOK_EVERY } else { LOOK_AGAIN }), if others => {}

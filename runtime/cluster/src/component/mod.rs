@@ -17,6 +17,7 @@ use trimtab_network::{dns as name_server, proxy as service_proxy};
 use trimtab_reconcile::{Manager, Recorder};
 
 pub use apiserver::{Api, AuditConfig, Config as ApiConfig};
+pub(crate) use node::node_config;
 pub use node::{Config as NodeConfig, Node, RuntimeChoice, Serving, TlsFiles, authority, gateway, node};
 pub use service_proxy::Mode as ProxyMode;
 pub use trimtab_apiserver::{Destination as AuditDestination, Rotation as AuditRotation};

@@ -149,25 +149,12 @@ struct Prepared {
 }
 
 async fn prepare(data: &DataDir, config: &Config, env: &Env) -> Result<Prepared, StartError> {
-    let node = |name: String, runtime: Arc<dyn Runtime>, address: IpAddr| NodeConfig {
-        name,
-        runtime,
-        address,
-        labels: BTreeMap::new(),
-        // As upstream's nodes: nothing is placed before the agent has said how the node is.
-        taints: vec![Taint {
-            key: "node.kubernetes.io/not-ready".to_owned(),
-            effect: "NoSchedule".to_owned(),
-            ..Taint::default()
-        }],
-        max_pods: MAX_PODS,
-    };
     let name = &config.name;
     match config.runtime {
         RuntimeChoice::Sim { nodes: count } => {
             let address = IpAddr::from(Ipv4Addr::LOCALHOST);
             let nodes = (0..u32::try_from(count).unwrap_or(u32::MAX))
-                .map(|index| node(format!("{name}-{index}"), Arc::new(Sim::new(env.clone(), index)), address))
+                .map(|index| node_config(&format!("{name}-{index}"), Arc::new(Sim::new(env.clone(), index)), address))
                 .collect();
             Ok(Prepared { nodes, address, gateway: None, description: format!("{count} simulated nodes"), held: None })
         }
@@ -180,10 +167,27 @@ async fn prepare(data: &DataDir, config: &Config, env: &Env) -> Result<Prepared,
             let version = engine.version().await.map_err(StartError::Engine)?;
             let description =
                 format!("node {name} on {} {}, pods in {}", version.name, version.version, network.subnet);
-            let nodes = vec![node(name.clone(), Arc::new(engine), network.gateway)];
+            let nodes = vec![node_config(name, Arc::new(engine), network.gateway)];
             let gateway = Some(network.gateway);
             Ok(Prepared { nodes, address: network.gateway, gateway, description, held: Some(held) })
         }
+    }
+}
+
+/// A node as it registers itself.
+pub(crate) fn node_config(name: &str, runtime: Arc<dyn Runtime>, address: IpAddr) -> NodeConfig {
+    NodeConfig {
+        name: name.to_owned(),
+        runtime,
+        address,
+        labels: BTreeMap::new(),
+        // As upstream's nodes: nothing is placed before the agent has said how the node is.
+        taints: vec![Taint {
+            key: "node.kubernetes.io/not-ready".to_owned(),
+            effect: "NoSchedule".to_owned(),
+            ..Taint::default()
+        }],
+        max_pods: MAX_PODS,
     }
 }
 

@@ -5,11 +5,12 @@
 //! [ ReplicationController ] <- ownerReferences - [ Pod ]
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use trimtab_client::{ApiResource, Propagation};
+use trimtab_env::HashMap;
 
 use crate::metadata::Meta;
 

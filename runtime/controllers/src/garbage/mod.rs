@@ -9,7 +9,7 @@ mod act;
 mod graph;
 mod watch;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use trimtab_client::{ApiResource, Client};
-use trimtab_env::{CancellationToken, Env, Instant, Tasks};
+use trimtab_env::{CancellationToken, Env, HashMap, HashSet, Instant, Tasks};
 
 use act::{Actor, Done};
 use graph::{Graph, Node, Task};
@@ -71,13 +71,13 @@ impl Collector {
             tasks,
             changes,
             graph: Graph::default(),
-            followed: HashMap::new(),
+            followed: HashMap::default(),
             is_outdated: false,
             queue: VecDeque::new(),
-            queued: HashSet::new(),
-            busy: HashSet::new(),
-            again: HashSet::new(),
-            failures: HashMap::new(),
+            queued: HashSet::default(),
+            busy: HashSet::default(),
+            again: HashSet::default(),
+            failures: HashMap::default(),
             retries: Vec::new(),
         }
     }
@@ -106,11 +106,12 @@ impl Collector {
             let retry = self.next_retry();
             // Each branch may be dropped: a channel and a set of futures keep what was not taken.
             tokio::select! {
+                biased;
+                Some((uid, done)) = running.next() => self.finish(uid, done).await,
                 change = changes.recv() => match change {
                     Some(change) => self.note(change),
                     None => return,
                 },
-                Some((uid, done)) = running.next() => self.finish(uid, done).await,
                 () = retry => self.requeue_due(),
             }
         }

@@ -2,11 +2,11 @@
 //!
 //! [`compute`] is called after every change and answers the whole difference; it remembers nothing.
 
-use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container as Wanted, Pod};
+use trimtab_env::{HashMap, HashSet};
 
 use super::backoff::BackOff;
 use super::{KILLED, ephemeral_containers, hash, init_containers, restarts, spec};

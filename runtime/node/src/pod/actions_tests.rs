@@ -46,7 +46,7 @@ fn exited(exit_code: i32) -> State {
 }
 
 fn plan(pod: &Pod, observed: Observed) -> Actions {
-    plan_with(pod, observed, &HashMap::new(), &BackOff::default())
+    plan_with(pod, observed, &HashMap::default(), &BackOff::default())
 }
 
 fn plan_with(pod: &Pod, observed: Observed, condemned: &HashMap<String, Condemned>, backoff: &BackOff) -> Actions {
@@ -121,7 +121,7 @@ fn a_crashing_container_waits() {
     backoff.next("a", at(0), at(0));
     let pod = pod("Always", &[], &["a", "b"]);
     let observed = world(vec![container("a", 0, "s0", exited(1)), container("b", 0, "s0", running())]);
-    let actions = plan_with(&pod, observed, &HashMap::new(), &backoff);
+    let actions = plan_with(&pod, observed, &HashMap::default(), &backoff);
     assert_eq!(
         (starts(&actions), actions.backing_off.clone()),
         (vec![], vec![("a".to_owned(), Duration::from_secs(9))])
@@ -134,7 +134,7 @@ fn what_a_container_was_before_its_image_changed_is_not_held_against_it() {
     let mut backoff = BackOff::default();
     backoff.next("a", at(0), at(0));
     let before = Container { hash: "of another image".to_owned(), ..container("a", 0, "s0", exited(1)) };
-    let actions = plan_with(&pod("Always", &[], &["a"]), world(vec![before]), &HashMap::new(), &backoff);
+    let actions = plan_with(&pod("Always", &[], &["a"]), world(vec![before]), &HashMap::default(), &backoff);
     assert_eq!((starts(&actions), actions.start[0].changed), (vec![("a", 1)], true));
 }
 
@@ -167,7 +167,8 @@ fn a_finished_pod_gets_no_new_sandbox() {
 
 #[test]
 fn a_condemned_container_ends_and_says_why() {
-    let condemned = HashMap::from([("a-0".to_owned(), Condemned { by: "liveness probe".to_owned(), grace: Some(3) })]);
+    let condemned =
+        HashMap::from_iter([("a-0".to_owned(), Condemned { by: "liveness probe".to_owned(), grace: Some(3) })]);
     let observed = world(vec![container("a", 0, "s0", running())]);
     let actions = plan_with(&pod("Always", &[], &["a"]), observed, &condemned, &BackOff::default());
     let stop = &actions.stop[0];

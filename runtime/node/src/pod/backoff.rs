@@ -1,9 +1,9 @@
 //! How long to wait before the next try: 10 s, doubling to 5 min, forgotten after 10 min of peace.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use trimtab_env::HashMap;
 
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(300);

@@ -1,6 +1,5 @@
 //! A pod's status, computed from its spec and what the runtime tells (as `kubelet_pods.go` does).
 
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -9,6 +8,7 @@ use k8s_openapi::api::core::v1::{
     ContainerStatus, HostIP, Pod, PodIP, PodStatus, ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use trimtab_env::{HashMap, HashSet};
 
 use super::actions::{current_sandbox, latest};
 use super::conditions::conditions;

@@ -2,13 +2,12 @@
 
 mod check;
 
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container as Wanted, Pod, Probe};
-use trimtab_env::{CancellationToken, Env, Tasks};
+use trimtab_env::{CancellationToken, Env, HashMap, HashSet, Tasks};
 
 use check::Fault;
 pub(crate) use check::{Target, http_get, run};
@@ -98,10 +97,10 @@ impl Probes {
             mailbox,
             tasks: Tasks::new(),
             on_failure,
-            running: HashMap::new(),
-            started: HashSet::new(),
-            ready: HashSet::new(),
-            condemned: HashMap::new(),
+            running: HashMap::default(),
+            started: HashSet::default(),
+            ready: HashSet::default(),
+            condemned: HashMap::default(),
         }
     }
 

@@ -5,7 +5,6 @@
 
 mod behaviour;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::io::ReaderStream;
-use trimtab_env::Env;
+use trimtab_env::{Env, HashMap};
 
 use crate::images::architecture;
 use crate::runtime::{

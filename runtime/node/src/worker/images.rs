@@ -1,12 +1,13 @@
 //! The images of a pod's containers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
+use trimtab_env::HashMap;
 
 use super::Worker;
 use super::fault::Fault;

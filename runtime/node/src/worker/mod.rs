@@ -11,7 +11,6 @@ mod start;
 mod stop;
 mod words;
 
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodStatus};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use trimtab_client::{Api, ApiResource, Patch};
-use trimtab_env::CancellationToken;
+use trimtab_env::{CancellationToken, HashMap, HashSet};
 
 use crate::mailbox::{Mailbox, News};
 use crate::node::Node;
@@ -82,11 +81,11 @@ impl Worker {
             gone: false,
             observed: Observed::default(),
             backoff: BackOff::default(),
-            problems: HashMap::new(),
+            problems: HashMap::default(),
             postponed: false,
-            messages: HashMap::new(),
-            heard: HashSet::new(),
-            told: HashSet::new(),
+            messages: HashMap::default(),
+            heard: HashSet::default(),
+            told: HashSet::default(),
             failure: None,
             resizes: Resizes::default(),
         }
@@ -314,7 +313,7 @@ impl Worker {
     }
 
     fn ip(&self) -> Option<IpAddr> {
-        self.with_view(&HashMap::new(), |view| status::pod_ip(&self.pod, view))
+        self.with_view(&HashMap::default(), |view| status::pod_ip(&self.pod, view))
     }
 
     fn with_view<T>(&self, waiting: &HashMap<String, (String, String)>, f: impl FnOnce(&status::View<'_>) -> T) -> T {

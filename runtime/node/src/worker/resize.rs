@@ -1,9 +1,8 @@
 //! What running containers may use, when that has changed since they were started (KEP-1287).
 
-use std::collections::HashMap;
-
 use k8s_openapi::api::core::v1::{Container as Wanted, ResourceRequirements};
 use trimtab_api::quantity::Quantity;
+use trimtab_env::HashMap;
 
 use super::Worker;
 use crate::pod;

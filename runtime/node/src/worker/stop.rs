@@ -54,6 +54,7 @@ impl Worker {
             stops.into_iter().map(|s| Stop { why: format!("Stopping container {}", s.name), ..s }).collect();
         let (grace, mailbox) = (self.remaining_grace(), std::sync::Arc::clone(&self.mailbox));
         tokio::select! {
+            biased;
             () = self.stop_all(&stops, grace) => {}
             // Removed from the API by force: there is no more grace.
             () = mailbox.gone() => return Some(Duration::ZERO),

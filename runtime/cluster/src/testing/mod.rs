@@ -1,0 +1,291 @@
+//! A whole cluster inside a test: API server, controllers, scheduler and simulated nodes on a store in
+//! memory, in this thread and in virtual time. It needs no port, no file, no container engine.
+//!
+//! The same seed gives the same [`History`], byte for byte: time, randomness, and the order of maps and of
+//! tasks all follow from it.
+
+mod history;
+mod seeds;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use trimtab_api::{Kind, Object};
+use trimtab_apiserver::ApiServer;
+use trimtab_client::{Api, ApiResource, Client, Patch};
+use trimtab_env::{Env, Tasks};
+use trimtab_node::NodeConfig;
+use trimtab_node::runtime::ContainerSpec;
+use trimtab_node::sim::{Behaviour, Sim};
+use trimtab_reconcile::{Controller, Manager};
+use trimtab_store::{Memory, Store};
+
+pub use history::History;
+pub use seeds::{Seeds, in_virtual_time, run};
+
+use crate::component;
+use crate::identity::Identity;
+use crate::names::{DOMAIN, SERVICE_CIDR};
+
+/// When every test cluster starts.
+const EPOCH: &str = "2026-01-01T00:00:00Z";
+/// How much virtual time anything may take: more than the longest grace period and back-off.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+/// So long without a write but heartbeats is rest. Longer than a second, which is how exact most stored times are.
+const QUIET: Duration = Duration::from_secs(5);
+/// How long after a write, or without one, a condition is looked at again.
+const GLANCE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(1));
+
+type Script = Arc<dyn Fn(&ContainerSpec) -> Behaviour + Send + Sync>;
+
+/// What a [`TestCluster`] is made from.
+pub struct Builder {
+    seed: u64,
+    nodes: u32,
+    kinds: Vec<Kind>,
+    script: Script,
+}
+
+impl Builder {
+    /// So many nodes; one when it is not said.
+    #[must_use]
+    pub fn nodes(mut self, count: u32) -> Self {
+        self.nodes = count;
+        self
+    }
+
+    /// Kinds that the server knows from the start, beside the built-in ones.
+    #[must_use]
+    pub fn kinds(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
+        self.kinds.extend(kinds);
+        self
+    }
+
+    /// How containers behave; by default they start at once and run until they are stopped.
+    #[must_use]
+    pub fn script(mut self, script: impl Fn(&ContainerSpec) -> Behaviour + Send + Sync + 'static) -> Self {
+        self.script = Arc::new(script);
+        self
+    }
+
+    /// Starts the cluster. Its nodes are ready when this returns.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start(self) -> TestCluster {
+        let env = Env::seeded(self.seed, EPOCH.parse::<Timestamp>().expect("a time"));
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let kinds = trimtab_api::builtin().with(self.kinds);
+        let config = trimtab_apiserver::Config::new(kinds, Arc::clone(&store), env.clone(), SERVICE_CIDR);
+        let tasks = Tasks::new();
+        let history = History::follow(Arc::clone(&store), &tasks);
+        let server = ApiServer::new(config).await.expect("an empty store can be read");
+        let node = |index| {
+            let script = Arc::clone(&self.script);
+            (format!("node-{index}"), Sim::scripted(env.clone(), index, move |spec| script(spec)))
+        };
+        let nodes: BTreeMap<String, Sim> = (0..self.nodes).map(node).collect();
+        let cluster = TestCluster { seed: self.seed, env, store, server, nodes, history, tasks };
+        cluster.start_components();
+        cluster.until("the nodes are ready", async |cluster| cluster.ready_nodes().await == cluster.nodes.len()).await;
+        cluster
+    }
+}
+
+/// A cluster of this test's own.
+pub struct TestCluster {
+    seed: u64,
+    env: Env,
+    store: Arc<dyn Store>,
+    server: ApiServer,
+    nodes: BTreeMap<String, Sim>,
+    history: History,
+    tasks: Tasks,
+}
+
+impl TestCluster {
+    /// A cluster of one node, whose randomness is that of `seed`.
+    pub fn builder(seed: u64) -> Builder {
+        Builder { seed, nodes: 1, kinds: Vec::new(), script: Arc::new(Behaviour::of) }
+    }
+
+    /// As `TestCluster::builder(seed).start()`.
+    pub async fn start(seed: u64) -> Self {
+        Self::builder(seed).start().await
+    }
+
+    /// What its randomness follows from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Its time and randomness.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// All that has been written so far.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The API server.
+    pub fn server(&self) -> &ApiServer {
+        &self.server
+    }
+
+    /// A client that may do everything.
+    pub fn client(&self) -> Client {
+        self.client_as(&Identity::administrator())
+    }
+
+    /// A client of a user, who may do what roles allow.
+    pub fn client_of(&self, user: &str, groups: &[&str]) -> Client {
+        Client::new(self.server.transport(trimtab_apiserver::Identity::new(user, groups)))
+    }
+
+    fn client_as(&self, identity: &Identity) -> Client {
+        self.client_of(&identity.user, identity.groups).with_user_agent(identity.agent)
+    }
+
+    /// The containers of a node, which can be made to fail.
+    ///
+    /// # Panics
+    /// If there is no such node: they are called `node-0`, `node-1` and so on.
+    pub fn node(&self, name: &str) -> &Sim {
+        self.nodes.get(name).unwrap_or_else(|| panic!("there is no node {name:?}"))
+    }
+
+    /// Runs a controller, as a process of its own: with caches that it shares with nobody.
+    pub fn run<C: Controller>(&self, controller: C) -> Running {
+        let manager = Manager::new(self.client().with_user_agent(C::NAME), self.env.clone());
+        manager.add(controller);
+        let tasks = Tasks::under(self.tasks.token());
+        let ending = tasks.token().clone();
+        tasks.spawn("manager", async move { manager.run(ending).await });
+        Running(tasks)
+    }
+
+    /// Applies the objects of a YAML text (server-side apply; field manager `test`).
+    ///
+    /// # Panics
+    /// If the text is not YAML, or the API refuses an object.
+    pub async fn apply(&self, yaml: &str) {
+        for document in serde_yaml::Deserializer::from_str(yaml) {
+            let object = Value::deserialize(document).unwrap_or_else(|error| panic!("{error}"));
+            self.apply_object(object).await;
+        }
+    }
+
+    async fn apply_object(&self, object: Value) {
+        let text = |field: &Value| field.as_str().unwrap_or_default().to_owned();
+        let (api_version, kind, name) =
+            (text(&object["apiVersion"]), text(&object["kind"]), text(&object["metadata"]["name"]));
+        let known = self.server.kinds();
+        let known = known.by_kind(&api_version, &kind).unwrap_or_else(|| panic!("{api_version} {kind} is not served"));
+        let namespace = text(&object["metadata"]["namespace"]);
+        let namespace = if namespace.is_empty() { "default" } else { &namespace };
+        let api: Api<Object> = Api::dynamic(&self.client(), &ApiResource::from(&**known), Some(namespace));
+        let patch = Patch::Apply { object, manager: "test".to_owned(), force: true };
+        api.patch(&name, &patch).await.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));
+    }
+
+    /// Lets so much time pass.
+    pub async fn advance(&self, time: Duration) {
+        self.env.sleep(time).await;
+    }
+
+    /// Waits until `holds`.
+    ///
+    /// # Panics
+    /// If it does not within an hour of the cluster's time.
+    pub async fn until(&self, what: &str, holds: impl AsyncFn(&Self) -> bool) {
+        let end = self.env.now() + PATIENCE;
+        while !holds(self).await {
+            assert!(self.env.now() < end, "never: {what}\n{}", self.history);
+            // What is read to tell whether it holds takes no time: most of what changes does so by a write.
+            let _ = tokio::time::timeout(GLANCE.1, self.history.changed()).await;
+            self.env.sleep(GLANCE.0).await;
+        }
+    }
+
+    /// Waits until nothing is written any more but the heartbeats of nodes.
+    ///
+    /// # Panics
+    /// If it does not come to rest within an hour of the cluster's time.
+    pub async fn settle(&self) {
+        let end = self.env.now() + PATIENCE;
+        let mut writes = self.history.writes();
+        loop {
+            self.env.sleep(QUIET).await;
+            let now = self.history.writes();
+            if now == writes {
+                return;
+            }
+            assert!(self.env.now() < end, "it does not come to rest\n{}", self.history);
+            writes = now;
+        }
+    }
+
+    /// Ends everything.
+    pub async fn stop(self) {
+        self.tasks.shutdown().await;
+        self.server.shutdown().await;
+        self.store.close().await;
+    }
+
+    fn start_components(&self) {
+        let tasks = &self.tasks;
+        let manager = Manager::new(self.client_as(&Identity::controllers()), self.env.clone());
+        component::controllers(&manager, component::Authority::default(), tasks);
+        component::scheduler(&manager, self.client_as(&Identity::scheduler()), tasks);
+        let agent = trimtab_node::Config {
+            nodes: self.nodes.iter().map(|(name, sim)| node(name, sim)).collect(),
+            pods: manager.cache(),
+            // Simulated pods have no files.
+            root: PathBuf::new(),
+            cluster_dns: None,
+            cluster_domain: DOMAIN.to_owned(),
+            server: None,
+        };
+        let client = self.client_as(&Identity::simulated_nodes());
+        let (agents, token) = (manager.clone(), tasks.token().clone());
+        tasks.spawn("node", async move {
+            if let Err(error) = trimtab_node::run(agents, client, agent, token).await {
+                panic!("the node agent stopped: {error}");
+            }
+        });
+        let ending = tasks.token().clone();
+        tasks.spawn("manager", async move { manager.run(ending).await });
+    }
+
+    async fn ready_nodes(&self) -> usize {
+        let nodes = Api::<k8s_openapi::api::core::v1::Node>::all(&self.client());
+        let listed = nodes.list(&Default::default()).await.expect("nodes can be listed").items;
+        let conditions = |node: &k8s_openapi::api::core::v1::Node| {
+            let conditions = node.status.as_ref().and_then(|status| status.conditions.clone());
+            conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+        };
+        listed.iter().filter(|node| conditions(node)).count()
+    }
+}
+
+fn node(name: &str, sim: &Sim) -> NodeConfig {
+    component::node_config(name, Arc::new(sim.clone()), IpAddr::from(Ipv4Addr::LOCALHOST))
+}
+
+/// A controller that runs; dropping it leaves it running.
+pub struct Running(Tasks);
+
+impl Running {
+    /// Ends it, each of its reconciles first.
+    pub async fn stop(self) {
+        self.0.shutdown().await;
+    }
+}

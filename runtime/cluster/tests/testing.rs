@@ -1,0 +1,81 @@
+//! The cluster inside a test: whole, repeatable, and quick.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Node, Pod, ReplicationController};
+use trimtab_client::Api;
+use trimtab_cluster::testing::{Seeds, TestCluster, in_virtual_time, run};
+
+const WEB: &str = "
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: web}
+spec:
+  replicas: 3
+  selector: {app: web}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: web:1}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+";
+
+async fn ready(cluster: &TestCluster) -> Option<i32> {
+    let controllers: Api<ReplicationController> = Api::namespaced(&cluster.client(), "default");
+    controllers.get("web").await.unwrap().status?.ready_replicas
+}
+
+async fn pods(cluster: &TestCluster) -> Vec<Pod> {
+    Api::<Pod>::namespaced(&cluster.client(), "default").list(&Default::default()).await.unwrap().items
+}
+
+#[test]
+fn what_is_declared_runs_and_a_dead_nodes_pods_are_replaced() {
+    in_virtual_time(async {
+        let cluster = TestCluster::builder(1).nodes(3).start().await;
+        cluster.apply(WEB).await;
+        cluster.until("three pods are ready", async |cluster| ready(cluster).await == Some(3)).await;
+        cluster.settle().await;
+        // Events are forgotten after an hour.
+        let at_rest = cluster.history().writes();
+        cluster.advance(Duration::from_secs(3_000)).await;
+        assert_eq!(cluster.history().writes(), at_rest, "{}", cluster.history());
+
+        let victim = pods(&cluster).await[0].spec.clone().unwrap().node_name.unwrap();
+        cluster.node(&victim).set_down(true);
+        let nodes: Api<Node> = Api::all(&cluster.client());
+        cluster
+            .until("its pods run elsewhere", async |cluster| {
+                let elsewhere = |pod: &Pod| pod.spec.as_ref().unwrap().node_name.as_ref() != Some(&victim);
+                ready(cluster).await == Some(3) && pods(cluster).await.iter().filter(|pod| elsewhere(pod)).count() >= 3
+            })
+            .await;
+        nodes.get(&victim).await.unwrap();
+        cluster.stop().await;
+    });
+}
+
+#[test]
+fn a_seed_repeats_itself_and_another_does_not() {
+    let digests = std::sync::Mutex::new(Vec::new());
+    let once = || {
+        run(Seeds(2), |cluster| {
+            let digests = &digests;
+            async move {
+                cluster.apply(WEB).await;
+                cluster.settle().await;
+                cluster.advance(Duration::from_secs(3_600)).await;
+                digests.lock().unwrap().push(cluster.history().digest());
+                cluster.stop().await;
+            }
+        });
+    };
+    once();
+    once();
+    let digests = digests.into_inner().unwrap();
+    assert_eq!(digests[..2], digests[2..]);
+    assert_ne!(digests[0], digests[1]);
+}
