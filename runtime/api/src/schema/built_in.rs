@@ -74,13 +74,29 @@ impl Schema {
     }
 }
 
+/// The values of fields that take no others, by definition and field: for those who read documents. What is
+/// written is judged by each kind's own rules.
+static ENUMS: LazyLock<HashMap<String, HashMap<String, Vec<String>>>> = LazyLock::new(|| {
+    serde_yaml::from_str(include_str!("../../../../manifests/enums.yaml")).expect("enums.yaml is read by a test")
+});
+
+fn name_values(definition: &str, json: &mut Value) {
+    for (field, values) in ENUMS.get(definition).into_iter().flatten() {
+        let field = &mut json["properties"][field];
+        let of_items = field["type"] == "array";
+        let of = if of_items { &mut field["items"] } else { field };
+        of["enum"] = values.as_slice().into();
+    }
+}
+
 /// The schema of a built-in type and of all it refers to, by definition name, as JSON with
 /// descriptions: what OpenAPI documents are made of.
 pub fn definitions(name: &str) -> Map<String, Value> {
     let (mut found, mut left) = (Map::new(), vec![name.to_owned()]);
     while let Some(name) = left.pop() {
         let Some(json) = DOCUMENTED.get(&name).filter(|_| !found.contains_key(&name)) else { continue };
-        let json: Value = serde_json::from_str(json.get()).expect("the build script wrote it");
+        let mut json: Value = serde_json::from_str(json.get()).expect("the build script wrote it");
+        name_values(&name, &mut json);
         references(&json, &mut left);
         found.insert(name, json);
     }
@@ -208,6 +224,21 @@ mod tests {
         }
         let written: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         assert!(written == generated, "definitions.json is not what the types say; write it anew");
+    }
+
+    #[test]
+    fn values_are_named_of_fields_that_there_are() {
+        for (definition, fields) in &*ENUMS {
+            let documented: Value = serde_json::from_str(DOCUMENTED[definition].get()).unwrap();
+            for name in fields.keys() {
+                let field = &documented["properties"][name];
+                let of = if field["type"] == "array" { &field["items"] } else { field };
+                assert_eq!(of["type"], "string", "{definition} {name}");
+            }
+        }
+        let pod = definitions("io.k8s.api.core.v1.PodSpec");
+        let policy = &pod["io.k8s.api.core.v1.PodSpec"]["properties"]["restartPolicy"];
+        assert_eq!(policy["enum"], serde_json::json!(["Always", "Never", "OnFailure"]));
     }
 
     #[test]
