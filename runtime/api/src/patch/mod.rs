@@ -7,6 +7,7 @@ mod strategic;
 mod three_way;
 
 use json_patch::PatchOperation;
+use json_patch::jsonptr::PointerBuf;
 use serde_json::Value;
 
 use crate::object::{MAX_DEPTH, depth};
@@ -47,7 +48,8 @@ pub fn json(mut current: Value, patch: &Value) -> Result<Value, PatchError> {
     let patch: json_patch::Patch =
         serde_json::from_value(patch.clone()).map_err(|e| PatchError::Malformed(e.to_string()))?;
     let (mut copied, mut depth) = (0, Depth::of(&current));
-    for (index, operation) in patch.0.into_iter().enumerate() {
+    for (index, mut operation) in patch.0.into_iter().enumerate() {
+        count_from_the_end(&mut operation, &current);
         if !depth.allows(&operation, &current) {
             let text = format!("operation '/{index}' would nest the object deeper than {MAX_DEPTH} levels");
             return Err(PatchError::Rejected(text));
@@ -72,6 +74,52 @@ pub fn json(mut current: Value, patch: &Value) -> Result<Value, PatchError> {
         })?;
     }
     Ok(current)
+}
+
+/// Upstream takes `-1` for the last item of a list, and where one is added for the place behind it, which RFC 6902
+/// does not.
+fn count_from_the_end(operation: &mut PatchOperation, current: &Value) {
+    let at = |path: &mut PointerBuf, is_added| {
+        if let Some(plain) = counted(path, current, is_added) {
+            *path = plain;
+        }
+    };
+    match operation {
+        PatchOperation::Add(add) => at(&mut add.path, true),
+        PatchOperation::Remove(remove) => at(&mut remove.path, false),
+        PatchOperation::Replace(replace) => at(&mut replace.path, false),
+        PatchOperation::Test(test) => at(&mut test.path, false),
+        PatchOperation::Move(moved) => {
+            at(&mut moved.from, false);
+            at(&mut moved.path, true);
+        }
+        PatchOperation::Copy(copy) => {
+            at(&mut copy.from, false);
+            at(&mut copy.path, true);
+        }
+    }
+}
+
+/// `path` with places in lists counted from the beginning; `None` when they are already.
+fn counted(path: &PointerBuf, current: &Value, is_added: bool) -> Option<PointerBuf> {
+    let back = |token: &str| token.strip_prefix('-')?.parse::<usize>().ok().filter(|back| *back > 0);
+    if path.tokens().all(|token| back(&token.decoded()).is_none()) {
+        return None;
+    }
+    let last = path.count().checked_sub(1)?;
+    let (mut plain, mut here) = (PointerBuf::new(), Some(current));
+    for (index, token) in path.tokens().enumerate() {
+        let token = token.decoded();
+        let items = here.and_then(Value::as_array).map(|items| items.len() + usize::from(is_added && index == last));
+        let place = items.zip(back(&token)).and_then(|(items, back)| items.checked_sub(back));
+        let token = place.map_or_else(|| token.into_owned(), |place| place.to_string());
+        here = here.and_then(|here| match here {
+            Value::Array(items) => items.get(token.parse::<usize>().ok()?),
+            other => other.get(&token),
+        });
+        plain.push_back(token.as_str());
+    }
+    Some(plain)
 }
 
 /// Upstream takes a field that is not there for null where it is tested, which RFC 6902 does not, and clients rely on
@@ -143,4 +191,31 @@ fn size(value: &Value) -> usize {
 pub fn merge(mut current: Value, patch: &Value) -> Value {
     json_patch::merge(&mut current, patch);
     current
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn places_are_counted_from_the_end_too() {
+        let check = |operation: Value, expected: Option<Value>| {
+            let current = json!({"a": [1, {"b": [2, 3]}], "-1": "x"});
+            assert_eq!(
+                json(current, &json!([operation])).ok().map(|mut found| found["a"].take()),
+                expected,
+                "{operation}"
+            );
+        };
+        check(json!({"op": "add", "path": "/a/-1", "value": 9}), Some(json!([1, {"b": [2, 3]}, 9])));
+        check(json!({"op": "add", "path": "/a/-2", "value": 9}), Some(json!([1, 9, {"b": [2, 3]}])));
+        check(json!({"op": "remove", "path": "/a/-1"}), Some(json!([1])));
+        check(json!({"op": "replace", "path": "/a/-1/b/-2", "value": 9}), Some(json!([1, {"b": [9, 3]}])));
+        check(json!({"op": "move", "from": "/a/-1", "path": "/a/0"}), Some(json!([{"b": [2, 3]}, 1])));
+        check(json!({"op": "test", "path": "/a/-2", "value": 1}), Some(json!([1, {"b": [2, 3]}])));
+        check(json!({"op": "test", "path": "/-1", "value": "x"}), Some(json!([1, {"b": [2, 3]}])));
+        check(json!({"op": "remove", "path": "/a/-3"}), None);
+    }
 }
