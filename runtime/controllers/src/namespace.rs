@@ -160,7 +160,8 @@ impl Verdict {
 }
 
 /// Tells everything in `namespace` to go, and counts what is still there. One kind that fails
-/// keeps no other from going.
+/// keeps no other from going; but while there are pods, what they depend on stays, such as the
+/// policies and secrets that they live by.
 async fn empty(client: &Client, namespace: &str) -> Content {
     let mut content = Content::default();
     let served = match client.discover().await {
@@ -170,7 +171,9 @@ async fn empty(client: &Client, namespace: &str) -> Content {
             return content;
         }
     };
-    for found in served {
+    let is_pods = |resource: &ApiResource| resource.group.is_empty() && resource.plural == "pods";
+    let (pods, others): (Vec<_>, Vec<_>) = served.into_iter().partition(|found| is_pods(&found.resource));
+    for found in pods.into_iter().chain(others) {
         let deletable = found.can("list") && found.can("delete") && found.resource.namespaced;
         if !deletable {
             continue;
@@ -179,6 +182,9 @@ async fn empty(client: &Client, namespace: &str) -> Content {
             empty_of(client, namespace, &found.resource, found.can("deletecollection"), &mut content).await
         {
             content.failures.push(format!("{}: {error}", found.resource.resource()));
+        }
+        if is_pods(&found.resource) && !content.is_empty() {
+            break;
         }
     }
     content
