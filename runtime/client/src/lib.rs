@@ -17,6 +17,7 @@ mod watch;
 
 pub use api::{Api, List};
 pub use client::{Client, request};
+pub use discovery::Discovered;
 pub use error::Error;
 pub use http::{HttpTransport, Trust, fetch, provider};
 pub use kubeconfig::Kubeconfig;

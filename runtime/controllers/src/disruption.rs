@@ -3,18 +3,22 @@
 //! The API server takes each eviction from what is told here. A pod whose eviction it has noted
 //! counts as gone at once, and again as there if it has not gone within [`DELETION_TIMEOUT`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, ReplicationController};
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference, Time};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use trimtab_api::kinds::pod_is_ready;
 use trimtab_api::{ObjectRef, Selector};
+use trimtab_client::{Api, Discovered};
 use trimtab_reconcile::{Context, EventType, Next, Result, Setup, controller, controller_of};
+
+use crate::metadata::Seen;
+use crate::served::Served;
 
 /// How long an evicted pod may take until its deletion is seen.
 const DELETION_TIMEOUT: Duration = Duration::from_secs(120);
@@ -23,7 +27,10 @@ const ALLOWED: &str = "DisruptionAllowed";
 type Cx = Context<PodDisruptionBudget>;
 
 /// The disruption controller.
-pub struct Disruption;
+#[derive(Debug, Default)]
+pub struct Disruption {
+    served: Served,
+}
 
 #[controller(for = PodDisruptionBudget, name = "disruption-controller", crate = "trimtab_reconcile")]
 impl Disruption {
@@ -48,12 +55,8 @@ impl Disruption {
         let selector = selector(budget);
         let covers = |pod: &Arc<Pod>| selector.as_ref().is_some_and(|s| s.matches_map(pod.metadata.labels.as_ref()));
         let pods: Vec<_> = cx.cache::<Pod>().in_namespace(namespace).into_iter().filter(covers).collect();
-        let replicas = |kind: &str, name: &str| {
-            let rc = cx.cache::<ReplicationController>().get(&ObjectRef::new(namespace, name));
-            let found = rc.filter(|_| kind == "ReplicationController");
-            found.map(|rc| rc.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1))
-        };
-        let (status, again) = status(budget, &pods, replicas, cx.env().now());
+        let scales = if is_relative(budget) { self.scales(namespace, &pods, cx).await? } else { Ok(Vec::new()) };
+        let (status, again) = status(budget, &pods, scales, cx.env().now());
         if budget.status.as_ref() != Some(&status) {
             let failed = status.conditions.iter().flatten().find(|condition| condition.reason == "SyncFailed");
             if let Some(condition) = failed {
@@ -65,22 +68,92 @@ impl Disruption {
     }
 }
 
+impl Disruption {
+    /// How many pods each of the controllers of `pods` wants; a pod that is nobody's does not count.
+    async fn scales(&self, namespace: &str, pods: &[Arc<Pod>], cx: &Cx) -> Result<Scales> {
+        let (mut owners, mut scales) = (BTreeSet::new(), BTreeMap::new());
+        for pod in pods {
+            let Some(owner) = controller_of(&**pod).filter(|owner| owners.insert(owner.uid.clone())) else { continue };
+            match self.scale(namespace, owner.clone(), cx).await? {
+                Ok(Some((uid, replicas))) => drop(scales.insert(uid, replicas)),
+                Ok(None) => {
+                    let name = pod.metadata.name.as_deref().unwrap_or_default();
+                    return Ok(Err(format!("found no controllers for pod {name:?}")));
+                }
+                Err(why) => return Ok(Err(why)),
+            }
+        }
+        Ok(Ok(scales.into_values().collect()))
+    }
+
+    /// Who says how many pods `owner` has, by its uid, and how many: whoever controls it or itself, by the scale
+    /// subresource.
+    async fn scale(
+        &self,
+        namespace: &str,
+        mut owner: OwnerReference,
+        cx: &Cx,
+    ) -> Result<Result<Option<(String, i32)>, String>> {
+        loop {
+            let is = |found: &Discovered| {
+                found.resource.kind == owner.kind && found.resource.api_version() == owner.api_version
+            };
+            let unknown = || format!("{}.{} does not implement the scale subresource", owner.kind, owner.api_version);
+            let Some(found) = self.served.find(cx.client(), is).await? else { return Ok(Err(unknown())) };
+            if !found.subresources.iter().any(|name| name == "scale") {
+                return Ok(Err(unknown()));
+            }
+            let api = Api::<Seen>::of(cx.client(), found.resource.clone(), Some(namespace));
+            // A ReplicaSet is as large as its Deployment says.
+            if (&*found.resource.group, &*owner.kind) == ("apps", "ReplicaSet") {
+                let seen = api.get_opt(&owner.name).await?;
+                let above = seen.map(|seen| seen.metadata.owner_references).unwrap_or_default().into_iter();
+                if let Some(above) =
+                    above.filter(|above| above.kind == "Deployment").find(|above| above.controller == Some(true))
+                {
+                    owner = above;
+                    continue;
+                }
+            }
+            return match api.scale(&owner.name).await {
+                Ok(scale) if scale.metadata.uid.as_ref() == Some(&owner.uid) => {
+                    let replicas = scale.spec.and_then(|spec| spec.replicas).unwrap_or(0);
+                    Ok(Ok(Some((owner.uid, replicas))))
+                }
+                Ok(_) => Ok(Ok(None)),
+                Err(error) if error.is_not_found() => Ok(Ok(None)),
+                Err(error) => Err(error.into()),
+            };
+        }
+    }
+}
+
+/// Whether the budget depends on how many pods there should be.
+fn is_relative(budget: &PodDisruptionBudget) -> bool {
+    budget.spec.as_ref().is_some_and(|spec| {
+        spec.max_unavailable.is_some() || matches!(spec.min_available, Some(IntOrString::String(_)))
+    })
+}
+
 /// No selector covers nothing, an empty one everything.
 fn selector(budget: &PodDisruptionBudget) -> Option<Selector> {
     Selector::try_from(budget.spec.as_ref()?.selector.as_ref()?).ok()
 }
 
-/// The budget's status, and when it changes by itself. `replicas` says how many pods a controller wants.
+/// How many pods each of the pods' controllers wants, or why that is not known.
+type Scales = Result<Vec<i32>, String>;
+
+/// The budget's status, and when it changes by itself.
 fn status(
     budget: &PodDisruptionBudget,
     pods: &[Arc<Pod>],
-    replicas: impl Fn(&str, &str) -> Option<i32>,
+    scales: Scales,
     now: Timestamp,
 ) -> (PodDisruptionBudgetStatus, Option<Duration>) {
     let old = budget.status.clone().unwrap_or_default();
     let (disrupted, again) = disrupted(&old, pods, now);
     let spec = budget.spec.clone().unwrap_or_default();
-    let counted = wanted(&spec, pods, replicas);
+    let counted = wanted(&spec, pods, scales);
     let generation = budget.metadata.generation;
     let observed = |reason: &str, message: String| {
         let status = if reason == "SufficientPods" { "True" } else { "False" };
@@ -156,38 +229,20 @@ struct Wanted {
     desired: i32,
 }
 
-fn wanted(
-    spec: &PodDisruptionBudgetSpec,
-    pods: &[Arc<Pod>],
-    replicas: impl Fn(&str, &str) -> Option<i32>,
-) -> Result<Wanted, String> {
+fn wanted(spec: &PodDisruptionBudgetSpec, pods: &[Arc<Pod>], scales: Scales) -> Result<Wanted, String> {
     match (&spec.max_unavailable, &spec.min_available) {
         (Some(most), _) => {
-            let expected = scale(pods, replicas)?;
+            let expected = scales?.iter().sum();
             Ok(Wanted { expected, desired: (expected - share(most, expected)?).max(0) })
         }
         // However many there should be.
         (None, Some(IntOrString::Int(least))) => Ok(Wanted { expected: count(pods.len()), desired: *least }),
         (None, Some(least)) => {
-            let expected = scale(pods, replicas)?;
+            let expected = scales?.iter().sum();
             Ok(Wanted { expected, desired: share(least, expected)? })
         }
         (None, None) => Ok(Wanted { expected: count(pods.len()), desired: 0 }),
     }
-}
-
-/// How many pods the controllers of `pods` want, all together. One that is nobody's does not count.
-fn scale(pods: &[Arc<Pod>], replicas: impl Fn(&str, &str) -> Option<i32>) -> Result<i32, String> {
-    let mut owners = BTreeMap::new();
-    for owner in pods.iter().filter_map(|pod| controller_of(&**pod)) {
-        if owners.contains_key(&owner.uid) {
-            continue;
-        }
-        let wanted = replicas(&owner.kind, &owner.name);
-        let unknown = || format!("{} {:?} does not implement the scale subresource", owner.kind, owner.name);
-        owners.insert(owner.uid.clone(), wanted.ok_or_else(unknown)?);
-    }
-    Ok(owners.values().sum())
 }
 
 /// A number, or a part of `whole` in percent, rounded up.
@@ -227,9 +282,18 @@ mod tests {
     }
 
     fn told(spec: Value, status: Value, pods: &[Arc<Pod>]) -> (PodDisruptionBudgetStatus, Option<Duration>) {
+        told_of(spec, status, pods, Ok(vec![4]))
+    }
+
+    fn told_of(
+        spec: Value,
+        status: Value,
+        pods: &[Arc<Pod>],
+        scales: Scales,
+    ) -> (PodDisruptionBudgetStatus, Option<Duration>) {
         let budget = json!({"metadata": {"name": "b", "generation": 2}, "spec": spec, "status": status});
         let budget = serde_json::from_value(budget).unwrap();
-        super::status(&budget, pods, |_, name| (name == "web").then_some(4), at(0))
+        super::status(&budget, pods, scales, at(0))
     }
 
     #[test]
@@ -264,9 +328,9 @@ mod tests {
 
     #[test]
     fn without_a_known_controller_a_share_is_of_nothing() {
-        let mut stray = Pod::clone(&pod("a", true));
-        stray.metadata.owner_references.as_mut().unwrap()[0].name = "other".to_owned();
-        let (status, _) = told(json!({"maxUnavailable": 1}), json!({"disruptionsAllowed": 3}), &[Arc::new(stray)]);
+        let unknown = Err("found no controllers for pod \"a\"".to_owned());
+        let (spec, status) = (json!({"maxUnavailable": 1}), json!({"disruptionsAllowed": 3}));
+        let (status, _) = told_of(spec, status, &[pod("a", true)], unknown);
         let condition = &status.conditions.unwrap()[0];
         assert_eq!((condition.reason.as_str(), condition.status.as_str()), ("SyncFailed", "False"));
         assert_eq!(status.disruptions_allowed, Some(0));

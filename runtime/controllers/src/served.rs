@@ -1,0 +1,34 @@
+//! What is served, for controllers that learn which kinds they deal with from the objects.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use trimtab_client::{Client, Discovered, Error};
+
+/// What was served when somebody last asked for what was not known.
+#[derive(Debug, Default)]
+pub(crate) struct Served(Mutex<Vec<Arc<Discovered>>>);
+
+impl Served {
+    /// The first resource of which `is` holds; `None` when there is none, by now.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub(crate) async fn find(
+        &self,
+        client: &Client,
+        is: impl Fn(&Discovered) -> bool,
+    ) -> Result<Option<Arc<Discovered>>, Error> {
+        let found = |all: &[Arc<Discovered>]| all.iter().find(|found| is(found)).cloned();
+        if let Some(known) = found(&self.known()) {
+            return Ok(Some(known));
+        }
+        let all: Vec<_> = client.discover().await?.into_iter().map(Arc::new).collect();
+        let answer = found(&all);
+        *self.known() = all;
+        Ok(answer)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<Arc<Discovered>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
