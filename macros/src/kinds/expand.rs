@@ -47,7 +47,8 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
         Scope::Namespaced => quote!(crate::Scope::Namespaced),
         Scope::Cluster => quote!(crate::Scope::Cluster),
     };
-    let (verbs, inert) = (&file.binding.verbs, file.binding.inert);
+    let (verbs, inert, orphans) = (&file.binding.verbs, file.binding.inert, file.binding.orphans);
+    let (status_metadata, created_by_update) = (file.binding.status_metadata, file.binding.created_by_update);
     let status = version.subresources.status.is_some();
     let deprecation = match version.deprecation_warning.as_ref().filter(|_| version.deprecated) {
         Some(text) => quote!(Some(#text.into())),
@@ -108,6 +109,9 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
             inert: #inert,
             deprecation: #deprecation,
             generations: #generations,
+            orphans: #orphans,
+            created_by_update: #created_by_update,
+            status_metadata: #status_metadata,
             view: #view,
             defined: None,
         }

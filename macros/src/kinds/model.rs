@@ -133,6 +133,15 @@ pub(crate) struct Binding {
     pub inert: bool,
     /// Whether changes of the specification are counted; by default, if there is a status to report what was seen.
     pub generations: Option<bool>,
+    /// Whether what an object owns stays when nobody says otherwise.
+    #[serde(default)]
+    pub orphans: bool,
+    /// Whether a PUT makes what is not there.
+    #[serde(default, rename = "createdByUpdate")]
+    pub created_by_update: bool,
+    /// Whether a write of the status may change the rest of the metadata.
+    #[serde(default = "yes", rename = "statusMetadata")]
+    pub status_metadata: bool,
 }
 
 #[derive(Deserialize)]
@@ -141,6 +150,10 @@ pub(crate) struct Subresource {
     pub name: String,
     pub kind: String,
     pub verbs: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn all_verbs() -> Vec<String> {

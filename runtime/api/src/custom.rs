@@ -172,6 +172,9 @@ impl Declaration {
                 own => own.into(),
             }),
             generations: true,
+            orphans: false,
+            created_by_update: false,
+            status_metadata: false,
             view: None,
             defined: None,
         }

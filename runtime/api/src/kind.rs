@@ -99,6 +99,12 @@ pub struct Kind {
     pub deprecation: Option<Str>,
     /// Whether changes of the specification are counted, in `metadata.generation`.
     pub generations: bool,
+    /// Whether what an object owns stays when nobody says otherwise.
+    pub orphans: bool,
+    /// Whether a PUT makes what is not there.
+    pub created_by_update: bool,
+    /// Whether a write of the status may change the labels, annotations and the like, too.
+    pub status_metadata: bool,
     /// How the objects are stored, when that is not under this group and version; of a custom kind
     /// its definition tells.
     pub view: Option<&'static View>,

@@ -148,18 +148,18 @@ impl ApiError {
         let resource = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let error = Self::new(422, "Invalid", format!("{resource} {name:?} is invalid: {all}"));
         let error = error.with_details(|details| {
-            details.group = (!group.is_empty()).then(|| group.to_owned());
-            details.kind = Some(kind.to_owned());
-            details.name = (!name.is_empty()).then(|| name.to_owned());
+            let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            (details.group, details.kind, details.name) = (said(group), said(kind), said(name));
         });
         errors
             .iter()
             .fold(error, |error, e| error.with_cause(e.kind.reason(), Some(&e.path.to_string()), e.message.clone()))
     }
 
-    /// 429: come back in `seconds`.
+    /// 429: come back in `seconds`; 0 for nobody knows when.
     pub fn too_many_requests(message: impl Into<String>, seconds: i32) -> Self {
-        Self::new(429, "TooManyRequests", message).with_details(|details| details.retry_after_seconds = Some(seconds))
+        let seconds = Some(seconds).filter(|seconds| *seconds > 0);
+        Self::new(429, "TooManyRequests", message).with_details(|details| details.retry_after_seconds = seconds)
     }
 
     /// 500: our fault. The message is what the client sees; log the cause separately.

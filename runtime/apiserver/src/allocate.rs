@@ -158,6 +158,9 @@ impl ServiceAddresses {
 
     fn give_ports(&self, taken: &mut Taken, old: Option<&Object>, object: &mut Object, errors: &mut Vec<Error>) {
         let exposed = matches!(object.str_at(&["spec", "type"]), "NodePort" | "LoadBalancer");
+        // A load balancer that reaches pods by itself needs none but those that are asked for.
+        let frugal = object.str_at(&["spec", "type"]) == "LoadBalancer"
+            && object.at(&["spec", "allocateLoadBalancerNodePorts"]) == Some(&Value::Bool(false));
         let before = old.map(|old| ports(old).cloned().collect::<Vec<_>>()).unwrap_or_default();
         let mine: BTreeSet<u16> = before.iter().filter_map(node_port).collect();
         let Some(list) = object.0.get_mut("spec").and_then(|spec| spec.get_mut("ports")).and_then(Value::as_array_mut)
@@ -173,6 +176,7 @@ impl ServiceAddresses {
             let kept = before.iter().find(same).and_then(node_port);
             let path = Path::new("spec").child("ports").index(index).child("nodePort");
             match node_port(port).or(kept) {
+                None if frugal => {}
                 Some(number) if mine.contains(&number) => port["nodePort"] = number.into(),
                 Some(number) if !NODE_PORTS.contains(&number) => {
                     let detail = format!(

@@ -98,7 +98,15 @@ fn take(kind: &Kind, budget: &mut Object, pod: &str, time: &str) -> Result<(), A
     }
     if allowed == 0 {
         let (desired, healthy) = (count(budget, "desiredHealthy"), count(budget, "currentHealthy"));
-        let cause = format!("The disruption budget {name} needs {desired} healthy pods and has {healthy} currently");
+        let conditions = budget.at(&["status", "conditions"]).and_then(Value::as_array);
+        let failed = conditions.into_iter().flatten().find(|condition| condition["reason"] == "SyncFailed");
+        let cause = match failed {
+            Some(failed) => format!(
+                "The disruption budget {name} does not allow evicting pods currently because it failed sync: {}",
+                failed["message"].as_str().unwrap_or_default()
+            ),
+            None => format!("The disruption budget {name} needs {desired} healthy pods and has {healthy} currently"),
+        };
         return Err(refused(0, cause));
     }
     budget.set(&["status", "disruptionsAllowed"], allowed - 1);

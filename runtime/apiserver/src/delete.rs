@@ -162,12 +162,7 @@ fn preconditions(kind: &Kind, object: &Object, options: &DeleteOptions) -> Resul
 
 /// Sets the deletion timestamp, or brings it forward, and the finalizer that the policy asks for.
 fn mark(server: &ApiServer, kind: &Kind, object: &mut Object, options: &DeleteOptions) {
-    match options.propagation_policy.as_deref() {
-        Some("Foreground") => set_finalizer(object, FOREGROUND, ORPHAN),
-        Some("Orphan") => set_finalizer(object, ORPHAN, FOREGROUND),
-        _ if options.orphan_dependents == Some(true) => set_finalizer(object, ORPHAN, FOREGROUND),
-        _ => {}
-    }
+    set_finalizer(object, kind, options);
     let grace = kind.strategy.grace_period(object, options.grace_period_seconds);
     let was_marked = object.deletion_timestamp().is_some();
     let pending = object.at(&["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64);
@@ -182,13 +177,23 @@ fn mark(server: &ApiServer, kind: &Kind, object: &mut Object, options: &DeleteOp
     }
 }
 
-fn set_finalizer(object: &mut Object, add: &str, drop: &str) {
+/// Has the object wait for what is done to what it owns: as the request says, else as was said before, else as
+/// its kind has it.
+fn set_finalizer(object: &mut Object, kind: &Kind, options: &DeleteOptions) {
     let path = &["metadata", "finalizers"];
-    let mut finalizers = object.at(path).and_then(Value::as_array).cloned().unwrap_or_default();
-    finalizers.retain(|finalizer| finalizer != drop);
-    if !finalizers.iter().any(|finalizer| finalizer == add) {
-        finalizers.push(add.into());
+    let before = object.at(path).and_then(Value::as_array).cloned().unwrap_or_default();
+    let said_before = [ORPHAN, FOREGROUND].into_iter().find(|name| before.iter().any(|finalizer| finalizer == name));
+    let waits = match (options.propagation_policy.as_deref(), options.orphan_dependents) {
+        (Some("Foreground"), _) => Some(FOREGROUND),
+        (Some("Orphan"), _) | (None, Some(true)) => Some(ORPHAN),
+        (Some(_), _) | (None, Some(false)) => None,
+        (None, None) => said_before.or_else(|| kind.orphans.then_some(ORPHAN)),
+    };
+    if waits == said_before {
+        return;
     }
+    let others = before.into_iter().filter(|finalizer| finalizer != ORPHAN && finalizer != FOREGROUND);
+    let finalizers: Vec<Value> = others.chain(waits.map(Value::from)).collect();
     object.set(path, finalizers);
 }
 

@@ -15,6 +15,7 @@ use trimtab_env::Instant;
 
 use crate::audit::{self, Record, Subject};
 use crate::auth::{self, Asked, Identity};
+use crate::flow::Flow;
 use crate::pass::Sent;
 use crate::path::{Query, ResourcePath};
 use crate::server::ApiServer;
@@ -93,6 +94,12 @@ pub(crate) struct Origin<'a> {
     pub address: Option<IpAddr>,
 }
 
+/// What becomes known of a request on its way, whether or not it gets far.
+struct Learnt<'a> {
+    record: &'a mut Option<Arc<Record>>,
+    flow: &'a mut Option<Flow>,
+}
+
 /// A request's body, or why there is none.
 type Received = Result<Bytes, ApiError>;
 
@@ -111,9 +118,13 @@ impl ApiServer {
         let name = id.to_str().unwrap_or_default();
         let span = tracing::error_span!("request", audit_id = name, method = %parts.method, path = parts.uri.path());
         let answered = async {
-            let mut record = None;
-            let answer = self.route(&mut parts, body, origin, upgrade, &id, &mut record).await;
-            let response = answer.unwrap_or_else(|error| refused(&error, &parts.headers, record.as_ref()));
+            let (mut record, mut flow) = (None, None);
+            let learnt = Learnt { record: &mut record, flow: &mut flow };
+            let answer = self.route(&mut parts, body, origin, upgrade, &id, learnt).await;
+            let mut response = answer.unwrap_or_else(|error| refused(&error, &parts.headers, record.as_ref()));
+            if let Some(flow) = flow {
+                flow.tell(response.headers_mut());
+            }
             match record {
                 None => response,
                 Some(record) => audit::told(record, response).await,
@@ -131,7 +142,7 @@ impl ApiServer {
         Origin { identity, address }: Origin<'_>,
         upgrade: Option<OnUpgrade>,
         id: &HeaderValue,
-        record: &mut Option<Arc<Record>>,
+        Learnt { record, flow }: Learnt<'_>,
     ) -> Answer {
         let Parts { method, uri, headers, .. } = parts;
         let path = uri.path();
@@ -148,6 +159,8 @@ impl ApiServer {
         websocket::check_origin(headers, identity.is_none() && *caller != *Identity::anonymous())?;
         let identity = auth::acting(self, caller, headers, record).await?;
         let identity = &*identity;
+        let (store, kinds) = (&*self.inner.store, self.inner.kinds());
+        *flow = self.inner.flows.of(store, &kinds, identity.as_user(), &asked.attributes()).await;
         self.inner.authorizer.authorize(&*self.inner.store, identity, &asked, record).await?;
         if let Some(known) = aggregation::asked(self, path) {
             // What is said of it there bears the same name as here.
@@ -159,7 +172,6 @@ impl ApiServer {
             return answer;
         }
         let path = resource.ok_or_else(ApiError::no_such_path)?;
-        let kinds = self.inner.kinds();
         let kind = kinds.by_resource(path.group, path.version, path.plural).ok_or_else(ApiError::no_such_path)?;
         if !kind.namespaced() && !path.namespace.is_empty() {
             return Err(ApiError::no_such_path());

@@ -7,9 +7,29 @@ use crate::handler::Answer;
 use crate::path::Query;
 use crate::server::ApiServer;
 
-/// What each health path looks at. The server listens only once its store is read, so that whoever
-/// can ask gets a yes; it says no while it is ending.
-const CHECKS: [&str; 2] = ["ping", "store"];
+/// What each health path looks at, by upstream's names. The server listens only once its store is read and
+/// every step of its start is done, so that whoever can ask gets a yes; it says no while it is ending.
+const CHECKS: [&str; 17] = [
+    "ping",
+    "log",
+    "etcd",
+    "store",
+    "poststarthook/start-apiserver-admission-initializer",
+    "poststarthook/generic-apiserver-start-informers",
+    "poststarthook/priority-and-fairness-config-producer",
+    "poststarthook/start-apiextensions-informers",
+    "poststarthook/start-apiextensions-controllers",
+    "poststarthook/crd-informer-synced",
+    "poststarthook/rbac/bootstrap-roles",
+    "poststarthook/scheduling/bootstrap-system-priority-classes",
+    "poststarthook/start-cluster-authentication-info-controller",
+    "poststarthook/apiservice-registration-controller",
+    "poststarthook/apiservice-status-local-available-controller",
+    "poststarthook/kube-apiserver-autoregistration",
+    "autoregister-completion",
+];
+/// Of whether requests are to come here.
+const READY_CHECKS: [&str; 2] = ["informer-sync", "shutdown"];
 
 pub(crate) fn answer(server: &ApiServer, path: &str, uri: &Uri) -> Option<Answer> {
     if path.trim_end_matches('/') == "/version" {
@@ -17,17 +37,25 @@ pub(crate) fn answer(server: &ApiServer, path: &str, uri: &Uri) -> Option<Answer
     }
     let mut parts = path.trim_matches('/').splitn(2, '/');
     let endpoint = parts.next().filter(|name| matches!(*name, "livez" | "readyz" | "healthz"))?;
-    let check = parts.next();
-    if check.is_some_and(|check| !CHECKS.contains(&check)) {
+    let asked = parts.next();
+    let checks = CHECKS.iter().chain(READY_CHECKS.iter().filter(|_| endpoint == "readyz")).copied();
+    if asked.is_some_and(|asked| !checks.clone().any(|check| check == asked)) {
         return None;
     }
-    let ending = endpoint == "readyz" && server.inner.ending.is_cancelled();
+    let query = Query::of(uri);
+    let excluded = |check: &str| query.has("exclude", check);
+    let fails = |check: &str| check == "shutdown" && server.inner.ending.is_cancelled() && !excluded(check);
+    let ending = checks.clone().filter(|check| asked.is_none_or(|asked| asked == *check)).any(fails);
     let (code, verdict) =
         if ending { (StatusCode::INTERNAL_SERVER_ERROR, "failed") } else { (StatusCode::OK, "passed") };
-    let query = Query::of(uri);
     let verbose = uri.query().is_some() && (query.has("verbose", "") || query.flag("verbose"));
     let text = if verbose {
-        let lines: String = CHECKS.iter().map(|check| format!("[+]{check} ok\n")).collect();
+        let line = |check: &str| match () {
+            () if fails(check) => format!("[-]{check} failed: reason withheld\n"),
+            () if excluded(check) => format!("[+]{check} excluded: ok\n"),
+            () => format!("[+]{check} ok\n"),
+        };
+        let lines: String = checks.map(line).collect();
         format!("{lines}{endpoint} check {verdict}\n")
     } else if ending {
         "shutting down".to_owned()

@@ -124,7 +124,9 @@ fn first(headers: &HeaderMap, served: impl Fn(Form) -> bool) -> Option<Form> {
 pub(crate) fn form(headers: &HeaderMap, kind: &Kind) -> Result<Form, ApiError> {
     let served = |form: Form| match (form.encoding, form.shape) {
         (Encoding::Protobuf, Shape::Whole) => message(kind).is_some(),
+        // What is never stored is no row of anything.
         (Encoding::Protobuf, Shape::Table) => false,
+        (_, Shape::Table) => kind.can("get"),
         _ => true,
     };
     first(headers, served).ok_or_else(|| ApiError::not_acceptable(&MEDIA_TYPES))

@@ -58,7 +58,7 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
 }
 
 fn patched_scale(call: &Call<'_>, current: Value) -> Result<Value, ApiError> {
-    let body = decode::patch(call)?;
+    let body = decode::patch(call)?.value;
     match call.content_type() {
         "application/json-patch+json" => patch::json(current, &body).map_err(write::patch_error),
         "application/merge-patch+json" | "application/strategic-merge-patch+json" => Ok(patch::merge(current, &body)),

@@ -28,8 +28,11 @@ const SYSTEM_FIELDS: [&str; 6] =
     ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"];
 
 pub(crate) async fn create(server: &ApiServer, call: &Call<'_>) -> Answer {
-    let mut object = decode::object(call)?;
-    decode::check(call, &mut object)?;
+    let object = decode::object(call)?;
+    created(server, call, object).await
+}
+
+async fn created(server: &ApiServer, call: &Call<'_>, object: Object) -> Answer {
     let form = negotiate::form(call.headers, &call.kind)?;
     let (object, entry) = insert(server, call, object).await?;
     match entry {
@@ -66,19 +69,35 @@ async fn insert(server: &ApiServer, call: &Call<'_>, object: Object) -> Result<(
         );
         if call.dry_run() {
             release(server, kind, &new, None);
-            return exists(server, kind, &new).await.map(|()| (new, None));
+            exists(server, kind, &new).await?;
+            admission::quota::charge(server, call, &new, None).await?;
+            return Ok((new, None));
         }
-        match commit(server, kind, &new, Precondition::Absent).await {
+        match commit_new(server, call, &new).await {
             Ok(entry) => return Ok((new, Some(entry))),
-            Err(Committed::Conflict(_)) if generated && attempt < NAME_TRIES => release(server, kind, &new, None),
-            Err(Committed::Conflict(_)) => {
-                release(server, kind, &new, None);
-                return Err(ApiError::already_exists(kind, new.name()));
-            }
+            Err(Committed::Conflict(_)) if generated && attempt < NAME_TRIES => {}
+            Err(Committed::Conflict(_)) => return Err(ApiError::already_exists(kind, new.name())),
             Err(Committed::Other(error)) => return Err(error),
         }
     }
     unreachable!("the loop above ends by returning")
+}
+
+/// Stores a new object. What was taken for it goes back if it cannot be stored.
+async fn commit_new(server: &ApiServer, call: &Call<'_>, new: &Object) -> Result<Arc<Entry>, Committed> {
+    let kind = &call.kind;
+    let failed = match admission::quota::charge(server, call, new, None).await {
+        Err(error) => Committed::Other(error),
+        Ok(charge) => match commit(server, kind, new, Precondition::Absent).await {
+            Ok(entry) => return Ok(entry),
+            Err(failed) => {
+                charge.refund(server).await;
+                failed
+            }
+        },
+    };
+    release(server, kind, new, None);
+    Err(failed)
 }
 
 async fn exists(server: &ApiServer, kind: &Kind, object: &Object) -> Result<(), ApiError> {
@@ -224,7 +243,7 @@ fn shape(call: &Call<'_>, operation: Operation<'_>, object: &mut Object) -> Admi
 fn admit(server: &ApiServer, call: &Call<'_>, operation: Operation<'_>, object: &mut Object) -> Result<(), ApiError> {
     let kind = &*call.kind;
     let mut errors = trimtab_api::meta::validate(kind, object);
-    if let Operation::Update { old } = operation {
+    if let Operation::Update { old } | Operation::UpdateStatus { old } = operation {
         errors.extend(trimtab_api::meta::validate_update(object, old));
     }
     if errors.is_empty() {
@@ -344,12 +363,20 @@ pub(crate) fn commit_error(error: CommitError) -> Committed {
 
 pub(crate) async fn replace(server: &ApiServer, call: &Call<'_>) -> Answer {
     let mut object = decode::object(call)?;
-    decode::check(call, &mut object)?;
     place(&call.kind, call, &mut object)?;
     if object.name().is_empty() {
         return Err(ApiError::bad_request("metadata.name: Required value: name must be provided"));
     }
     let unconditional = object.resource_version().is_empty();
+    if call.kind.created_by_update && call.path.subresource.is_empty() {
+        match read::find(server, call).await {
+            Err(error) if error.is_not_found() => {
+                server.inner.authorizer.may_also(call, "create")?;
+                return created(server, call, object).await;
+            }
+            there => drop(there?),
+        }
+    }
     update(server, call, Mode::Update, unconditional, |_| Ok(object.clone())).await
 }
 
@@ -370,16 +397,16 @@ pub(crate) async fn patch(server: &ApiServer, call: &Call<'_>) -> Answer {
         "application/apply-patch+yaml" | "application/apply-patch+json" => apply_patch(server, call).await,
         "application/json-patch+json" => {
             let body = decode::patch(call)?;
-            patched(server, call, |current| patch::json(current, &body)).await
+            patched(server, call, &body, |current| patch::json(current, &body.value)).await
         }
         "application/merge-patch+json" => {
             let body = decode::patch(call)?;
-            patched(server, call, |current| Ok(patch::merge(current, &body))).await
+            patched(server, call, &body, |current| Ok(patch::merge(current, &body.value))).await
         }
         "application/strategic-merge-patch+json" if kind.built_in => {
             let body = decode::patch(call)?;
             let schema = Arc::clone(kind.schema.get());
-            patched(server, call, |current| patch::strategic(&current, &body, &schema)).await
+            patched(server, call, &body, |current| patch::strategic(&current, &body.value, &schema)).await
         }
         other => {
             let mut types =
@@ -398,16 +425,19 @@ pub(crate) fn patch_error(error: PatchError) -> ApiError {
     }
 }
 
-async fn patched(server: &ApiServer, call: &Call<'_>, change: impl Fn(Value) -> Result<Value, PatchError>) -> Answer {
+async fn patched(
+    server: &ApiServer,
+    call: &Call<'_>,
+    patch: &decode::Patch,
+    change: impl Fn(Value) -> Result<Value, PatchError>,
+) -> Answer {
     // A patch that names no version is for whatever is there.
     update(server, call, Mode::Update, true, |current| {
         let result = change(Value::Object(current.0.clone())).map_err(patch_error)?;
         let Value::Object(map) = result else {
             return Err(ApiError::bad_request("the patched object is not an object"));
         };
-        let mut object = decode::of_kind(&call.kind, Object(map))?;
-        decode::check(call, &mut object)?;
-        Ok(object)
+        decode::patched(call, patch, map)
     })
     .await
 }
@@ -419,7 +449,6 @@ async fn apply_patch(server: &ApiServer, call: &Call<'_>) -> Answer {
     if applied.at(&["metadata", "managedFields"]).and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    decode::check(call, &mut applied)?;
     apply::check(&applied, kind.schema.get()).map_err(ApiError::bad_request)?;
     place(kind, call, &mut applied)?;
     let time = server.inner.timestamp();
@@ -451,17 +480,13 @@ async fn upserted(server: &ApiServer, call: &Call<'_>, object: Object) -> Answer
     let form = negotiate::form(call.headers, kind)?;
     if call.dry_run() {
         release(server, kind, &new, None);
+        admission::quota::charge(server, call, &new, None).await?;
         return read::formed(server, call, form, StatusCode::CREATED, &new);
     }
-    match commit(server, kind, &new, Precondition::Absent).await {
+    match commit_new(server, call, &new).await {
         Ok(entry) => read::one(server, call, form, StatusCode::CREATED, &entry),
-        Err(failed) => {
-            release(server, kind, &new, None);
-            match failed {
-                Committed::Conflict(_) => Err(ApiError::already_exists(kind, new.name())),
-                Committed::Other(error) => Err(error),
-            }
-        }
+        Err(Committed::Conflict(_)) => Err(ApiError::already_exists(kind, new.name())),
+        Err(Committed::Other(error)) => Err(error),
     }
 }
 
@@ -578,40 +603,44 @@ async fn write(
     if new == *old && encode::is_as_stored(kind, &new, entry) {
         return Ok(Written::Stored(Arc::clone(entry)));
     }
-    if call.dry_run() {
-        release(server, kind, &new, Some(old));
-        return Ok(Written::Only(new));
-    }
-    if delete::is_due(kind, &new) {
+    if delete::is_due(kind, &new) && !call.dry_run() {
         delete::remove(server, kind, entry).await?;
         return Ok(Written::Only(new));
     }
+    let charge = match admission::quota::charge(server, call, &new, Some(old)).await {
+        Ok(charge) if !call.dry_run() => charge,
+        answer => {
+            release(server, kind, &new, Some(old));
+            return answer.map(|_| Written::Only(new)).map_err(other);
+        }
+    };
     match commit(server, kind, &new, Precondition::At(entry.mod_revision)).await {
         Ok(entry) => {
             release(server, kind, old, Some(&new));
             Ok(Written::Stored(entry))
         }
         Err(error) => {
+            charge.refund(server).await;
             release(server, kind, &new, Some(old));
             Err(error)
         }
     }
 }
 
-/// What the write may not touch is put back: the system's fields, and `status` or all but it.
+/// What the write may not touch is put back: the system's fields, and `status` or all but it (and, of most
+/// built-in kinds, the metadata).
 fn keep(kind: &Kind, old: &Object, asked: Object, status: bool) -> Object {
     let mut new = asked;
     if status {
+        let is_written = |name: &str| name == "status" || (name == "metadata" && kind.status_metadata);
         let managers = new.remove(&["metadata", "managedFields"]);
-        let status = new.0.remove("status");
         // What is equal already is not copied: most writers of a status hand the rest back as it is.
-        new.0.retain(|name, _| old.0.contains_key(name));
-        for (name, value) in old.0.iter().filter(|(name, _)| *name != "status") {
+        new.0.retain(|name, _| is_written(name) || old.0.contains_key(name));
+        for (name, value) in old.0.iter().filter(|(name, _)| !is_written(name)) {
             if new.0.get(name) != Some(value) {
                 new.0.insert(name.clone(), value.clone());
             }
         }
-        new.0.extend(status.map(|status| ("status".to_owned(), status)));
         if let Some(managers) = managers {
             new.set(&["metadata", "managedFields"], managers);
         }

@@ -63,6 +63,17 @@ pub trait Controller: Send + Sync + Sized + 'static {
 }
 
 type Names = Arc<Queue<ObjectRef>>;
+
+/// Wakes objects of a controller's kind.
+pub struct Wake(Names);
+
+impl Wake {
+    /// Has the object of this name looked at.
+    pub fn wake(&self, key: ObjectRef) {
+        self.0.add(key);
+    }
+}
+
 type Source = Box<dyn FnOnce(&Tasks, Names) -> BoxFuture<'static, ()> + Send>;
 
 /// What a controller depends on beside its own kind.
@@ -96,6 +107,14 @@ impl<C: Controller> Setup<'_, C> {
     /// and for its new one.
     pub fn watches<K: Resource>(&mut self, map: impl Fn(&K) -> Vec<ObjectRef> + Send + Sync + 'static) {
         self.watches_of::<K>(ListParams::default(), map);
+    }
+
+    /// What finds by means of its own which objects have to be looked at. It runs as long as the controller.
+    pub fn runs<F: Future<Output = ()> + Send + 'static>(&mut self, run: impl FnOnce(Wake) -> F + Send + 'static) {
+        self.sources.push(Box::new(move |tasks, queue| {
+            tasks.spawn_cancellable("source", run(Wake(queue)));
+            Box::pin(async {})
+        }));
     }
 
     /// As [`Setup::watches`], of those objects alone that `params` selects.

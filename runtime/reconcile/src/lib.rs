@@ -19,7 +19,7 @@ mod resource;
 
 pub use cache::{Cache, Change};
 pub use context::Context;
-pub use controller::{Controller, Setup};
+pub use controller::{Controller, Setup, Wake};
 pub use error::{Error, Next, Result};
 pub use informer::cache_one;
 pub use manager::Manager;

@@ -78,6 +78,9 @@ where
         inert: false,
         deprecation: deprecation(version, &api_version, &kind).map(Into::into),
         generations: true,
+        orphans: false,
+        created_by_update: false,
+        status_metadata: false,
         view: None,
         defined: Some(Defined {
             storage: storage_version(definition).to_owned().into(),

@@ -61,9 +61,26 @@ fn place(at: Marker) -> Place {
 /// # Errors
 /// On the first mistake, or where a limit is passed.
 pub(crate) fn documents(text: &str) -> Result<Vec<(Value, Place)>, YamlError> {
+    let (documents, repeated) = composed(text)?;
+    match repeated.into_iter().next() {
+        Some(Repeated { key, at }) => Err(wrong(at, format!("the key {key:?} is there twice"))),
+        None => Ok(documents),
+    }
+}
+
+/// A key that its map has already.
+struct Repeated {
+    key: String,
+    at: Marker,
+}
+
+type Documents = Vec<(Value, Place)>;
+
+fn composed(text: &str) -> Result<(Documents, Vec<Repeated>), YamlError> {
     // A byte order mark is no content.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut composer = Composer { parser: Parser::new_from_str(text), anchors: HashMap::new(), expanded: 0 };
+    let parser = Parser::new_from_str(text);
+    let mut composer = Composer { parser, anchors: HashMap::new(), expanded: 0, repeated: Vec::new() };
     let mut documents = Vec::new();
     loop {
         match composer.next()? {
@@ -73,19 +90,22 @@ pub(crate) fn documents(text: &str) -> Result<Vec<(Value, Place)>, YamlError> {
                 documents.push((composer.value(event, span, 0)?, begin));
                 composer.anchors.clear();
             }
-            (Event::StreamEnd, _) => return Ok(documents),
+            (Event::StreamEnd, _) => return Ok((documents, composer.repeated)),
             _ => {}
         }
     }
 }
 
-/// The first document of `text`, as the API reads it; `null` when there is none.
+/// The first document of `text`, as the API reads it; `null` when there is none. Beside it, the keys
+/// that a map has more than once, in the words of upstream's reader; the last of each counts.
 ///
 /// # Errors
 /// What is wrong and where, or which limit is passed.
-pub fn from_yaml(text: &str) -> Result<Value, String> {
-    let documents = documents(text).map_err(|error| error.to_string())?;
-    Ok(documents.into_iter().next().map(|(value, _)| value).unwrap_or_default())
+pub fn from_yaml(text: &str) -> Result<(Value, Vec<String>), String> {
+    let (documents, repeated) = composed(text).map_err(|error| error.to_string())?;
+    let value = documents.into_iter().next().map(|(value, _)| value).unwrap_or_default();
+    let told = |Repeated { key, at }| format!("line {}: key {key:?} already set in map", at.line());
+    Ok((value, repeated.into_iter().map(told).collect()))
 }
 
 type Tagged<'a> = Option<Cow<'a, Tag>>;
@@ -94,6 +114,7 @@ struct Composer<'a> {
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Value>,
     expanded: usize,
+    repeated: Vec<Repeated>,
 }
 
 impl<'a> Composer<'a> {
@@ -156,9 +177,10 @@ impl<'a> Composer<'a> {
             let value = self.value(event, value_span, depth + 1)?;
             if is_merge {
                 merged.push((value, value_span.start));
-            } else if map.contains_key(&key) {
-                return Err(wrong(span.start, format!("the key {key:?} is there twice")));
             } else {
+                if map.contains_key(&key) {
+                    self.repeated.push(Repeated { key: key.clone(), at: span.start });
+                }
                 map.insert(key, value);
             }
         }
@@ -290,6 +312,13 @@ mod tests {
         assert!(fault("a: b: c\n").starts_with("line 1, column 5"), "{}", fault("a: b: c\n"));
         assert!(fault("a: \"open\nb: 1\n").starts_with("line "));
         assert!(fault("a:\n\tb: 1\n").starts_with("line 2, column 2: tabs"), "{}", fault("a:\n\tb: 1\n"));
+    }
+
+    #[test]
+    fn the_api_tells_of_keys_that_are_there_twice() {
+        let (value, repeated) = from_yaml("a: 1\nb:\n  c: x\n  c: z\na: 2\n").unwrap();
+        assert_eq!(value, json!({"a": 2, "b": {"c": "z"}}));
+        assert_eq!(repeated, ["line 4: key \"c\" already set in map", "line 5: key \"a\" already set in map"]);
     }
 
     #[test]

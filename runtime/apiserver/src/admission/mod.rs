@@ -3,9 +3,13 @@
 
 mod asking;
 pub(crate) mod certificates;
+mod classes;
+mod limits;
 mod node_restriction;
 mod notes;
+mod pod_security;
 mod policy;
+pub(crate) mod quota;
 mod review;
 mod rule;
 mod service_account;
@@ -88,6 +92,8 @@ pub(crate) async fn mutate(
     object: &mut Object,
     fill: Fill<'_>,
 ) -> Result<bool, ApiError> {
+    classes::admit(server, write, object).await?;
+    limits::admit(server, write, object, fill).await?;
     service_account::admit(server, write, object).await?;
     if !is_configured(server, write).await? {
         return Ok(false);
@@ -181,6 +187,9 @@ pub(crate) async fn validate(
     object: Option<&Object>,
 ) -> Result<(), ApiError> {
     node_restriction::check(server, write, object).await?;
+    limits::check(server, write, object).await?;
+    classes::check(server, write, object).await?;
+    pod_security::check(server, write, object).await?;
     if !is_configured(server, write).await? {
         return Ok(());
     }

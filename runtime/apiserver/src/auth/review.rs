@@ -17,7 +17,6 @@ use crate::{decode, negotiate, read};
 pub(crate) async fn answer(server: &ApiServer, call: &Call<'_>) -> Answer {
     let form = negotiate::form(call.headers, &call.kind)?;
     let mut review = decode::object(call)?;
-    decode::check(call, &mut review)?;
     place(call, &mut review)?;
     let errors = call.kind.strategy.admit(Operation::Create, &mut review).errors;
     if !errors.is_empty() {

@@ -128,3 +128,28 @@ async fn nothing_is_made_in_a_namespace_that_is_going() {
     server.put(&format!("{at}/finalize"), &last).await.ok();
     server.get(at).await.refused(404, "NotFound", "namespaces \"default\" not found");
 }
+
+#[tokio::test]
+async fn what_becomes_of_the_owned_is_said_or_the_kinds_own() {
+    let server = Server::new().await;
+    let check = async |path: &str, options: serde_json::Value, expected: &[&str]| {
+        let template =
+            json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+        let selector = if path == RCS { json!({"a": "b"}) } else { json!({"matchLabels": {"a": "b"}}) };
+        let spec = json!({"replicas": 0, "selector": selector, "template": template});
+        let made = json!({"metadata": {"name": "x", "finalizers": ["demo.io/wait"]}, "spec": spec});
+        server.post(path, made).await.ok();
+        let marked = server.delete(&format!("{path}/x"), options.clone()).await.ok();
+        assert_eq!(marked["metadata"]["finalizers"], json!(expected), "{path} {options}");
+        // Said again, and otherwise.
+        let marked = server.delete(&format!("{path}/x"), json!({"propagationPolicy": "Background"})).await.ok();
+        assert_eq!(marked["metadata"]["finalizers"], json!(["demo.io/wait"]));
+        server.patch(&format!("{path}/x"), "merge", json!({"metadata": {"finalizers": null}})).await.ok();
+    };
+    let sets = "/apis/apps/v1/namespaces/default/replicasets";
+    check(RCS, json!({}), &["demo.io/wait", "orphan"]).await;
+    check(RCS, json!({"orphanDependents": false}), &["demo.io/wait"]).await;
+    check(sets, json!({}), &["demo.io/wait"]).await;
+    check(sets, json!({"propagationPolicy": "Foreground"}), &["demo.io/wait", "foregroundDeletion"]).await;
+    check(sets, json!({"propagationPolicy": "Orphan"}), &["demo.io/wait", "orphan"]).await;
+}

@@ -22,6 +22,7 @@ mod nodes;
 mod policies;
 mod protobuf;
 mod proxies;
+mod quotas;
 mod reviews;
 mod roles;
 mod slow;

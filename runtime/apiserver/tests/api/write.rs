@@ -264,3 +264,14 @@ async fn patches_made_at_once_all_land() {
     let found = server.get(&format!("{MAPS}/a")).await.ok();
     assert_eq!(found["data"].as_object().unwrap().len(), 7);
 }
+
+#[tokio::test]
+async fn of_some_kinds_a_put_makes_what_is_not_there() {
+    let server = Server::new().await;
+    let lease = json!({"metadata": {"name": "l", "namespace": "default"}, "spec": {"holderIdentity": "a"}});
+    let at = "/apis/coordination.k8s.io/v1/namespaces/default/leases/l";
+    assert_eq!(server.put(at, &lease).await.code, 201);
+    assert_eq!(server.put(at, &lease).await.code, 200);
+    let missing = "configmaps \"none\" not found";
+    server.put(&format!("{MAPS}/none"), &map("none", json!({}))).await.refused(404, "NotFound", missing);
+}

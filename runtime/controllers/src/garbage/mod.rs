@@ -7,7 +7,6 @@
 
 mod act;
 mod graph;
-mod watch;
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -23,8 +22,8 @@ use trimtab_env::{CancellationToken, Env, HashMap, HashSet, Instant, Tasks};
 
 use act::{Actor, Done};
 use graph::{Graph, Node, Task};
-use watch::Change;
 
+use crate::follow::{Change, follow};
 use crate::metadata::Meta;
 
 /// So many requests are under way at once.
@@ -91,7 +90,7 @@ impl Collector {
             }
             self.followed.insert(Arc::clone(&resource), false);
             let Actor { client, env, .. } = &self.actor;
-            let follow = watch::follow(client.clone(), env.clone(), resource, self.changes.clone());
+            let follow = follow(client.clone(), env.clone(), resource, self.changes.clone());
             self.tasks.spawn_cancellable("garbage: follow", follow);
         }
     }

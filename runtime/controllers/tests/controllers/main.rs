@@ -8,6 +8,7 @@ mod harness;
 mod namespaces;
 mod nodes;
 mod policies;
+mod quotas;
 mod replication;
 mod roles;
 mod root_ca;

@@ -3,8 +3,7 @@
 
 use k8s_openapi::api::core::v1::{PodSpec, Toleration};
 
-use crate::check::{Checks, text};
-use crate::field::Path;
+use crate::check::text;
 
 /// How long a pod stays bound to a node that is not ready or out of reach, in seconds.
 const TOLERATION_SECONDS: i64 = 300;
@@ -12,16 +11,14 @@ const TOLERATION_SECONDS: i64 = 300;
 /// The taints that a node gets when it is not ready or out of reach.
 const NODE_TAINTS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
-/// The priority classes that every cluster has, with their values.
-const CLASSES: [(&str, i32); 2] = [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
-
-/// Fills what the plug-ins fill, and refuses what they refuse.
-pub(super) fn admit(spec: &mut PodSpec, path: &Path, checks: &mut Checks) {
+/// Fills what the plug-ins fill that look at nothing else; the priority, where no class has given one.
+pub(super) fn admit(spec: &mut PodSpec) {
     if text(&spec.service_account_name).is_empty() {
         spec.service_account_name = Some("default".to_owned());
         spec.service_account = Some("default".to_owned());
     }
-    admit_priority(spec, path, checks);
+    spec.priority.get_or_insert(0);
+    spec.preemption_policy.get_or_insert_with(|| "PreemptLowerPriority".to_owned());
     tolerate_for_a_while(spec);
 }
 
@@ -41,26 +38,6 @@ fn tolerate_for_a_while(spec: &mut PodSpec) {
             tolerations.push(for_a_while(taint));
         }
     }
-}
-
-fn admit_priority(spec: &mut PodSpec, path: &Path, checks: &mut Checks) {
-    let class = text(&spec.priority_class_name);
-    let computed = match CLASSES.iter().find(|(name, _)| *name == class) {
-        Some((_, value)) => *value,
-        None if class.is_empty() => 0,
-        None => {
-            let detail = format!("no PriorityClass with name {class} was found");
-            return checks.forbidden(&path.child("priorityClassName"), &detail);
-        }
-    };
-    if let Some(given) = spec.priority.filter(|given| *given != computed) {
-        let detail = format!(
-            "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {computed} from the given PriorityClass name"
-        );
-        checks.forbidden(&path.child("priority"), &detail);
-    }
-    spec.priority = Some(computed);
-    spec.preemption_policy.get_or_insert_with(|| "PreemptLowerPriority".to_owned());
 }
 
 fn tolerates(toleration: &Toleration, taint: &str) -> bool {

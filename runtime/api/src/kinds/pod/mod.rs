@@ -79,7 +79,7 @@ impl Strategy for Pod {
 fn create(pod: &mut Typed, checks: &mut Checks) {
     fill(pod);
     let spec = pod.spec.get_or_insert_default();
-    admission::admit(spec, &spec_path(), checks);
+    admission::admit(spec);
     pod.status = Some(fresh_status(spec));
     check(pod, checks);
     let spec = spec_of(pod);

@@ -1,4 +1,4 @@
-//! Follows every object of one resource, reading no more of it than the collector needs.
+//! Follows every object of one resource of any kind, reading no more of it than its metadata.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const RETRY_UNSERVED: Duration = Duration::from_secs(30);
 
 /// What became of the objects of a resource.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(crate) enum Change {
     /// These are all there are.
     Listed(Arc<ApiResource>, Vec<Meta>),
     /// This is new or different.
@@ -26,7 +26,7 @@ pub(super) enum Change {
 }
 
 /// Tells `changes` what becomes of the objects of `resource`, until nobody listens any more.
-pub(super) async fn follow(client: Client, env: Env, resource: Arc<ApiResource>, changes: Sender<Change>) {
+pub(crate) async fn follow(client: Client, env: Env, resource: Arc<ApiResource>, changes: Sender<Change>) {
     let api = Api::<Seen>::of(&client, ApiResource::clone(&resource), None);
     while !changes.is_closed() {
         match list_and_watch(&api, &resource, &changes).await {

@@ -1,0 +1,196 @@
+//! What a new object gets from the class that it names, or that is there for those who name none: pods
+//! from PriorityClasses and RuntimeClasses, claims from StorageClasses, Ingresses from IngressClasses
+//! (`plugin/pkg/admission/{priority,runtimeclass,storage/storageclass/setdefault,network/defaultingressclass}`).
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use trimtab_api::{ApiError, Object};
+use trimtab_store::{Entry, Page};
+
+use super::{Attributes, Verb};
+use crate::server::ApiServer;
+use crate::{encode, read};
+
+const PREEMPTS: &str = "PreemptLowerPriority";
+/// Older ways to name a class.
+const STORAGE_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
+const INGRESS_ANNOTATION: &str = "kubernetes.io/ingress.class";
+/// What marks the class of those that name none.
+const DEFAULT_STORAGE: [&str; 2] =
+    ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
+const DEFAULT_INGRESS: [&str; 1] = ["ingressclass.kubernetes.io/is-default-class"];
+
+/// Completes `object`, if `write` makes it.
+///
+/// # Errors
+/// 403 when the class that it names is not there, or says otherwise.
+pub(super) async fn admit(server: &ApiServer, write: &Attributes<'_>, object: &mut Object) -> Result<(), ApiError> {
+    if write.verb != Verb::Create || !write.call.path.subresource.is_empty() {
+        return Ok(());
+    }
+    let kind = &write.call.kind;
+    let refused = |why: String| ApiError::forbidden(kind, write.name, why);
+    match (&*kind.group, &*kind.plural) {
+        ("", "pods") => {
+            give_priority(server, object).await?.map_err(refused)?;
+            give_runtime(server, object).await?.map_err(|why| refused(format!("pod rejected: {why}")))
+        }
+        ("", "persistentvolumeclaims") => {
+            let is_named = object.at(&["spec", "storageClassName"]).is_some_and(Value::is_string)
+                || object.at(&["metadata", "annotations", STORAGE_ANNOTATION]).is_some();
+            let class = if is_named { None } else { default_of(server, STORAGE_CLASSES, &DEFAULT_STORAGE).await? };
+            class.into_iter().for_each(|class| object.set(&["spec", "storageClassName"], class));
+            Ok(())
+        }
+        ("networking.k8s.io", "ingresses") => {
+            let is_named = object.at(&["spec", "ingressClassName"]).is_some_and(Value::is_string)
+                || object.at(&["metadata", "annotations", INGRESS_ANNOTATION]).is_some();
+            let class = if is_named { None } else { default_of(server, INGRESS_CLASSES, &DEFAULT_INGRESS).await? };
+            class.into_iter().for_each(|class| object.set(&["spec", "ingressClassName"], class));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// There is one default among the PriorityClasses.
+///
+/// # Errors
+/// 403 for another one.
+pub(super) async fn check(server: &ApiServer, write: &Attributes<'_>, class: Option<&Object>) -> Result<(), ApiError> {
+    let kind = &write.call.kind;
+    let of_kind = (&*kind.group, &*kind.plural) == ("scheduling.k8s.io", "priorityclasses");
+    let Some(class) = class.filter(|class| of_kind && is_global_default(class)) else { return Ok(()) };
+    match default_priorities(server).await?.iter().find(|other| other.name() != class.name()) {
+        None => Ok(()),
+        Some(other) => {
+            let name = other.name();
+            let why = format!("PriorityClass {name} is already marked as default. Only one default can exist");
+            Err(ApiError::forbidden(kind, write.name, why))
+        }
+    }
+}
+
+type Resource = (&'static str, &'static str, &'static str);
+const PRIORITY_CLASSES: Resource = ("scheduling.k8s.io", "v1", "priorityclasses");
+const RUNTIME_CLASSES: Resource = ("node.k8s.io", "v1", "runtimeclasses");
+const STORAGE_CLASSES: Resource = ("storage.k8s.io", "v1", "storageclasses");
+const INGRESS_CLASSES: Resource = ("networking.k8s.io", "v1", "ingressclasses");
+
+/// The classes in whose stored form `said` stands; the others are not read, for most writes depend on none.
+async fn saying(server: &ApiServer, (group, version, plural): Resource, said: &str) -> Result<Vec<Object>, ApiError> {
+    let kinds = server.inner.kinds();
+    let Some(kind) = kinds.by_resource(group, version, plural) else { return Ok(Vec::new()) };
+    let page = server.inner.store.list(&encode::prefix(kind, ""), Page::default()).await.map_err(read::read_error)?;
+    let said = |entry: &&Arc<Entry>| memchr::memmem::find(&entry.value, said.as_bytes()).is_some();
+    Ok(page.entries.iter().filter(said).map(|entry| encode::to_object(kind, entry)).collect())
+}
+
+async fn default_priorities(server: &ApiServer) -> Result<Vec<Object>, ApiError> {
+    let mut classes = saying(server, PRIORITY_CLASSES, "\"globalDefault\":true").await?;
+    classes.retain(is_global_default);
+    Ok(classes)
+}
+
+fn is_global_default(class: &Object) -> bool {
+    class.at(&["globalDefault"]) == Some(&Value::Bool(true))
+}
+
+async fn get(server: &ApiServer, (group, version, plural): Resource, name: &str) -> Result<Option<Object>, ApiError> {
+    let kinds = server.inner.kinds();
+    let Some(kind) = kinds.by_resource(group, version, plural) else { return Ok(None) };
+    let entry = server.inner.store.get(&encode::key(kind, "", name)).await.map_err(read::read_error)?;
+    Ok(entry.map(|entry| encode::to_object(kind, &entry)))
+}
+
+/// The name of the class that one of `marks` makes the default: the newest, of those the first by name.
+async fn default_of(server: &ApiServer, resource: Resource, marks: &[&str]) -> Result<Option<String>, ApiError> {
+    let mut marked = saying(server, resource, "/is-default-class\":\"true\"").await?;
+    marked.retain(|class| marks.iter().any(|mark| class.str_at(&["metadata", "annotations", mark]) == "true"));
+    let made = |class: &Object| class.str_at(&["metadata", "creationTimestamp"]).to_owned();
+    marked.sort_by_key(|class| (Reverse(made(class)), class.name().to_owned()));
+    Ok(marked.first().map(|class| class.name().to_owned()))
+}
+
+async fn give_priority(server: &ApiServer, pod: &mut Object) -> Result<Result<(), String>, ApiError> {
+    let named = pod.str_at(&["spec", "priorityClassName"]).to_owned();
+    let class = if named.is_empty() {
+        let defaults = default_priorities(server).await?.into_iter();
+        defaults.min_by_key(|class| class.at(&["value"]).and_then(Value::as_i64))
+    } else {
+        match get(server, PRIORITY_CLASSES, &named).await? {
+            None => return Ok(Err(format!("no PriorityClass with name {named} was found"))),
+            found => found,
+        }
+    };
+    let value = class.as_ref().and_then(|class| class.at(&["value"])?.as_i64()).unwrap_or(0);
+    let policy = class.as_ref().map(|class| class.str_at(&["preemptionPolicy"])).filter(|policy| !policy.is_empty());
+    let policy = policy.unwrap_or(PREEMPTS);
+    if let Some(given) = pod.at(&["spec", "priority"]).and_then(Value::as_i64).filter(|given| *given != value) {
+        return Ok(Err(format!(
+            "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {value} from the given PriorityClass name"
+        )));
+    }
+    let given = pod.str_at(&["spec", "preemptionPolicy"]);
+    if !given.is_empty() && given != policy {
+        return Ok(Err(format!(
+            "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission controller computed {policy} from the given PriorityClass name"
+        )));
+    }
+    if let Some(class) = class.as_ref().filter(|_| named.is_empty()) {
+        pod.set(&["spec", "priorityClassName"], class.name());
+    }
+    pod.set(&["spec", "priority"], value);
+    pod.set(&["spec", "preemptionPolicy"], policy);
+    Ok(Ok(()))
+}
+
+async fn give_runtime(server: &ApiServer, pod: &mut Object) -> Result<Result<(), String>, ApiError> {
+    let name = pod.str_at(&["spec", "runtimeClassName"]).to_owned();
+    let class = if name.is_empty() { None } else { get(server, RUNTIME_CLASSES, &name).await? };
+    if class.is_none() && !name.is_empty() {
+        return Ok(Err(format!("RuntimeClass {name:?} not found")));
+    }
+    let fixed = class.as_ref().and_then(|class| class.at(&["overhead", "podFixed"])).filter(|fixed| fixed.is_object());
+    let given = pod.at(&["spec", "overhead"]).filter(|given| given.as_object().is_some_and(|map| !map.is_empty()));
+    match (fixed, given) {
+        (Some(fixed), None) => pod.set(&["spec", "overhead"], fixed.clone()),
+        (Some(fixed), Some(given)) if !are_same(fixed, given) => {
+            return Ok(Err("Pod's Overhead doesn't match RuntimeClass's defined Overhead".to_owned()));
+        }
+        (None, Some(_)) => {
+            return Ok(Err("Pod Overhead set without corresponding RuntimeClass defined Overhead".to_owned()));
+        }
+        _ => {}
+    }
+    let scheduling = class.as_ref().and_then(|class| class.at(&["scheduling"]));
+    for (key, value) in scheduling.and_then(|all| all["nodeSelector"].as_object()).into_iter().flatten() {
+        let value = value.as_str().unwrap_or_default();
+        match pod.at(&["spec", "nodeSelector", key]).and_then(Value::as_str).filter(|own| *own != value) {
+            Some(own) => {
+                return Ok(Err(format!(
+                    "conflict: runtimeClass.scheduling.nodeSelector[{key}] = {value}; pod.spec.nodeSelector[{key}] = {own}"
+                )));
+            }
+            None => pod.set(&["spec", "nodeSelector", key], value),
+        }
+    }
+    let tolerations = scheduling.and_then(|all| all["tolerations"].as_array()).cloned().unwrap_or_default();
+    if !tolerations.is_empty() {
+        let mut own = pod.at(&["spec", "tolerations"]).and_then(Value::as_array).cloned().unwrap_or_default();
+        own.extend(tolerations.into_iter().filter(|more| !own.contains(more)).collect::<Vec<_>>());
+        pod.set(&["spec", "tolerations"], own);
+    }
+    Ok(Ok(()))
+}
+
+/// Whether two lists of amounts say the same, however it is written.
+fn are_same(one: &Value, other: &Value) -> bool {
+    let empty = Map::new();
+    let (one, other) = (one.as_object().unwrap_or(&empty), other.as_object().unwrap_or(&empty));
+    let amount = |value: &Value| trimtab_api::Quantity::parse(value.as_str()?).ok();
+    one.len() == other.len()
+        && one.iter().all(|(name, value)| other.get(name).is_some_and(|o| amount(o) == amount(value)))
+}
