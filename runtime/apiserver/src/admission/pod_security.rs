@@ -13,6 +13,8 @@ use crate::server::ApiServer;
 use crate::{encode, read};
 
 const PREFIX: &str = "pod-security.kubernetes.io/";
+/// Under which it is logged what a namespace wants logged.
+const AUDITED: &str = "pod-security.kubernetes.io/audit-violations";
 /// What of a kind of objects that make pods stands for the pods.
 const TEMPLATES: [(&str, &str, &[&str]); 8] = [
     ("", "podtemplates", &["template", "spec"]),
@@ -82,6 +84,13 @@ pub(super) async fn check(server: &ApiServer, write: &Attributes<'_>, object: Op
     let found = violations(policy.level, &spec);
     if !found.is_empty() {
         write.call.warnings.add(format!("would {}", policy.told(&found)));
+    }
+    if let Some(record) = write.call.record {
+        let policy = Policy::of(&namespace, "audit");
+        let found = violations(policy.level, &spec);
+        if !found.is_empty() {
+            record.annotate(AUDITED, format!("would {}", policy.told(&found)));
+        }
     }
     Ok(())
 }
