@@ -45,7 +45,7 @@ pub use quantity::Quantity;
 pub use selector::{FieldSelector, Selector, label_selector_text};
 pub use status::ApiError;
 pub use strategy::{Admission, Operation, Plain, Strategy};
-pub use yaml::{from_yaml, to_yaml};
+pub use yaml::{from_yaml, from_yaml_noting, to_yaml};
 
 pub use trimtab_macros::{Resource, Schema, resources_from};
 

@@ -129,7 +129,7 @@ fn bounded(body: &Value) -> Result<(), ApiError> {
 
 /// Not as any YAML may be: a few aliases can say more than memory holds.
 fn yaml(body: &[u8]) -> Result<(Value, Vec<String>), String> {
-    trimtab_api::from_yaml(std::str::from_utf8(body).map_err(|error| error.to_string())?)
+    trimtab_api::from_yaml_noting(std::str::from_utf8(body).map_err(|error| error.to_string())?)
 }
 
 fn text<T, E: std::fmt::Display>(read: Result<T, E>) -> Result<T, ApiError> {

@@ -96,12 +96,20 @@ fn composed(text: &str) -> Result<(Documents, Vec<Repeated>), YamlError> {
     }
 }
 
-/// The first document of `text`, as the API reads it; `null` when there is none. Beside it, the keys
-/// that a map has more than once, in the words of upstream's reader; the last of each counts.
+/// The first document of `text`, as the API reads it; `null` when there is none.
 ///
 /// # Errors
 /// What is wrong and where, or which limit is passed.
-pub fn from_yaml(text: &str) -> Result<(Value, Vec<String>), String> {
+pub fn from_yaml(text: &str) -> Result<Value, String> {
+    from_yaml_noting(text).map(|(value, _)| value)
+}
+
+/// As [`from_yaml`], and which keys a map has more than once, in the words of upstream's reader; the last of
+/// each counts.
+///
+/// # Errors
+/// As [`from_yaml`].
+pub fn from_yaml_noting(text: &str) -> Result<(Value, Vec<String>), String> {
     let (documents, repeated) = composed(text).map_err(|error| error.to_string())?;
     let value = documents.into_iter().next().map(|(value, _)| value).unwrap_or_default();
     let told = |Repeated { key, at }| format!("line {}: key {key:?} already set in map", at.line());
@@ -316,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_api_tells_of_keys_that_are_there_twice() {
-        let (value, repeated) = from_yaml("a: 1\nb:\n  c: x\n  c: z\na: 2\n").unwrap();
+        let (value, repeated) = from_yaml_noting("a: 1\nb:\n  c: x\n  c: z\na: 2\n").unwrap();
         assert_eq!(value, json!({"a": 2, "b": {"c": "z"}}));
         assert_eq!(repeated, ["line 4: key \"c\" already set in map", "line 5: key \"a\" already set in map"]);
     }
