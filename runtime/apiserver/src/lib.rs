@@ -16,7 +16,6 @@ mod cleaner;
 mod components;
 mod conversion;
 mod decode;
-mod defaults;
 mod definitions;
 mod delete;
 mod discovery;

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Method, Request, Uri};
 use tracing::Instrument;
 use trimtab_api::policy::Policy;
 use trimtab_api::{Kind, Kinds, crd};
@@ -15,13 +16,13 @@ use crate::aggregation::{self, Aggregation};
 use crate::allocate::{Hook, ServiceAddresses};
 use crate::audit::{Audit, Ids};
 use crate::auth::token::Tokens;
-use crate::auth::{self, Authorizer, ServiceAccounts};
+use crate::auth::{self, Authorizer, Identity, ServiceAccounts};
 use crate::cleaner;
 use crate::components::{self, Components};
-use crate::defaults;
 use crate::definitions::Definitions;
 use crate::expire;
 use crate::flow::{self, Flows};
+use crate::handler::Origin;
 use crate::kept::Kept;
 use crate::metrics::Metrics;
 use crate::nodes::{NodeTls, Nodes};
@@ -29,6 +30,8 @@ use crate::protobuf::Recent;
 
 /// How long history is kept: as long as upstream keeps it.
 const COMPACT_EVERY: Duration = Duration::from_secs(300);
+/// What is there before anybody makes anything.
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /// What a server is made from.
 pub struct Config {
@@ -135,17 +138,29 @@ impl ApiServer {
             tasks,
         });
         let server = Self { inner };
-        defaults::make_namespaces(&server).await;
-        // The store makes one step of all.
-        tokio::join!(
-            auth::bootstrap::reconcile(&server),
-            aggregation::reconcile(&server, true),
-            defaults::make(&server, config.service_cidr)
-        );
+        server.make_namespaces().await;
+        // The store makes one step of both.
+        tokio::join!(auth::bootstrap::reconcile(&server, config.service_cidr), aggregation::reconcile(&server, true));
         server.keep_tidy();
         server.inner.tasks.spawn_cancellable("definitions", cleaner::run(Arc::downgrade(&server.inner)));
         server.inner.tasks.spawn_cancellable("apiservices", aggregation::run(Arc::downgrade(&server.inner)));
         Ok(server)
+    }
+
+    // As upstream's server, so that a client finds `default` from the first moment on.
+    async fn make_namespaces(&self) {
+        let identity = Identity::new("system:apiserver", &["system:masters"]);
+        for name in NAMESPACES {
+            let body = serde_json::json!({"metadata": {"name": name}}).to_string();
+            let mut request = Request::new(Ok(body.into()));
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = Uri::from_static("/api/v1/namespaces");
+            let code = self.handle(request, Origin { identity: Some(&identity), address: None }, None).await.status();
+            // A registry without namespaces needs none.
+            if !matches!(code.as_u16(), 201 | 404 | 409) {
+                tracing::warn!(%name, %code, "a namespace could not be made");
+            }
+        }
     }
 
     /// What is served now: what it was made with, and what has been defined since.

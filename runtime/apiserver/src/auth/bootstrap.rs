@@ -1,6 +1,8 @@
 //! The roles and bindings that every cluster has, from `manifests/rbac/`, and how they are kept:
 //! what is missing is added at each start, what was added stays (`pkg/registry/rbac/reconciliation`).
+//! What else every cluster has, from `manifests/defaults/`, is made when it is not there.
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use futures::future::join_all;
@@ -17,7 +19,9 @@ use crate::encode;
 use crate::server::ApiServer;
 use crate::write::{Committed, commit};
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 5] = [
+    include_str!("../../../../manifests/defaults/priority-classes.yaml"),
+    include_str!("../../../../manifests/defaults/flow-control.yaml"),
     include_str!("../../../../manifests/rbac/cluster-roles.yaml"),
     include_str!("../../../../manifests/rbac/controllers.yaml"),
     include_str!("../../../../manifests/rbac/bindings.yaml"),
@@ -45,13 +49,26 @@ fn defaults() -> Arc<Vec<Object>> {
     let controllers = roles.filter_map(|role| Some((role.name(), role.name().strip_prefix(OF_CONTROLLERS)?)));
     let bindings: Vec<Object> = controllers.map(|(role, account)| of_controller(role, account)).collect();
     all.extend(bindings);
-    for object in &mut all {
+    for object in all.iter_mut().filter(|object| is_of_roles(object)) {
         object.set(&["metadata", "labels", LABEL], "rbac-defaults");
         object.set(&["metadata", "annotations", AUTOUPDATE], "true");
     }
     let all = Arc::new(all);
     *read_before = Arc::downgrade(&all);
     all
+}
+
+fn is_of_roles(object: &Object) -> bool {
+    object.api_version().strip_prefix(GROUP).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// The range that Services get their addresses from when nobody says otherwise.
+fn range(server: &ApiServer, (first, length): (Ipv4Addr, u8)) -> Object {
+    let ready = json!({"type": "Ready", "status": "True", "reason": "", "lastTransitionTime": server.inner.timestamp(),
+        "message": "Kubernetes default Service CIDR is ready"});
+    let range = json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "kubernetes"},
+        "spec": {"cidrs": [format!("{first}/{length}")]}, "status": {"conditions": [ready]}});
+    Object(range.as_object().cloned().unwrap_or_default())
 }
 
 /// The rules of one of the default ClusterRoles; none when there is no such role.
@@ -74,14 +91,14 @@ fn of_controller(role: &str, account: &str) -> Object {
 }
 
 /// Brings what is stored up to date. What cannot be written is told and left.
-pub(crate) async fn reconcile(server: &ApiServer) {
+pub(crate) async fn reconcile(server: &ApiServer, service_cidr: (Ipv4Addr, u8)) {
     let kinds = server.inner.kinds();
-    let defaults = defaults();
+    let (defaults, range) = (defaults(), range(server, service_cidr));
     // While the files are read anyway: the nodes' rules are among them.
     LazyLock::force(&node::RULES);
     // All at once: the store makes one step of them.
-    let writes = defaults.iter().filter_map(|wanted| {
-        // A registry without roles needs none.
+    let writes = defaults.iter().chain([&range]).filter_map(|wanted| {
+        // A registry without the kind needs none.
         let kind = kinds.by_kind(wanted.api_version(), wanted.kind())?;
         Some(async move {
             if let Err(error) = keep(server, kind, wanted).await {
@@ -98,6 +115,7 @@ async fn keep(server: &ApiServer, kind: &Kind, wanted: &Object) -> Result<(), tr
         let there = server.inner.store.get(&key).await.map_err(crate::read::read_error)?;
         let (new, precondition) = match &there {
             None => (made(server, kind, wanted), Precondition::Absent),
+            Some(_) if !is_of_roles(wanted) => return Ok(()),
             Some(entry) => {
                 let at = Precondition::At(entry.mod_revision);
                 let old = encode::to_object(kind, entry);
@@ -126,6 +144,9 @@ fn made(server: &ApiServer, kind: &Kind, wanted: &Object) -> Object {
     let mut new = wanted.clone();
     new.set(&["metadata", "uid"], server.inner.env.uuid());
     new.set(&["metadata", "creationTimestamp"], server.inner.timestamp());
+    if kind.generations {
+        new.set(&["metadata", "generation"], 1);
+    }
     tracked(server, kind, None, new)
 }
 
@@ -195,7 +216,7 @@ mod tests {
     fn every_default_is_as_the_server_would_store_it() {
         let kinds = trimtab_api::builtin();
         let defaults = defaults();
-        assert_eq!(defaults.len(), 83);
+        assert_eq!(defaults.len(), 106);
         for object in &*defaults {
             let kind = kinds.by_kind(object.api_version(), object.kind()).unwrap();
             let mut admitted = object.clone();
