@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{MAPS, PODS, Server, map, pod, version};
+use crate::harness::{MAPS, PODS, RCS, Server, map, pod, version};
 
 #[tokio::test]
 async fn an_object_goes_at_once_and_the_answer_says_which() {
