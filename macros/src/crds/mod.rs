@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! files ─ yaml ─▶ documents with places ─ definition ─▶ names, versions, schemas
-//!                                                              └─ types ─▶ structs, enums ─ expand ─▶ code
+//!                                                              └─ maker ─▶ structs, enums ─ expand ─▶ code
 //! ```
 
 mod definition;
 mod expand;
 mod glob;
+mod maker;
 mod names;
+mod schema;
 mod types;
 mod yaml;
 
@@ -86,7 +88,7 @@ fn read(root: &Path, file: &Path) -> std::result::Result<Vec<KindFile>, Vec<Stri
             continue;
         };
         let versions: Vec<_> =
-            definition.versions.iter().map(|version| types::types(&definition, version, &mut mistakes)).collect();
+            definition.versions.iter().map(|version| maker::types(&definition, version, &mut mistakes)).collect();
         wrong.extend(mistakes.told(document, &shown));
         let (line, _) = document.place("");
         let module = names::snake(&definition.kind);
