@@ -1,6 +1,6 @@
 //! What a schema in a definition may say, and what can be asked of it.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::definition::{Mistakes, known};
 use super::yaml::below;

@@ -306,22 +306,23 @@ fn version(model: &Model, hub: &syn::Type) -> TokenStream {
         "add `versions({spec})` to the `#[resource(…)]` of `{}`, so that its definition has this version, too",
         quote!(#hub)
     );
-    let object = quote_spanned!(hub.span()=> object);
+    // What is missing is told where the other version is named.
+    let listed = quote_spanned! {hub.span()=>
+        const _: () = ::core::assert!(__custom::contains(<#hub as __custom::Spec>::VERSIONS, #version), #unlisted);
+    };
+    let converted = quote_spanned!(hub.span()=> __custom::converted(object));
     quote! {
-        const _: () = ::core::assert!(
-            __custom::contains(<#hub as __custom::Spec>::VERSIONS, #version),
-            #unlisted
-        );
+        #listed
 
         impl ::core::convert::From<#resource> for <#hub as __custom::Spec>::Resource {
             fn from(object: #resource) -> Self {
-                __custom::converted(#object)
+                #converted
             }
         }
 
         impl ::core::convert::From<<#hub as __custom::Spec>::Resource> for #resource {
             fn from(object: <#hub as __custom::Spec>::Resource) -> Self {
-                __custom::converted(#object)
+                #converted
             }
         }
 
