@@ -15,6 +15,7 @@ mod budget;
 mod cleaner;
 mod components;
 mod conversion;
+mod corked;
 mod decode;
 mod definitions;
 mod delete;

@@ -16,12 +16,14 @@ use hyper_util::server::conn::auto::Builder;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::either::Either;
 use trimtab_api::ApiError;
 use trimtab_client::{Body, Transport, TransportError, Upgraded};
 use trimtab_env::{CancellationToken, Tasks};
 
 use crate::auth::Identity;
 use crate::body;
+use crate::corked::Corked;
 use crate::gzip;
 use crate::handler::Origin;
 use crate::path::Query;
@@ -134,6 +136,8 @@ impl ApiServer {
         builder.http1().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD as usize + SLACK);
         builder.http2().timer(TokioTimer::new()).max_concurrent_streams(250).max_header_list_size(MAX_HEAD);
         builder.http2().keep_alive_interval(patience.ping).keep_alive_timeout(patience.pong);
+        // A connection of HTTP/1.1 writes a whole answer at once, and may become something else.
+        let stream = if is_h2 { Either::Left(Corked::new(stream)) } else { Either::Right(stream) };
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let result = tokio::select! {
