@@ -4,8 +4,12 @@
 //! The same seed gives the same [`History`], byte for byte: time, randomness, and the order of maps and of
 //! tasks all follow from it.
 
+mod faults;
 mod history;
+mod program;
 mod seeds;
+mod state;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,8 +30,13 @@ use trimtab_node::sim::{Behaviour, Sim};
 use trimtab_reconcile::{Controller, Manager};
 use trimtab_store::{Memory, Store};
 
+pub use faults::Fault;
 pub use history::History;
+pub use program::Running;
 pub use seeds::{Seeds, in_virtual_time, run};
+pub use sweep::sweep;
+
+use program::Programs;
 
 use crate::component;
 use crate::identity::Identity;
@@ -50,6 +59,7 @@ pub struct Builder {
     nodes: u32,
     kinds: Vec<Kind>,
     script: Script,
+    fault: Option<(String, u64, Fault)>,
 }
 
 impl Builder {
@@ -74,6 +84,15 @@ impl Builder {
         self
     }
 
+    /// Lets the `write`th write of a program, counted from 0, meet a fault. The programs are
+    /// `kube-controller-manager`, `kube-scheduler`, `kubelet` (that of all nodes), and each controller that is run
+    /// beside them by its name.
+    #[must_use]
+    pub fn fault(mut self, program: &str, write: u64, fault: Fault) -> Self {
+        self.fault = Some((program.to_owned(), write, fault));
+        self
+    }
+
     /// Starts the cluster. Its nodes are ready when this returns.
     ///
     /// # Panics
@@ -91,7 +110,8 @@ impl Builder {
             (format!("node-{index}"), Sim::scripted(env.clone(), index, move |spec| script(spec)))
         };
         let nodes: BTreeMap<String, Sim> = (0..self.nodes).map(node).collect();
-        let cluster = TestCluster { seed: self.seed, env, store, server, nodes, history, tasks };
+        let programs = Programs::new(self.fault);
+        let cluster = TestCluster { seed: self.seed, env, store, server, nodes, history, programs, tasks };
         cluster.start_components();
         cluster.until("the nodes are ready", async |cluster| cluster.ready_nodes().await == cluster.nodes.len()).await;
         cluster
@@ -106,13 +126,14 @@ pub struct TestCluster {
     server: ApiServer,
     nodes: BTreeMap<String, Sim>,
     history: History,
+    programs: Programs,
     tasks: Tasks,
 }
 
 impl TestCluster {
     /// A cluster of one node, whose randomness is that of `seed`.
     pub fn builder(seed: u64) -> Builder {
-        Builder { seed, nodes: 1, kinds: Vec::new(), script: Arc::new(Behaviour::of) }
+        Builder { seed, nodes: 1, kinds: Vec::new(), script: Arc::new(Behaviour::of), fault: None }
     }
 
     /// As `TestCluster::builder(seed).start()`.
@@ -142,16 +163,13 @@ impl TestCluster {
 
     /// A client that may do everything.
     pub fn client(&self) -> Client {
-        self.client_as(&Identity::administrator())
+        let administrator = Identity::administrator();
+        self.client_of(&administrator.user, administrator.groups)
     }
 
     /// A client of a user, who may do what roles allow.
     pub fn client_of(&self, user: &str, groups: &[&str]) -> Client {
         Client::new(self.server.transport(trimtab_apiserver::Identity::new(user, groups)))
-    }
-
-    fn client_as(&self, identity: &Identity) -> Client {
-        self.client_of(&identity.user, identity.groups).with_user_agent(identity.agent)
     }
 
     /// The containers of a node, which can be made to fail.
@@ -162,14 +180,15 @@ impl TestCluster {
         self.nodes.get(name).unwrap_or_else(|| panic!("there is no node {name:?}"))
     }
 
-    /// Runs a controller, as a process of its own: with caches that it shares with nobody.
-    pub fn run<C: Controller>(&self, controller: C) -> Running {
-        let manager = Manager::new(self.client().with_user_agent(C::NAME), self.env.clone());
-        manager.add(controller);
-        let tasks = Tasks::under(self.tasks.token());
-        let ending = tasks.token().clone();
-        tasks.spawn("manager", async move { manager.run(ending).await });
-        Running(tasks)
+    /// Runs the controller that `make` makes, as a process of its own: with caches that it shares with nobody. When
+    /// it dies of a [`Fault`], it is started again.
+    pub fn run<C: Controller>(&self, make: impl Fn() -> C + Send + 'static) -> Running {
+        self.start_program(C::NAME, &Identity::administrator(), move |manager, _| manager.add(make()))
+    }
+
+    /// How often a program has written.
+    pub fn writes_of(&self, program: &str) -> u64 {
+        self.programs.writes_of(program)
     }
 
     /// Applies the objects of a YAML text (server-side apply; field manager `test`).
@@ -241,28 +260,47 @@ impl TestCluster {
     }
 
     fn start_components(&self) {
-        let tasks = &self.tasks;
-        let manager = Manager::new(self.client_as(&Identity::controllers()), self.env.clone());
-        component::controllers(&manager, component::Authority::default(), tasks);
-        component::scheduler(&manager, self.client_as(&Identity::scheduler()), tasks);
-        let agent = trimtab_node::Config {
-            nodes: self.nodes.iter().map(|(name, sim)| node(name, sim)).collect(),
-            pods: manager.cache(),
-            // Simulated pods have no files.
-            root: PathBuf::new(),
-            cluster_dns: None,
-            cluster_domain: DOMAIN.to_owned(),
-            server: None,
-        };
-        let client = self.client_as(&Identity::simulated_nodes());
-        let (agents, token) = (manager.clone(), tasks.token().clone());
-        tasks.spawn("node", async move {
-            if let Err(error) = trimtab_node::run(agents, client, agent, token).await {
-                panic!("the node agent stopped: {error}");
-            }
+        self.start_program("kube-controller-manager", &Identity::controllers(), |manager, tasks| {
+            component::controllers(manager, component::Authority::default(), tasks);
         });
-        let ending = tasks.token().clone();
-        tasks.spawn("manager", async move { manager.run(ending).await });
+        self.start_program("kube-scheduler", &Identity::scheduler(), |manager, tasks| {
+            component::scheduler(manager, manager.client().clone(), tasks);
+        });
+        let nodes = self.nodes.clone();
+        self.start_program("kubelet", &Identity::simulated_nodes(), move |manager, tasks| {
+            let agent = trimtab_node::Config {
+                nodes: nodes.iter().map(|(name, sim)| node(name, sim)).collect(),
+                pods: manager.cache(),
+                // Simulated pods have no files.
+                root: PathBuf::new(),
+                cluster_dns: None,
+                cluster_domain: DOMAIN.to_owned(),
+                server: None,
+            };
+            let (manager, client, token) = (manager.clone(), manager.client().clone(), tasks.token().clone());
+            tasks.spawn("node", async move {
+                if let Err(error) = trimtab_node::run(manager, client, agent, token).await {
+                    panic!("the node agent stopped: {error}");
+                }
+            });
+        });
+    }
+
+    /// Starts a program called `name`: `add` gives a manager what it runs.
+    fn start_program(
+        &self,
+        name: &str,
+        identity: &Identity,
+        add: impl Fn(&Manager, &Tasks) + Send + 'static,
+    ) -> Running {
+        let user = trimtab_apiserver::Identity::new(&identity.user, identity.groups);
+        let env = self.env.clone();
+        self.programs.start(name, self.server.transport(user), &self.env, &self.tasks, move |client, tasks| {
+            let manager = Manager::new(client, env.clone());
+            add(&manager, tasks);
+            let ending = tasks.token().clone();
+            tasks.spawn("manager", async move { manager.run(ending).await });
+        })
     }
 
     async fn ready_nodes(&self) -> usize {
@@ -278,14 +316,4 @@ impl TestCluster {
 
 fn node(name: &str, sim: &Sim) -> NodeConfig {
     component::node_config(name, Arc::new(sim.clone()), IpAddr::from(Ipv4Addr::LOCALHOST))
-}
-
-/// A controller that runs; dropping it leaves it running.
-pub struct Running(Tasks);
-
-impl Running {
-    /// Ends it, each of its reconciles first.
-    pub async fn stop(self) {
-        self.0.shutdown().await;
-    }
 }
