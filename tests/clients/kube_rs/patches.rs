@@ -67,7 +67,7 @@ async fn a_patch_is_merged_as_its_type_says() {
 
     let strict = PatchParams { field_validation: Some(ValidationDirective::Strict), ..PatchParams::default() };
     let misspelt = Patch::Merge(json!({"spec": {"replica": 3}}));
-    let error = refused(deployments.patch("web", &strict, &misspelt).await, 400, "BadRequest");
+    let error = refused(deployments.patch("web", &strict, &misspelt).await, 422, "Invalid");
     assert!(error.message.contains("unknown field \"spec.replica\""), "{error}");
 
     deployments.restart("web").await.unwrap();

@@ -51,7 +51,7 @@ class Objects(Case):
         self.assertEqual(causes, {"metadata.name": "FieldValueInvalid", "metadata.labels": "FieldValueInvalid"})
         # The client's own classes let nothing unknown through; what a patch is made of it does not look at.
         self.core.create_namespaced_config_map(self.namespace, map_of("strict"))
-        with self.refused(400, "BadRequest") as error:
+        with self.refused(422, "Invalid") as error:
             self.core.patch_namespaced_config_map(
                 "strict", self.namespace, {"date": {}}, field_validation="Strict"
             )
