@@ -6,9 +6,6 @@ use trimtab_api::{Object, from_json, read_json, write_json};
 /// What is read and written is read again as it was, and written to the same bytes.
 pub fn json(bytes: &[u8]) {
     let Ok(value) = read_json(bytes) else { return };
-    if floats(&value) {
-        return;
-    }
     let mut written = Vec::new();
     write_json(&mut written, &value);
     let again = read_json(&written).expect("what was written is read");
@@ -22,16 +19,5 @@ pub fn json(bytes: &[u8]) {
     if let Ok(object) = object {
         assert_eq!(Value::Object(object.0.clone()), value);
         let _ = (object.name(), object.labels().count(), object.annotations().count(), object.metadata());
-    }
-}
-
-/// Whether there is a number with a fraction or an exponent.
-// FIXME: without its feature `float_roundtrip`, `serde_json` reads some that have many digits as their neighbour.
-fn floats(value: &Value) -> bool {
-    match value {
-        Value::Number(number) => number.is_f64(),
-        Value::Array(items) => items.iter().any(floats),
-        Value::Object(map) => map.values().any(floats),
-        _ => false,
     }
 }
