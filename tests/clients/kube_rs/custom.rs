@@ -1,5 +1,7 @@
 //! Kinds of one's own: a CustomResourceDefinition, and its objects as a Rust type.
 
+use std::time::Duration;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::delete::delete_and_finalize;
@@ -96,6 +98,13 @@ async fn a_kind_of_ones_own_is_defined_used_and_removed() {
     let params = DeleteParams::default();
     let gone = delete_and_finalize(definitions, "sites.clients.demo.io", &params);
     within("the kind is gone", gone).await.unwrap();
+    // As upstream, whoever watches may hear of the end before what is served follows.
+    let served = async {
+        while sites.list(&ListParams::default()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within("it is no longer served", served).await;
     refused(sites.list(&ListParams::default()).await, 404, "NotFound");
     cluster.end().await;
 }
