@@ -138,11 +138,17 @@ async fn a_reflector_holds_what_there_is() {
     let running = |reader: &reflector::Store<Pod>| {
         reader.state().iter().filter(|pod| conditions::is_pod_running().matches_object(Some(pod))).count()
     };
-    // A store is filled while its stream is read.
+    // A store is filled while its stream is read; but what was listed is in it only after the last of it came by,
+    // and then there may be nothing more to come.
     let mut until = async |what: &str, holds: &dyn Fn() -> bool| {
-        while !holds() {
-            within(what, stream.next()).await.unwrap().unwrap();
-        }
+        let reading = async {
+            while !holds() {
+                if let Ok(touched) = tokio::time::timeout(Duration::from_millis(50), stream.next()).await {
+                    touched.unwrap().unwrap();
+                }
+            }
+        };
+        within(what, reading).await;
     };
     controllers.create(&PostParams::default(), &rc).await.unwrap();
     until("three run", &|| running(&reader) == 3).await;
