@@ -5,44 +5,6 @@ use serde_json::{Value, json};
 use super::definition::{Mistakes, known};
 use super::yaml::below;
 
-const KEYWORDS: [&str; 36] = [
-    "additionalProperties",
-    "allOf",
-    "anyOf",
-    "default",
-    "description",
-    "enum",
-    "example",
-    "exclusiveMaximum",
-    "exclusiveMinimum",
-    "externalDocs",
-    "format",
-    "items",
-    "maxItems",
-    "maxLength",
-    "maxProperties",
-    "maximum",
-    "minItems",
-    "minLength",
-    "minProperties",
-    "minimum",
-    "multipleOf",
-    "not",
-    "nullable",
-    "oneOf",
-    "pattern",
-    "properties",
-    "required",
-    "type",
-    "uniqueItems",
-    "x-kubernetes-embedded-resource",
-    "x-kubernetes-int-or-string",
-    "x-kubernetes-list-map-keys",
-    "x-kubernetes-list-type",
-    "x-kubernetes-map-type",
-    "x-kubernetes-preserve-unknown-fields",
-    "x-kubernetes-validations",
-];
 /// What an alternative may constrain; everything else is declared outside of it.
 const CONSTRAINTS: [&str; 21] = [
     "allOf",
@@ -67,12 +29,32 @@ const CONSTRAINTS: [&str; 21] = [
     "properties",
     "required",
 ];
+/// What else a schema says.
+const DECLARATIONS: [&str; 15] = [
+    "additionalProperties",
+    "default",
+    "description",
+    "example",
+    "externalDocs",
+    "nullable",
+    "type",
+    "uniqueItems",
+    "x-kubernetes-embedded-resource",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-list-type",
+    "x-kubernetes-map-type",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
+];
 /// What the quantities of Kubernetes look like, as controller-gen writes it.
 const QUANTITY: &str = "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$";
 
 /// Notes what of a schema is wrong by itself.
 pub(super) fn check(schema: &Value, pointer: &str, mistakes: &mut Mistakes) {
-    known(schema, pointer, &KEYWORDS, mistakes);
+    let mut keywords = [&CONSTRAINTS[..], &DECLARATIONS].concat();
+    keywords.sort_unstable();
+    known(schema, pointer, &keywords, mistakes);
     if has_properties(schema) && schema["additionalProperties"].is_object() {
         let message = "an object either names its fields or says what all of them are; remove one";
         mistakes.at(&below(pointer, "additionalProperties"), message);
