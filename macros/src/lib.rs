@@ -11,6 +11,7 @@ mod errors;
 mod kinds;
 mod resource;
 mod schema;
+mod test;
 #[cfg(test)]
 mod testing;
 
@@ -162,6 +163,37 @@ pub fn controller(arguments: TokenStream, item: TokenStream) -> TokenStream {
             let block = syn::parse::<syn::ItemImpl>(item).ok().filter(|block| block.trait_.is_none());
             let error = error.into_compile_error();
             quote::quote!(#block #error).into()
+        },
+        Into::into,
+    )
+}
+
+/// Makes a test of an async function that takes a cluster of its own: API server, controllers,
+/// scheduler and simulated nodes, in this thread, in virtual time.
+///
+/// The function takes a `TestCluster` or a `&TestCluster` and answers nothing, or a `Result` whose
+/// error fails the test. It runs under the standard harness, beside other tests; `#[should_panic]`,
+/// `#[cfg]` and the like mean what they mean there.
+///
+/// In `#[trimtab::test(…)]`:
+///
+/// - `seeds = 64`: it runs with the seeds 0 to 63, one after the other, each time on a new cluster; with
+///   one when absent. A failure prints its seed, and `TRIMTAB_SEED=7` runs that one alone;
+/// - `nodes = 3`: so many nodes, one when absent;
+/// - `kinds(Website)`: kinds that the server knows from the start;
+/// - `crate = "trimtab_cluster::testing"`: where the runtime is, `::trimtab::testing` when absent.
+#[proc_macro_attribute]
+pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let tokens = proc_macro2::TokenStream::from(item.clone());
+    test::expand(arguments.into(), tokens).map_or_else(
+        |error| {
+            // The function is kept, so that what it uses is not unused as well.
+            let function = syn::parse::<syn::ItemFn>(item).ok().map(|mut function| {
+                function.attrs.clear();
+                quote::quote!(#[allow(dead_code, reason = "no test calls it")] #function)
+            });
+            let error = error.into_compile_error();
+            quote::quote!(#function #error).into()
         },
         Into::into,
     )

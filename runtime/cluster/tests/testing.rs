@@ -64,15 +64,11 @@ fn what_is_declared_runs_and_a_dead_nodes_pods_are_replaced() {
 fn a_seed_repeats_itself_and_another_does_not() {
     let digests = std::sync::Mutex::new(Vec::new());
     let once = || {
-        run(Seeds(2), |cluster| {
-            let digests = &digests;
-            async move {
-                cluster.apply(WEB).await;
-                cluster.settle().await;
-                cluster.advance(Duration::from_secs(3_600)).await;
-                digests.lock().unwrap().push(cluster.history().digest());
-                cluster.stop().await;
-            }
+        run(Seeds(2), TestCluster::builder, async |cluster| {
+            cluster.apply(WEB).await;
+            cluster.settle().await;
+            cluster.advance(Duration::from_secs(3_600)).await;
+            digests.lock().unwrap().push(cluster.history().digest());
         });
     };
     once();

@@ -116,9 +116,34 @@
 //! let spec = CertificateSpec { secret_name: "tls".into(), issuer_ref, ..Default::default() };
 //! assert_eq!(Certificate::new("home", spec).spec.unwrap().issuer_ref.name, "issuer");
 //! ```
+//!
+//! # A whole cluster inside a test
+//!
+//! With the feature `testing` (`cargo add --dev trimtab --features testing`), a test has a cluster of its own,
+//! with API server, controllers, scheduler and simulated nodes, in virtual time:
+//!
+//! ```
+//! # macro_rules! and_run { (#[$test:meta] $item:item) => { $item } }
+//! use trimtab::testing::TestCluster;
+//!
+//! # and_run! {
+//! #[trimtab::test(seeds = 3)]
+//! async fn what_is_declared_runs(cluster: &TestCluster) {
+//!     cluster
+//!         .apply("{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: web, image: web}]}}")
+//!         .await;
+//!     let pods = cluster.api::<k8s_openapi::api::core::v1::Pod>("default");
+//!     let phase = async || pods.get("web").await.unwrap().status.and_then(|status| status.phase);
+//!     cluster.until("the pod runs", async |_| phase().await.as_deref() == Some("Running")).await;
+//! }
+//! # }
+//! # trimtab::testing::run(trimtab::testing::Seeds(3), TestCluster::builder, what_is_declared_runs);
+//! ```
 
 pub use trimtab_api::{self as api, Kind, Kinds, Object, ObjectRef, Resource, Schema, resources_from};
 pub use trimtab_client::{self as client, Api, Client};
+#[cfg(feature = "testing")]
+pub use trimtab_cluster::testing::{self, test};
 pub use trimtab_reconcile::{
     self as reconcile, Cache, Context, Controller, Error, Manager, Next, Of, Reconcile, Result, Setup, controller,
 };

@@ -33,8 +33,9 @@ use trimtab_store::{Memory, Store};
 pub use faults::Fault;
 pub use history::History;
 pub use program::Running;
-pub use seeds::{Seeds, in_virtual_time, run};
+pub use seeds::{Outcome, Seeds, in_virtual_time, run};
 pub use sweep::sweep;
+pub use trimtab_macros::test;
 
 use program::Programs;
 
@@ -110,7 +111,7 @@ impl Builder {
             (format!("node-{index}"), Sim::scripted(env.clone(), index, move |spec| script(spec)))
         };
         let nodes: BTreeMap<String, Sim> = (0..self.nodes).map(node).collect();
-        let programs = Programs::new(self.fault);
+        let (nodes, programs) = (Arc::new(nodes), Arc::new(Programs::new(self.fault)));
         let cluster = TestCluster { seed: self.seed, env, store, server, nodes, history, programs, tasks };
         cluster.start_components();
         cluster.until("the nodes are ready", async |cluster| cluster.ready_nodes().await == cluster.nodes.len()).await;
@@ -118,15 +119,16 @@ impl Builder {
     }
 }
 
-/// A cluster of this test's own.
+/// A cluster of this test's own. Cloning is cheap; clones are the same cluster.
+#[derive(Clone)]
 pub struct TestCluster {
     seed: u64,
     env: Env,
     store: Arc<dyn Store>,
     server: ApiServer,
-    nodes: BTreeMap<String, Sim>,
+    nodes: Arc<BTreeMap<String, Sim>>,
     history: History,
-    programs: Programs,
+    programs: Arc<Programs>,
     tasks: Tasks,
 }
 
@@ -165,6 +167,11 @@ impl TestCluster {
     pub fn client(&self) -> Client {
         let administrator = Identity::administrator();
         self.client_of(&administrator.user, administrator.groups)
+    }
+
+    /// The objects of a kind in one namespace, for someone who may do everything.
+    pub fn api<K: trimtab_reconcile::Resource>(&self, namespace: &str) -> Api<K> {
+        Api::namespaced(&self.client(), namespace)
     }
 
     /// A client of a user, who may do what roles allow.
@@ -252,8 +259,8 @@ impl TestCluster {
         }
     }
 
-    /// Ends everything.
-    pub async fn stop(self) {
+    /// Ends everything. Once is enough, of all clones.
+    pub async fn stop(&self) {
         self.tasks.shutdown().await;
         self.server.shutdown().await;
         self.store.close().await;
@@ -266,7 +273,7 @@ impl TestCluster {
         self.start_program("kube-scheduler", &Identity::scheduler(), |manager, tasks| {
             component::scheduler(manager, manager.client().clone(), tasks);
         });
-        let nodes = self.nodes.clone();
+        let nodes = Arc::clone(&self.nodes);
         self.start_program("kubelet", &Identity::simulated_nodes(), move |manager, tasks| {
             let agent = trimtab_node::Config {
                 nodes: nodes.iter().map(|(name, sim)| node(name, sim)).collect(),

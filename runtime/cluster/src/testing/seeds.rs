@@ -1,9 +1,10 @@
 //! One test over many seeds.
 
+use std::fmt::Debug;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::TestCluster;
+use super::{Builder, TestCluster};
 
 /// The environment variable with the one seed that is to be used.
 const SEED: &str = "TRIMTAB_SEED";
@@ -24,14 +25,41 @@ impl Seeds {
     }
 }
 
-/// Runs a test once for each seed, in this thread and in virtual time, on a cluster of its own.
+/// What a test answers: nothing, or that something failed.
+#[diagnostic::on_unimplemented(
+    message = "a test answers nothing or a `Result`, not `{Self}`",
+    label = "write nothing, or `Result<(), E>` with an `E` that can be printed with `{{:?}}`"
+)]
+pub trait Outcome {
+    /// # Panics
+    /// If the test failed.
+    fn check(self);
+}
+
+impl Outcome for () {
+    fn check(self) {}
+}
+
+impl<T: Outcome, E: Debug> Outcome for Result<T, E> {
+    fn check(self) {
+        self.unwrap_or_else(|error| panic!("the test answered an error: {error:?}")).check();
+    }
+}
+
+/// Runs a test once for each seed, in this thread and in virtual time, on the cluster that `builder` makes.
 ///
 /// # Panics
-/// If the test does; then the seed is printed before.
+/// If the test does, or answers an error; then the seed is printed before.
 #[expect(clippy::print_stderr, reason = "whoever reads the failed test's output wants to run it again")]
-pub fn run<F: Future<Output = ()>>(seeds: Seeds, test: impl Fn(TestCluster) -> F) {
+pub fn run<R: Outcome>(seeds: Seeds, builder: impl Fn(u64) -> Builder, test: impl AsyncFn(&TestCluster) -> R) {
     for seed in seeds.all() {
-        let once = || in_virtual_time(async { test(TestCluster::start(seed).await).await });
+        let once = || {
+            in_virtual_time(async {
+                let cluster = builder(seed).start().await;
+                test(&cluster).await.check();
+                cluster.stop().await;
+            });
+        };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(once)) {
             eprintln!("with {SEED}={seed}");
             resume_unwind(panic);

@@ -1,0 +1,8 @@
+use trimtab_macros::test;
+
+struct TestCluster;
+
+#[test(seeds = 64)]
+fn converges(_: TestCluster) {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use trimtab_macros::test;
+
+#[test]
+async fn converges(_: &String) {}
+
+fn main() {}
