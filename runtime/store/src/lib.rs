@@ -11,6 +11,7 @@ mod engine;
 mod log;
 mod memory;
 mod mvcc;
+mod ordered;
 mod record;
 mod redb_log;
 mod stage;

@@ -5,15 +5,15 @@
 //! so the state at an older revision is the current one with the later events undone.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::ordered::Ordered;
 use crate::store::{Entry, Event, ListPage, Page, ReadError, Revision};
 
 /// The state at [`Mvcc::revision`], and how it came about since [`Mvcc::compacted`].
 #[derive(Default)]
 pub(crate) struct Mvcc {
-    current: BTreeMap<Arc<str>, Arc<Entry>>,
+    current: Ordered,
     /// The events of revisions `compacted + 1 ..= revision`, one for each.
     history: VecDeque<Event>,
     compacted: Revision,
@@ -41,7 +41,7 @@ impl Mvcc {
 
     /// Puts in a version from before the compacted revision. Only while restoring.
     pub(crate) fn restore(&mut self, entry: Arc<Entry>) -> Option<Arc<Entry>> {
-        self.current.insert(Arc::clone(&entry.key), entry)
+        self.current.insert(entry)
     }
 
     /// Takes out a key that was deleted before the compacted revision. Only while restoring.
@@ -56,7 +56,7 @@ impl Mvcc {
     pub(crate) fn apply(&mut self, event: Event) {
         assert_eq!(event.revision, self.revision + 1, "revisions have no gaps");
         match &event.entry {
-            Some(entry) => drop(self.current.insert(Arc::clone(&entry.key), Arc::clone(entry))),
+            Some(entry) => drop(self.current.insert(Arc::clone(entry))),
             None => drop(self.current.remove(event.key())),
         }
         self.revision = event.revision;
@@ -65,25 +65,21 @@ impl Mvcc {
 
     pub(crate) fn list(&self, prefix: &str, page: &Page) -> Result<ListPage, ReadError> {
         let revision = page.revision.unwrap_or(self.revision);
-        let undone = self.undone(prefix, revision)?;
         let after = page.after.as_deref().filter(|after| *after >= prefix);
-        let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
-        let current = self
-            .current
-            .range::<str, _>((start, Bound::Unbounded))
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .map(|(_, entry)| entry);
-        if undone.is_empty() {
-            return Ok(cut(current, page.limit, revision));
+        let limit = if page.limit == 0 { usize::MAX } else { page.limit };
+        let mut undone = self.undone(prefix, revision)?;
+        if let Some(after) = after {
+            undone.retain(|key, _| *key > after);
         }
-        let mut then: BTreeMap<&str, &Arc<Entry>> = current.map(|entry| (&*entry.key, entry)).collect();
-        for (key, previous) in undone.into_iter().filter(|(key, _)| after.is_none_or(|after| *key > after)) {
-            match previous {
-                Some(entry) => drop(then.insert(key, entry)),
-                None => drop(then.remove(key)),
-            }
+        let start = self.current.place(|key| after.map_or(key < prefix, |after| key <= after));
+        let end = self.current.place(|key| key < prefix || key.starts_with(prefix)).max(start);
+        let mut count = self.current.count(start, end);
+        for (key, previous) in &undone {
+            count += usize::from(previous.is_some());
+            count -= usize::from(self.current.get(key).is_some());
         }
-        Ok(cut(then.into_values(), page.limit, revision))
+        let entries: Vec<_> = merged(self.current.range(start, end), undone).take(limit).cloned().collect();
+        Ok(ListPage { revision, remaining: count - entries.len(), entries })
     }
 
     /// What each key under `prefix` that changed after `revision` was at `revision`.
@@ -130,8 +126,23 @@ pub(crate) fn superseded(gone: &[Event]) -> impl Iterator<Item = Revision> {
     })
 }
 
-fn cut<'a>(mut entries: impl Iterator<Item = &'a Arc<Entry>>, limit: usize, revision: Revision) -> ListPage {
-    let limit = if limit == 0 { usize::MAX } else { limit };
-    let page = entries.by_ref().take(limit).cloned().collect();
-    ListPage { entries: page, revision, remaining: entries.count() }
+/// The entries of `current`, with those that `undone` says were there instead; both are in the order of their keys.
+fn merged<'a>(
+    current: impl Iterator<Item = &'a Arc<Entry>>,
+    undone: BTreeMap<&'a str, Option<&'a Arc<Entry>>>,
+) -> impl Iterator<Item = &'a Arc<Entry>> {
+    let (mut current, mut undone) = (current.peekable(), undone.into_iter().peekable());
+    std::iter::from_fn(move || {
+        loop {
+            let Some((key, _)) = undone.peek() else { return current.next() };
+            if let Some(entry) = current.next_if(|entry| *entry.key < **key) {
+                return Some(entry);
+            }
+            let (key, previous) = undone.next()?;
+            current.next_if(|entry| *entry.key == *key);
+            if previous.is_some() {
+                return previous;
+            }
+        }
+    })
 }

@@ -120,6 +120,14 @@ async fn check(store: &dyn Store, model: &Model) {
                 .map(|(k, v)| (k.clone(), v.clone()))
                 .collect();
             assert_eq!(found, expected, "{prefix} at {revision}");
+            for after in ["/p/2", "/q/1", "/z"] {
+                let page = Page { revision: Some(revision), after: Some(after.to_owned()), limit: 2 };
+                let page = store.list(prefix, page).await.unwrap();
+                let found: Vec<_> = page.entries.iter().map(|entry| entry.key.to_string()).collect();
+                let mut rest: Vec<_> = expected.keys().filter(|key| key.as_str() > after).cloned().collect();
+                let remaining = rest.split_off(rest.len().min(2)).len();
+                assert_eq!((found, page.remaining), (rest, remaining), "{prefix} at {revision}, after {after}");
+            }
         }
     }
     if model.compacted > 0 {
