@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use trimtab_client::request;
 
 use crate::common::{Server, client, is_ready, large_pod, mib, millis, send, timed, until, usage};
+use crate::process::Usage;
 
 const MANY: usize = 100_000;
 const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -50,14 +51,7 @@ fn pages(server: &Server<'_>) {
         }
     }
     assert_eq!(seen, MANY);
-    let after = usage(&server.cluster);
-    println!(
-        "many      pages of 500, {:>6.1} MiB     {:>9.0} ms CPU   {:>6.0} ms   {:>6.1} MiB",
-        mib(size as u64),
-        millis(after.cpu - before.cpu),
-        millis(start.elapsed()),
-        mib(after.resident),
-    );
+    tell(server, "pages of 500", size, &before, start);
 }
 
 /// Watches them, from what there is.
@@ -77,12 +71,17 @@ fn watched(server: &Server<'_>) {
         }
         size
     });
-    let after = usage(&server.cluster);
+    tell(server, "watch-list", size, &before, start);
+}
+
+/// What reading all of them took.
+fn tell(server: &Server<'_>, what: &str, size: usize, before: &Usage, start: Instant) {
+    let (took, after) = (start.elapsed(), usage(&server.cluster));
     println!(
-        "many      watch-list, {:>6.1} MiB       {:>9.0} ms CPU   {:>6.0} ms   {:>6.1} MiB",
+        "many      {what:<12}, {:>6.1} MiB     {:>9.0} ms CPU   {:>6.0} ms   {:>6.1} MiB",
         mib(size as u64),
         millis(after.cpu - before.cpu),
-        millis(start.elapsed()),
+        millis(took),
         mib(after.resident),
     );
 }
