@@ -60,3 +60,12 @@ impl Error {
         self.api().is_some_and(ApiError::is_expired)
     }
 }
+
+/// What lies at the bottom of an error: those above it mostly name the libraries that met it.
+pub fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -18,7 +18,7 @@ mod watch;
 pub use api::{Api, List};
 pub use client::{Client, request};
 pub use discovery::Discovered;
-pub use error::Error;
+pub use error::{Error, root_cause};
 pub use http::{HttpTransport, Trust, fetch, provider};
 pub use kubeconfig::Kubeconfig;
 pub use params::{DeleteParams, ListParams, Patch, Propagation};

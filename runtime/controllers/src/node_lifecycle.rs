@@ -5,7 +5,7 @@
 //! [ Lease, status ] -> heartbeat -> [ conditions ] -> taints -> [ evictions ]
 //! ```
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use serde_json::json;
 use trimtab_api::ObjectRef;
 use trimtab_api::kinds::pod_is_ready;
 use trimtab_client::{Api, DeleteParams, Patch};
-use trimtab_env::{HashMap, Instant};
+use trimtab_env::{HashMap, Instant, lock};
 use trimtab_reconcile::{Context, EventType, Next, Result, Setup, controller};
 
 use crate::heartbeat::{self, Heartbeats};
@@ -134,10 +134,6 @@ fn node_name(pod: &Pod) -> Option<&str> {
 
 fn is_well(node: &Node) -> bool {
     condition(node, "Ready") == Some("True") && taints::evicting(node).next().is_none()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes down that nobody knows how the node is.

@@ -1,8 +1,9 @@
 //! What is served, for controllers that learn which kinds they deal with from the objects.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use trimtab_client::{Client, Discovered, Error};
+use trimtab_env::lock;
 
 /// What was served when somebody last asked for what was not known.
 #[derive(Debug, Default)]
@@ -29,6 +30,6 @@ impl Served {
     }
 
     fn known(&self) -> MutexGuard<'_, Vec<Arc<Discovered>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

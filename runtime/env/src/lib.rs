@@ -6,10 +6,12 @@
 
 mod collections;
 mod env;
+mod locks;
 mod tasks;
 
 pub use collections::{HashMap, HashSet, Hashing};
 pub use env::Env;
+pub use locks::{exclusive, lock, shared};
 pub use tasks::Tasks;
 pub use tokio::time::Instant;
 pub use tokio_util::sync::CancellationToken;

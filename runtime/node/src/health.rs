@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::sync::Notify;
+use trimtab_client::root_cause;
+use trimtab_env::lock;
 
-use crate::node::{Node, lock};
+use crate::node::Node;
 use crate::runtime::{Error, Version};
 
 /// How often a runtime that tells nothing is asked whether it lives.
@@ -94,7 +96,7 @@ async fn ask(node: &Node) -> Result<Version, Error> {
 /// Waits until the runtime is back, with all that pods need.
 async fn await_return(node: &Arc<Node>, error: &Error) {
     let Version { name, endpoint, .. } = node.version();
-    let trouble = format!("container runtime is down: {name} at {endpoint}: {}", cause(error));
+    let trouble = format!("container runtime is down: {name} at {endpoint}: {}", root_cause(error));
     tracing::warn!(node = %node.config.name, trouble, "the node is not ready");
     node.health.set(Some(trouble));
     loop {
@@ -111,13 +113,4 @@ async fn await_return(node: &Arc<Node>, error: &Error) {
             Err(error) => tracing::warn!(%error, "the container runtime is back, but cannot be prepared"),
         }
     }
-}
-
-/// What is at the bottom of an error: the errors above it only name the library that met it.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }

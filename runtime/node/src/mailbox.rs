@@ -1,9 +1,10 @@
 //! What a pod's worker is told. Level-triggered: only the latest of each counts, nothing queues up.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::Notify;
+use trimtab_env::lock;
 
 use crate::probe::Verdict;
 
@@ -62,6 +63,6 @@ impl Mailbox {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, News> {
-        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.news)
     }
 }

@@ -1,12 +1,12 @@
 //! One node of the agent: what its pods' workers share.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service};
 use trimtab_client::Client;
-use trimtab_env::{CancellationToken, Env, HashMap, HashSet, Tasks};
+use trimtab_env::{CancellationToken, Env, HashMap, HashSet, Tasks, lock};
 use trimtab_reconcile::{Cache, EventType, Recorder};
 
 use crate::agent::NodeConfig;
@@ -254,8 +254,4 @@ impl Node {
 fn uids(observed: &Observed) -> HashSet<String> {
     let containers = observed.containers.iter().map(|c| c.uid.clone());
     containers.chain(observed.sandboxes.iter().map(|s| s.uid.clone())).collect()
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

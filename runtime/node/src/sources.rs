@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use trimtab_api::ObjectRef;
 use trimtab_client::Client;
-use trimtab_env::{CancellationToken, Env, HashMap, HashSet, Tasks};
+use trimtab_env::{CancellationToken, Env, HashMap, HashSet, Tasks, lock};
 use trimtab_reconcile::{Resource, cache_one};
 
 use crate::feed::Nodes;
-use crate::node::lock;
 use crate::pod::{self, references::References};
 
 /// What is followed.

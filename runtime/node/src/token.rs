@@ -11,9 +11,8 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount, ServiceAccountTokenProject
 use serde::Deserialize;
 use serde_json::json;
 use trimtab_client::{Api, Client, Error};
-use trimtab_env::{Env, HashMap};
+use trimtab_env::{Env, HashMap, lock};
 
-use crate::node::lock;
 use crate::pod::{self, spec};
 use crate::runtime::PodId;
 

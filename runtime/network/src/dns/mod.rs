@@ -10,14 +10,14 @@ mod zone;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
-use trimtab_env::{CancellationToken, Env, Tasks};
+use trimtab_env::{CancellationToken, Env, Tasks, exclusive, shared};
 use trimtab_reconcile::Manager;
 
 use crate::snapshot::{Snapshot, Source};
@@ -128,12 +128,12 @@ struct Resolver {
 
 impl Resolver {
     fn set(&self, zone: Zone) {
-        *self.zone.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(zone);
+        *exclusive(&self.zone) = Arc::new(zone);
     }
 
     /// What the zone alone says.
     fn answer(&self, request: &Message) -> Reply {
-        let zone = Arc::clone(&self.zone.read().unwrap_or_else(PoisonError::into_inner));
+        let zone = Arc::clone(&shared(&self.zone));
         answer::answer(&zone, request, self.turn.fetch_add(1, Ordering::Relaxed))
     }
 

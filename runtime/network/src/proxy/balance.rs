@@ -3,12 +3,13 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use trimtab_env::{exclusive, shared};
 
 use crate::model::Affinity;
 
@@ -33,12 +34,12 @@ impl Pool {
     }
 
     pub(crate) fn set(&self, affinity: Affinity, backends: &[SocketAddrV4]) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = (affinity, backends.into());
+        *exclusive(&self.current) = (affinity, backends.into());
     }
 
     /// The backends in the order in which `client` should try them.
     fn order(&self, client: IpAddr) -> Vec<SocketAddrV4> {
-        let (affinity, backends) = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (affinity, backends) = shared(&self.current).clone();
         let first = match affinity {
             Affinity::None => self.turn.fetch_add(1, Ordering::Relaxed),
             Affinity::ClientIp => hash(client),

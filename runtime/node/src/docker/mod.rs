@@ -10,7 +10,7 @@ mod network;
 mod stream;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, EventsOptionsBuilder, ImportImageOptionsBuilder,
@@ -22,6 +22,7 @@ use futures::future::{BoxFuture, try_join_all};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use jiff::Timestamp;
+use trimtab_env::lock;
 
 use crate::images;
 use crate::runtime::{
@@ -184,7 +185,7 @@ impl Docker {
     }
 
     fn inspected(&self) -> std::sync::MutexGuard<'_, HashMap<String, State>> {
-        self.inspected.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inspected)
     }
 }
 
@@ -356,7 +357,7 @@ impl Runtime for Docker {
         let events = self.patient.events(Some(options)).filter_map(move |message| {
             let event = message.map(convert::event).map_err(|error| failed(error, "")).transpose();
             if let Some(Ok(event)) = &event {
-                inspected.lock().unwrap_or_else(PoisonError::into_inner).remove(&event.id);
+                lock(&inspected).remove(&event.id);
             }
             futures::future::ready(event)
         });

@@ -6,7 +6,7 @@
 mod behaviour;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::io::ReaderStream;
-use trimtab_env::{Env, HashMap};
+use trimtab_env::{Env, HashMap, lock};
 
 use crate::images::architecture;
 use crate::runtime::{
@@ -80,7 +80,7 @@ impl Sim {
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.world)
     }
 
     /// The world, with every container whose time is over ended.

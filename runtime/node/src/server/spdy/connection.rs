@@ -11,10 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_util::codec::{FramedRead, FramedWrite};
 use tokio_util::sync::CancellationToken;
+use trimtab_env::lock;
 
 use super::frame::{Frame, FrameError, Reader, Reset, Writer};
 use super::header::Headers;
-use crate::node::lock;
 use crate::server::streams::{self, Incoming, Outgoing, Sent, WAITING};
 
 /// How many streams a client may have open at once.
