@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::future::BoxFuture;
 use serde_json::Value;
 use trimtab_api::field::{Error, Path};
 use trimtab_api::{Kind, Kinds, Object};
-use trimtab_env::Env;
+use trimtab_env::{Env, lock};
 use trimtab_store::{Entry, Page, ReadError, Revision, Store};
 
 use crate::encode;
@@ -77,7 +77,7 @@ impl ServiceAddresses {
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.taken)
     }
 
     fn in_range(&self, ip: Ipv4Addr) -> bool {

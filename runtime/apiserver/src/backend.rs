@@ -6,7 +6,7 @@ use serde_json::Value;
 use trimtab_api::{ApiError, Object};
 
 use crate::server::ApiServer;
-use crate::{encode, read};
+use crate::stored;
 
 /// One of a Service's pods.
 pub(crate) struct Backend {
@@ -50,10 +50,7 @@ pub(crate) async fn of(server: &ApiServer, namespace: &str, name: &str, port: &s
 /// # Errors
 /// When there is none.
 pub(crate) async fn service(server: &ApiServer, namespace: &str, name: &str) -> Result<Object, ApiError> {
-    let kinds = server.inner.kinds();
-    let services = kinds.by_resource("", "v1", "services").ok_or_else(ApiError::no_such_path)?;
-    let entry = server.inner.store.get(&encode::key(services, namespace, name)).await.map_err(read::read_error)?;
-    Ok(encode::to_object(services, &*entry.ok_or_else(|| ApiError::not_found(services, name))?))
+    stored::find(server, ("", "v1", "services"), namespace, name).await
 }
 
 /// What tells where the pods of a Service are.
@@ -61,12 +58,9 @@ pub(crate) async fn service(server: &ApiServer, namespace: &str, name: &str) -> 
 /// # Errors
 /// When the store cannot be read.
 pub(crate) async fn slices(server: &ApiServer, namespace: &str, service: &str) -> Result<Vec<Object>, ApiError> {
-    let kinds = server.inner.kinds();
-    let slices = kinds.by_resource("discovery.k8s.io", "v1", "endpointslices").ok_or_else(ApiError::no_such_path)?;
-    let prefix = encode::prefix(slices, namespace);
-    let page = server.inner.store.list(&prefix, trimtab_store::Page::default()).await.map_err(read::read_error)?;
-    let found = page.entries.iter().map(|entry| encode::to_object(slices, entry));
-    Ok(found.filter(|slice| slice.labels().any(|label| label == ("kubernetes.io/service-name", service))).collect())
+    let mut slices = stored::list(server, ("discovery.k8s.io", "v1", "endpointslices"), namespace).await?;
+    slices.retain(|slice| slice.labels().any(|label| label == ("kubernetes.io/service-name", service)));
+    Ok(slices)
 }
 
 /// Where a slice says that pods are ready behind `port`.

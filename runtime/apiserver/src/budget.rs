@@ -8,11 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
 use serde_json::Value;
 use trimtab_api::{ApiError, Kind, Object, Selector, crd};
-use trimtab_store::{Page, Precondition};
+use trimtab_store::Precondition;
 
 use crate::server::ApiServer;
 use crate::write::{Committed, commit};
-use crate::{encode, read};
+use crate::{encode, stored};
 
 /// Evicted pods that the controller has not seen go yet: more means that nobody looks.
 const MAX_DISRUPTED: usize = 2_000;
@@ -31,8 +31,7 @@ pub(crate) async fn spend(server: &ApiServer, pod: &Object, dry_run: bool) -> Re
     }
     let kinds = server.inner.kinds();
     let Some(kind) = kinds.by_resource("policy", "v1", "poddisruptionbudgets") else { return Ok(()) };
-    let prefix = encode::prefix(kind, pod.namespace());
-    let all = server.inner.store.list(&prefix, Page::default()).await.map_err(read::read_error)?.entries;
+    let all = stored::entries(server, kind, pod.namespace()).await?;
     let mut covering = all.into_iter().filter(|entry| covers(&encode::to_object(kind, entry), pod));
     let Some(mut entry) = covering.next() else { return Ok(()) };
     if covering.next().is_some() {

@@ -3,13 +3,14 @@
 //! scheduler may be anywhere. Whoever does has watches open here, all the time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::json;
 use trimtab_api::field::Error;
 use trimtab_api::{Kind, Object};
+use trimtab_env::lock;
 use trimtab_store::{Entry, Store};
 
 use crate::allocate::Hook;
@@ -34,7 +35,7 @@ impl Components {
     }
 
     fn watches(&self) -> MutexGuard<'_, HashMap<&'static str, usize>> {
-        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.watches)
     }
 
     /// Takes note that `user` watches, until what is returned is dropped; `None` for who is no component.

@@ -5,14 +5,14 @@
 //! condition `Established` sees the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, RwLock};
 
 use serde_json::Value;
 use tokio::sync::Notify;
 use trimtab_api::crd::{self, Taken};
 use trimtab_api::field::Error;
 use trimtab_api::{Kind, Kinds, Object};
-use trimtab_env::{CancellationToken, Env};
+use trimtab_env::{CancellationToken, Env, exclusive, lock, shared};
 use trimtab_store::{Entry, Page, ReadError, Revision, Store};
 
 use crate::allocate::Hook;
@@ -77,7 +77,7 @@ impl Definitions {
 
     /// All kinds that are served now.
     pub(crate) fn kinds(&self) -> Kinds {
-        self.served.read().unwrap_or_else(PoisonError::into_inner).clone()
+        shared(&self.served).clone()
     }
 
     /// Cancelled when the objects of `kind` are no longer served as they are now; `None` for a kind
@@ -101,11 +101,11 @@ impl Definitions {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn serve(&self, change: impl FnOnce(&Kinds) -> Kinds) {
-        let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
+        let mut served = exclusive(&self.served);
         *served = change(&served);
         self.changed.notify_one();
     }

@@ -2,7 +2,7 @@
 //! (<https://kubernetes.io/docs/concepts/cluster-administration/flow-control/>). Nobody is made to wait;
 //! who asks is told, as upstream, by headers.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use http::{HeaderMap, HeaderValue};
 use k8s_openapi::api::flowcontrol::v1::{
@@ -11,6 +11,7 @@ use k8s_openapi::api::flowcontrol::v1::{
 use trimtab_api::field::Error;
 use trimtab_api::rbac::{Attributes, User, service_account};
 use trimtab_api::{Kinds, Object};
+use trimtab_env::{exclusive, shared};
 use trimtab_store::{Entry, Page, Revision, Store};
 
 use crate::allocate::Hook;
@@ -62,14 +63,14 @@ impl Flows {
         asked: &Attributes<'_>,
     ) -> Option<Flow> {
         let (known, changes) = {
-            let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let state = shared(&self.0);
             (state.schemas.clone(), state.changes)
         };
         let schemas = match known {
             Some(schemas) => schemas,
             None => {
                 let schemas = Arc::new(read(store, kinds).await?);
-                let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+                let mut state = exclusive(&self.0);
                 // What has changed meanwhile may be missing.
                 if state.changes == changes {
                     state.schemas = Some(Arc::clone(&schemas));
@@ -81,7 +82,7 @@ impl Flows {
     }
 
     fn forget(&self) {
-        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = exclusive(&self.0);
         state.schemas = None;
         state.changes += 1;
     }

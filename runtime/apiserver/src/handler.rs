@@ -13,6 +13,7 @@ use trimtab_api::{ApiError, Kind};
 use trimtab_client::Body;
 use trimtab_env::Instant;
 
+use crate::admission::Namespace;
 use crate::audit::{self, Record, Subject};
 use crate::auth::{self, Asked, Identity};
 use crate::flow::Flow;
@@ -38,6 +39,8 @@ pub(crate) struct Call<'a> {
     pub warnings: Warnings,
     /// What is logged of it.
     pub record: Option<&'a Arc<Record>>,
+    /// What admission has read for it.
+    pub namespace: Namespace,
 }
 
 impl Call<'_> {
@@ -54,6 +57,7 @@ impl Call<'_> {
             identity: self.identity,
             warnings: self.warnings.clone(),
             record: self.record,
+            namespace: Namespace::default(),
         }
     }
 
@@ -187,6 +191,7 @@ impl ApiServer {
             identity,
             warnings: Warnings::default(),
             record,
+            namespace: Namespace::default(),
         };
         if let Some(text) = call.kind.deprecation.as_deref() {
             call.warnings.add(text.to_owned());

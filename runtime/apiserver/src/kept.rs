@@ -1,7 +1,9 @@
 //! What takes its time to make, kept to be used again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use trimtab_env::lock;
 
 /// More than this many are not kept: what is needed often is soon made again.
 const MOST: usize = 1_024;
@@ -21,13 +23,12 @@ impl<T> Kept<T> {
     /// # Errors
     /// When it cannot be made.
     pub(crate) fn get<E>(&self, key: &str, make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
-        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(value) = known().get(key) {
+        if let Some(value) = lock(&self.0).get(key) {
             return Ok(Arc::clone(value));
         }
         // Not under the lock, for it takes its time.
         let made = Arc::new(make()?);
-        let mut known = known();
+        let mut known = lock(&self.0);
         if known.len() >= MOST {
             known.clear();
         }

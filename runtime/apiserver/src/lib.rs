@@ -43,6 +43,7 @@ mod read;
 mod selectable;
 mod serve;
 mod server;
+mod stored;
 mod subresource;
 mod tagged;
 mod warnings;

@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use trimtab_env::lock;
 
 use crate::body;
 use crate::handler::{Answer, Call};
@@ -45,7 +46,7 @@ impl Metrics {
     pub(crate) fn observe(&self, call: &Call<'_>, code: u16, took: Duration) {
         let labels =
             Labels { verb: verb(call), group: call.kind.group.clone(), resource: call.kind.plural.clone(), code };
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requests = lock(&self.requests);
         let series = requests.entry(labels).or_default();
         series.count += 1;
         series.seconds += took.as_secs_f64();
@@ -55,7 +56,7 @@ impl Metrics {
     }
 
     fn text(&self, revision: u64) -> String {
-        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let requests = lock(&self.requests).clone();
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = counts(&mut text, &requests).and_then(|()| durations(&mut text, &requests));

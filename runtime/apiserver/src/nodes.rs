@@ -7,15 +7,14 @@ use hyper::upgrade::OnUpgrade;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 use trimtab_api::{ApiError, Object};
-use trimtab_client::{HttpTransport, Transport};
+use trimtab_client::{HttpTransport, Transport, root_cause};
 
 use crate::admission::Verb;
 use crate::handler::{Answer, Call};
 use crate::kept::Kept;
-use crate::outside::root_cause;
 use crate::pass::{self, Sent};
 use crate::server::ApiServer;
-use crate::{encode, read, subresource, websocket};
+use crate::{encode, read, stored, subresource, websocket};
 
 /// How the server shows itself to the nodes' agents, and whom it trusts.
 pub type NodeTls = ClientConfig;
@@ -139,10 +138,7 @@ fn container(call: &Call<'_>, pod: &Object) -> Result<String, ApiError> {
 
 /// Where the agent of the node `name` listens.
 pub(crate) async fn address(server: &ApiServer, name: &str) -> Result<String, ApiError> {
-    let kinds = server.inner.kinds();
-    let nodes = kinds.by_resource("", "v1", "nodes").ok_or_else(ApiError::no_such_path)?;
-    let entry = server.inner.store.get(&encode::key(nodes, "", name)).await.map_err(read::read_error)?;
-    let node = encode::to_object(nodes, &*entry.ok_or_else(|| ApiError::not_found(nodes, name))?);
+    let node = stored::find(server, ("", "v1", "nodes"), "", name).await?;
     let addresses = node.at(&["status", "addresses"]).and_then(Value::as_array);
     let internal = addresses.into_iter().flatten().find(|address| address["type"] == "InternalIP");
     let ip = internal.and_then(|address| address["address"].as_str());

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use trimtab_client::{Body, HttpTransport, Transport, TransportError, Trust};
+use trimtab_client::{Body, HttpTransport, Transport, Trust, root_cause};
 
 use crate::backend;
 use crate::server::ApiServer;
@@ -110,15 +110,6 @@ pub(crate) async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, String
         }
     }
     Ok(bytes)
-}
-
-/// What lies at the bottom of an error.
-pub(crate) fn root_cause(error: &TransportError) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 /// How the webhook is reached, and the path there.

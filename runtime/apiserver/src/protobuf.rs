@@ -1,12 +1,13 @@
 //! The protobuf form of what is answered. Only the kinds of the program have one.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
 use serde_json::Value;
 use trimtab_api::protobuf::{self, EncodeError, Message};
 use trimtab_api::{ApiError, Kind};
+use trimtab_env::lock;
 use trimtab_store::{Entry, Revision};
 
 use crate::body::Chunks;
@@ -180,6 +181,6 @@ impl Recent {
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

@@ -9,11 +9,10 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use serde_json::{Value, json};
 use trimtab_api::{ApiError, Object};
-use trimtab_client::{Body, HttpTransport, Trust};
+use trimtab_client::{Body, HttpTransport, Trust, root_cause};
 
 use crate::admission::Verb;
 use crate::handler::{Answer, Call};
-use crate::outside::root_cause;
 use crate::pass::{self, Sent};
 use crate::path::ResourcePath;
 use crate::server::ApiServer;

@@ -7,20 +7,39 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use trimtab_api::{ApiError, Object};
-use trimtab_store::{Entry, Page};
+use trimtab_store::Entry;
 
 use super::{Attributes, Verb};
+use crate::encode;
 use crate::server::ApiServer;
-use crate::{encode, read};
+use crate::stored::{self, Resource};
 
 const PREEMPTS: &str = "PreemptLowerPriority";
-/// Older ways to name a class.
-const STORAGE_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
-const INGRESS_ANNOTATION: &str = "kubernetes.io/ingress.class";
-/// What marks the class of those that name none.
-const DEFAULT_STORAGE: [&str; 2] =
-    ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
-const DEFAULT_INGRESS: [&str; 1] = ["ingressclass.kubernetes.io/is-default-class"];
+const PRIORITY_CLASSES: Resource<'_> = ("scheduling.k8s.io", "v1", "priorityclasses");
+const RUNTIME_CLASSES: Resource<'_> = ("node.k8s.io", "v1", "runtimeclasses");
+
+/// Classes of which one is for those that name none.
+struct Defaults {
+    classes: Resource<'static>,
+    /// What marks that one.
+    marks: &'static [&'static str],
+    /// Where a class is named: in the spec, or, the older way, by an annotation.
+    field: &'static str,
+    annotation: &'static str,
+}
+
+const STORAGE: Defaults = Defaults {
+    classes: ("storage.k8s.io", "v1", "storageclasses"),
+    marks: &["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"],
+    field: "storageClassName",
+    annotation: "volume.beta.kubernetes.io/storage-class",
+};
+const INGRESS: Defaults = Defaults {
+    classes: ("networking.k8s.io", "v1", "ingressclasses"),
+    marks: &["ingressclass.kubernetes.io/is-default-class"],
+    field: "ingressClassName",
+    annotation: "kubernetes.io/ingress.class",
+};
 
 /// Completes `object`, if `write` makes it.
 ///
@@ -37,20 +56,8 @@ pub(super) async fn admit(server: &ApiServer, write: &Attributes<'_>, object: &m
             give_priority(server, object).await?.map_err(refused)?;
             give_runtime(server, object).await?.map_err(|why| refused(format!("pod rejected: {why}")))
         }
-        ("", "persistentvolumeclaims") => {
-            let is_named = object.at(&["spec", "storageClassName"]).is_some_and(Value::is_string)
-                || object.at(&["metadata", "annotations", STORAGE_ANNOTATION]).is_some();
-            let class = if is_named { None } else { default_of(server, STORAGE_CLASSES, &DEFAULT_STORAGE).await? };
-            class.into_iter().for_each(|class| object.set(&["spec", "storageClassName"], class));
-            Ok(())
-        }
-        ("networking.k8s.io", "ingresses") => {
-            let is_named = object.at(&["spec", "ingressClassName"]).is_some_and(Value::is_string)
-                || object.at(&["metadata", "annotations", INGRESS_ANNOTATION]).is_some();
-            let class = if is_named { None } else { default_of(server, INGRESS_CLASSES, &DEFAULT_INGRESS).await? };
-            class.into_iter().for_each(|class| object.set(&["spec", "ingressClassName"], class));
-            Ok(())
-        }
+        ("", "persistentvolumeclaims") => give_default(server, &STORAGE, object).await,
+        ("networking.k8s.io", "ingresses") => give_default(server, &INGRESS, object).await,
         _ => Ok(()),
     }
 }
@@ -73,19 +80,14 @@ pub(super) async fn check(server: &ApiServer, write: &Attributes<'_>, class: Opt
     }
 }
 
-type Resource = (&'static str, &'static str, &'static str);
-const PRIORITY_CLASSES: Resource = ("scheduling.k8s.io", "v1", "priorityclasses");
-const RUNTIME_CLASSES: Resource = ("node.k8s.io", "v1", "runtimeclasses");
-const STORAGE_CLASSES: Resource = ("storage.k8s.io", "v1", "storageclasses");
-const INGRESS_CLASSES: Resource = ("networking.k8s.io", "v1", "ingressclasses");
-
 /// The classes in whose stored form `said` stands; the others are not read, for most writes depend on none.
-async fn saying(server: &ApiServer, (group, version, plural): Resource, said: &str) -> Result<Vec<Object>, ApiError> {
+async fn saying(server: &ApiServer, classes: Resource<'_>, said: &str) -> Result<Vec<Object>, ApiError> {
     let kinds = server.inner.kinds();
+    let (group, version, plural) = classes;
     let Some(kind) = kinds.by_resource(group, version, plural) else { return Ok(Vec::new()) };
-    let page = server.inner.store.list(&encode::prefix(kind, ""), Page::default()).await.map_err(read::read_error)?;
+    let entries = stored::entries(server, kind, "").await?;
     let said = |entry: &&Arc<Entry>| memchr::memmem::find(&entry.value, said.as_bytes()).is_some();
-    Ok(page.entries.iter().filter(said).map(|entry| encode::to_object(kind, entry)).collect())
+    Ok(entries.iter().filter(said).map(|entry| encode::to_object(kind, entry)).collect())
 }
 
 async fn default_priorities(server: &ApiServer) -> Result<Vec<Object>, ApiError> {
@@ -98,20 +100,22 @@ fn is_global_default(class: &Object) -> bool {
     class.at(&["globalDefault"]) == Some(&Value::Bool(true))
 }
 
-async fn get(server: &ApiServer, (group, version, plural): Resource, name: &str) -> Result<Option<Object>, ApiError> {
-    let kinds = server.inner.kinds();
-    let Some(kind) = kinds.by_resource(group, version, plural) else { return Ok(None) };
-    let entry = server.inner.store.get(&encode::key(kind, "", name)).await.map_err(read::read_error)?;
-    Ok(entry.map(|entry| encode::to_object(kind, &entry)))
-}
-
-/// The name of the class that one of `marks` makes the default: the newest, of those the first by name.
-async fn default_of(server: &ApiServer, resource: Resource, marks: &[&str]) -> Result<Option<String>, ApiError> {
-    let mut marked = saying(server, resource, "/is-default-class\":\"true\"").await?;
+/// Names the default class, if `object` names none: the newest that is marked, of those the first by name.
+async fn give_default(server: &ApiServer, defaults: &Defaults, object: &mut Object) -> Result<(), ApiError> {
+    let Defaults { classes, marks, field, annotation } = *defaults;
+    if object.at(&["spec", field]).is_some_and(Value::is_string)
+        || object.at(&["metadata", "annotations", annotation]).is_some()
+    {
+        return Ok(());
+    }
+    let mut marked = saying(server, classes, "/is-default-class\":\"true\"").await?;
     marked.retain(|class| marks.iter().any(|mark| class.str_at(&["metadata", "annotations", mark]) == "true"));
     let made = |class: &Object| class.str_at(&["metadata", "creationTimestamp"]).to_owned();
     marked.sort_by_key(|class| (Reverse(made(class)), class.name().to_owned()));
-    Ok(marked.first().map(|class| class.name().to_owned()))
+    if let Some(class) = marked.first() {
+        object.set(&["spec", field], class.name());
+    }
+    Ok(())
 }
 
 async fn give_priority(server: &ApiServer, pod: &mut Object) -> Result<Result<(), String>, ApiError> {
@@ -120,7 +124,7 @@ async fn give_priority(server: &ApiServer, pod: &mut Object) -> Result<Result<()
         let defaults = default_priorities(server).await?.into_iter();
         defaults.min_by_key(|class| class.at(&["value"]).and_then(Value::as_i64))
     } else {
-        match get(server, PRIORITY_CLASSES, &named).await? {
+        match stored::get(server, PRIORITY_CLASSES, "", &named).await? {
             None => return Ok(Err(format!("no PriorityClass with name {named} was found"))),
             found => found,
         }
@@ -149,7 +153,7 @@ async fn give_priority(server: &ApiServer, pod: &mut Object) -> Result<Result<()
 
 async fn give_runtime(server: &ApiServer, pod: &mut Object) -> Result<Result<(), String>, ApiError> {
     let name = pod.str_at(&["spec", "runtimeClassName"]).to_owned();
-    let class = if name.is_empty() { None } else { get(server, RUNTIME_CLASSES, &name).await? };
+    let class = if name.is_empty() { None } else { stored::get(server, RUNTIME_CLASSES, "", &name).await? };
     if class.is_none() && !name.is_empty() {
         return Ok(Err(format!("RuntimeClass {name:?} not found")));
     }

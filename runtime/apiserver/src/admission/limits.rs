@@ -3,11 +3,9 @@
 
 use k8s_openapi::api::core::v1::LimitRange;
 use trimtab_api::{ApiError, Object, limits};
-use trimtab_store::Page;
 
-use super::{Attributes, Fill, Verb};
+use super::{Attributes, Fill, Verb, namespace};
 use crate::server::ApiServer;
-use crate::{encode, read};
 
 /// What is limited, and how.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,14 +28,6 @@ impl Limited {
     }
 }
 
-async fn ranges(server: &ApiServer, namespace: &str) -> Result<Vec<LimitRange>, ApiError> {
-    let kinds = server.inner.kinds();
-    let Some(kind) = kinds.by_resource("", "v1", "limitranges") else { return Ok(Vec::new()) };
-    let page = server.inner.store.list(&encode::prefix(kind, namespace), Page::default()).await;
-    let entries = page.map_err(read::read_error)?.entries;
-    Ok(entries.iter().filter_map(|entry| encode::to_object(kind, entry).to_typed().ok()).collect())
-}
-
 /// Gives a new pod's containers what the namespace's ranges say.
 ///
 /// # Errors
@@ -51,7 +41,7 @@ pub(super) async fn admit(
     if Limited::by(write) != Some(Limited::Pod) {
         return Ok(());
     }
-    let ranges = ranges(server, write.call.path.namespace).await?;
+    let ranges = namespace::ranges(server, write).await?;
     if ranges.is_empty() {
         return Ok(());
     }
@@ -70,18 +60,23 @@ pub(super) async fn admit(
 /// 403 when the object asks for less or for more than it may.
 pub(super) async fn check(server: &ApiServer, write: &Attributes<'_>, object: Option<&Object>) -> Result<(), ApiError> {
     let (Some(limited), Some(object)) = (Limited::by(write), object) else { return Ok(()) };
-    let ranges = ranges(server, write.call.path.namespace).await?;
-    let mut errors: Vec<String> = Vec::new();
-    for range in &ranges {
-        errors.extend(match limited {
-            Limited::Pod => object.to_typed().map(|pod| limits::check_pod(&pod, range)).unwrap_or_default(),
-            Limited::Claim => object.to_typed().map(|claim| limits::check_claim(&claim, range)).unwrap_or_default(),
-        });
+    let ranges = namespace::ranges(server, write).await?;
+    if ranges.is_empty() {
+        return Ok(());
     }
+    let errors = match limited {
+        Limited::Pod => object.to_typed().map(|pod| each(ranges, |range| limits::check_pod(&pod, range))),
+        Limited::Claim => object.to_typed().map(|claim| each(ranges, |range| limits::check_claim(&claim, range))),
+    };
+    let errors = errors.unwrap_or_default();
     let why = match errors.as_slice() {
         [] => return Ok(()),
         [one] => one.clone(),
         many => format!("[{}]", many.join(", ")),
     };
     Err(ApiError::forbidden(&write.call.kind, write.name, why))
+}
+
+fn each(ranges: &[LimitRange], check: impl Fn(&LimitRange) -> Vec<String>) -> Vec<String> {
+    ranges.iter().flat_map(check).collect()
 }

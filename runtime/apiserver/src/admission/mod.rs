@@ -5,6 +5,7 @@ mod asking;
 pub(crate) mod certificates;
 mod classes;
 mod limits;
+mod namespace;
 mod node_restriction;
 mod notes;
 mod pod_security;
@@ -25,7 +26,8 @@ use trimtab_store::Page;
 use crate::handler::Call;
 use crate::server::ApiServer;
 use crate::{encode, read};
-use version::Converted;
+pub(crate) use namespace::Namespace;
+use version::{Converted, Told};
 use webhook::{Asked, configured};
 
 /// The group of the policies and webhooks.
@@ -168,13 +170,8 @@ async fn ask(
     write: &Attributes<'_>,
     object: Option<&Object>,
 ) -> Result<Option<Value>, ApiError> {
-    match Converted::of(server, write, &hook.version).await? {
-        None => webhook::ask(server, &hook.webhook, write, object).await,
-        Some(converted) => {
-            let object = converted.object(server, write, object).await?;
-            webhook::ask(server, &hook.webhook, &converted.write(write), object.as_ref()).await
-        }
-    }
+    let told = Told::of(server, write, object, &hook.version).await?;
+    webhook::ask(server, &hook.webhook, &told.write(), told.object()).await
 }
 
 /// Asks whether the write may be made as it now is. `object` is absent from a delete.
@@ -243,10 +240,10 @@ async fn concerned(
     if hooks.is_empty() {
         return Ok(Vec::new());
     }
-    let namespace = rule::namespace_labels(server, write, object).await?;
+    let namespace = namespace::labels(server, write, object).await?;
     let mut concerned = Vec::with_capacity(hooks.len());
     for webhook in hooks {
-        let version = rule::concerns(server, &webhook, write, object, namespace.as_ref());
+        let version = rule::concerns(server, &webhook, write, object, namespace.as_deref());
         let Some(hook) = version.map(|version| Asked { webhook, version }) else { continue };
         if holds(server, &hook, write, object).await? {
             concerned.push(hook);
@@ -267,14 +264,8 @@ async fn holds(
         return Ok(true);
     }
     let json = serde_json::to_value(hook).map_err(|error| ApiError::internal(error.to_string()))?;
-    let held = match Converted::of(server, write, version).await? {
-        None => policy::conditions_hold(server, &json, write, object),
-        Some(converted) => {
-            let object = converted.object(server, write, object).await?;
-            policy::conditions_hold(server, &json, &converted.write(write), object.as_ref())
-        }
-    };
-    match held {
+    let told = Told::of(server, write, object, version).await?;
+    match policy::conditions_hold(server, &json, &told.write(), told.object()) {
         Ok(holds) => Ok(holds),
         Err(why) if hook.failure_policy.as_deref() == Some("Ignore") => {
             tracing::warn!(webhook = hook.name, why, "failing open: the match conditions could not be evaluated");

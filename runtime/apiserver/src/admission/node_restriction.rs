@@ -8,9 +8,8 @@ use trimtab_api::kinds::signing_request::{KUBELET_CLIENT, KUBELET_SERVING, Reque
 use trimtab_api::{ApiError, Object};
 
 use super::{Attributes, Verb};
-use crate::encode;
-use crate::read::read_error;
 use crate::server::ApiServer;
+use crate::stored;
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
 const LEASES: &str = "kube-node-lease";
@@ -143,9 +142,7 @@ impl Guard<'_> {
     }
 
     async fn stored_pod(&self, name: &str) -> Result<Option<Object>, ApiError> {
-        let key = encode::registry(&format!("pods/{}/{name}", self.write.call.path.namespace));
-        let entry = self.server.inner.store.get(&key).await.map_err(read_error)?;
-        Ok(entry.map(|entry| encode::stored_object(&entry)))
+        stored::at(&*self.server.inner.store, &format!("pods/{}/{name}", self.write.call.path.namespace)).await
     }
 
     fn node(&self, object: Option<&Object>) -> Found {

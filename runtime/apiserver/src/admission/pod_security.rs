@@ -6,11 +6,10 @@ use serde_json::Value;
 use trimtab_api::field::{Error, Path};
 use trimtab_api::pod_security::{Level, Violation, violations};
 use trimtab_api::{ApiError, Object};
-use trimtab_store::Page;
 
-use super::{Attributes, Verb, rule};
+use super::{Attributes, Verb, namespace};
 use crate::server::ApiServer;
-use crate::{encode, read};
+use crate::stored;
 
 const PREFIX: &str = "pod-security.kubernetes.io/";
 /// Under which it is logged what a namespace wants logged.
@@ -44,7 +43,7 @@ impl Policy {
 
     fn told(&self, found: &[Violation]) -> String {
         let each = found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        format!("violate PodSecurity \"{}:{}\": {each}", self.level, self.version)
+        format!("PodSecurity \"{}:{}\": {each}", self.level, self.version)
     }
 }
 
@@ -58,38 +57,37 @@ pub(super) async fn check(server: &ApiServer, write: &Attributes<'_>, object: Op
         return warn_of_pods(server, write, object).await;
     }
     let is_pod = (&*kind.group, &*kind.plural) == ("", "pods");
-    // Of a pod that is there, only ephemeral containers add to what it may do.
-    let is_judged = if is_pod { part == "ephemeralcontainers" || write.verb == Verb::Create } else { part.is_empty() };
     let template = TEMPLATES.iter().find(|(group, plural, _)| (&*kind.group, &*kind.plural) == (*group, *plural));
-    let path = if is_pod { Some(&["spec"][..]) } else { template.map(|(_, _, path)| *path) };
-    let Some(path) = path.filter(|_| is_judged && (!is_pod || part.is_empty() || part == "ephemeralcontainers")) else {
-        return Ok(());
+    let path = match part {
+        "" if is_pod && write.verb == Verb::Create => &["spec"][..],
+        // Of a pod that is there, they alone add to what it may do.
+        "ephemeralcontainers" if is_pod => &["spec"],
+        "" => match template {
+            Some((_, _, path)) => path,
+            None => return Ok(()),
+        },
+        _ => return Ok(()),
     };
-    let Some(namespace) = rule::namespace_labels(server, write, Some(object)).await? else { return Ok(()) };
+    let Some(namespace) = namespace::labels(server, write, Some(object)).await? else { return Ok(()) };
     if !namespace.labels().any(|(key, _)| key.starts_with(PREFIX)) {
         return Ok(());
     }
     let Some(spec) = object.at(path).and_then(|spec| trimtab_api::from_value::<PodSpec>(spec).ok()) else {
         return Ok(());
     };
-    if is_pod {
-        let policy = Policy::of(&namespace, "enforce");
+    // Whatever makes pods is made: they are what is refused.
+    for mode in if is_pod { &["enforce", "warn", "audit"][..] } else { &["warn", "audit"] } {
+        let policy = Policy::of(&namespace, mode);
         let found = violations(policy.level, &spec);
-        if !found.is_empty() {
-            let why = policy.told(&found).replacen("violate", "violates", 1);
-            return Err(ApiError::forbidden(kind, write.name, why));
+        if found.is_empty() {
+            continue;
         }
-    }
-    let policy = Policy::of(&namespace, "warn");
-    let found = violations(policy.level, &spec);
-    if !found.is_empty() {
-        write.call.warnings.add(format!("would {}", policy.told(&found)));
-    }
-    if let Some(record) = write.call.record {
-        let policy = Policy::of(&namespace, "audit");
-        let found = violations(policy.level, &spec);
-        if !found.is_empty() {
-            record.annotate(AUDITED, format!("would {}", policy.told(&found)));
+        let told = policy.told(&found);
+        match (*mode, write.call.record) {
+            ("enforce", _) => return Err(ApiError::forbidden(kind, write.name, format!("violates {told}"))),
+            ("warn", _) => write.call.warnings.add(format!("would violate {told}")),
+            (_, Some(record)) => record.annotate(AUDITED, format!("would violate {told}")),
+            (_, None) => {}
         }
     }
     Ok(())
@@ -126,12 +124,8 @@ async fn warn_of_pods(server: &ApiServer, write: &Attributes<'_>, namespace: &Ob
     if policy.level <= Policy::of(old, "enforce").level {
         return Ok(());
     }
-    let kinds = server.inner.kinds();
-    let Some(pods) = kinds.by_resource("", "v1", "pods") else { return Ok(()) };
-    let page = server.inner.store.list(&encode::prefix(pods, namespace.name()), Page::default()).await;
     let mut told: Vec<(String, Vec<String>)> = Vec::new();
-    for entry in page.map_err(read::read_error)?.entries {
-        let pod = encode::to_object(pods, &entry);
+    for pod in stored::list(server, ("", "v1", "pods"), namespace.name()).await? {
         let spec = pod.at(&["spec"]).and_then(|spec| trimtab_api::from_value::<PodSpec>(spec).ok());
         let is_over = matches!(pod.at(&["status", "phase"]).and_then(Value::as_str), Some("Succeeded" | "Failed"));
         let found = spec.filter(|_| !is_over).map(|spec| violations(policy.level, &spec)).unwrap_or_default();

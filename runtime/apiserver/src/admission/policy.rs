@@ -13,10 +13,10 @@ use trimtab_api::{ApiError, Kind, Object, Selector, apply, patch};
 
 use super::asking::Asker;
 use super::notes::Notes;
-use super::version::{self, Converted};
-use super::{Attributes, Fill, review, rule};
+use super::version::{self, Converted, Told};
+use super::{Attributes, Fill, namespace, review, rule};
 use crate::server::ApiServer;
-use crate::{encode, read};
+use crate::stored;
 
 /// A policy as one binding puts it in force, and what it is told.
 struct InForce {
@@ -111,19 +111,14 @@ pub(super) async fn validate(
     write: &Attributes<'_>,
     object: Option<&Object>,
 ) -> Result<(), ApiError> {
-    let namespace = rule::namespace_labels(server, write, object);
+    let namespace = namespace::labels(server, write, object);
     let kinds = ("validatingadmissionpolicies", "validatingadmissionpolicybindings");
     let Some((in_force, namespace)) = concerned(server, kinds, write, object, namespace).await? else { return Ok(()) };
-    let own = Seen::of(write, object, namespace.as_ref());
+    let own = Seen::of(write, object, namespace.as_deref());
     let (mut denied, mut notes) = (None, Notes::default());
     for policy in &in_force {
-        let other = match Converted::of(server, write, &policy.version).await? {
-            None => None,
-            Some(converted) => {
-                let object = converted.object(server, write, object).await?;
-                Some(Seen::of(&converted.write(write), object.as_ref(), namespace.as_ref()))
-            }
-        };
+        let told = Told::of(server, write, object, &policy.version).await?;
+        let other = told.is_converted().then(|| Seen::of(&told.write(), told.object(), namespace.as_deref()));
         for refusal in refusals(server, policy, write, other.as_ref().unwrap_or(&own), &mut notes) {
             let (name, binding) = (&policy.name, policy.binding.name());
             let actions = policy.binding.at(&["spec", "validationActions"]).and_then(Value::as_array);
@@ -218,7 +213,7 @@ pub(super) async fn mutate(
     if !write.is_whole() {
         return Ok(false);
     }
-    let namespace = rule::namespace_labels(server, write, Some(&*object));
+    let namespace = namespace::labels(server, write, Some(&*object));
     let kinds = ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings");
     let found = concerned(server, kinds, write, Some(&*object), namespace).await?;
     let Some((in_force, namespace)) = found else { return Ok(false) };
@@ -226,11 +221,12 @@ pub(super) async fn mutate(
     for policy in in_force.iter().filter(|policy| policy.again || !again) {
         let before = object.clone();
         let changed = match Converted::of(server, write, &policy.version).await? {
-            None => change(server, policy, write, object, namespace.as_ref(), fill),
+            None => change(server, policy, write, object, namespace.as_deref(), fill),
             Some(converted) => {
                 let mut other = converted.object(server, write, Some(object)).await?.unwrap_or_default();
                 // It gets its defaults in the version that it is written in.
-                let changed = change(server, policy, &converted.write(write), &mut other, namespace.as_ref(), &|_| ());
+                let changed =
+                    change(server, policy, &converted.write(write), &mut other, namespace.as_deref(), &|_| ());
                 *object = converted.back(server, write, other).await?;
                 fill(object);
                 changed
@@ -286,16 +282,16 @@ async fn concerned(
     (policies, bindings): (&str, &str),
     write: &Attributes<'_>,
     object: Option<&Object>,
-    namespace: impl Future<Output = Result<Option<Object>, ApiError>>,
-) -> Result<Option<(Vec<InForce>, Option<Object>)>, ApiError> {
-    let policies = stored(server, policies).await?;
+    namespace: impl Future<Output = Result<Option<Arc<Object>>, ApiError>>,
+) -> Result<Option<(Vec<InForce>, Option<Arc<Object>>)>, ApiError> {
+    let policies = stored::list(server, (super::GROUP, "v1", policies), "").await?;
     if policies.is_empty() {
         return Ok(None);
     }
     let namespace = namespace.await?;
     let about = |of: &Object, field: &str, must: bool| match policies::matched(of, field) {
         Ok(None) => Ok((!must).then(|| Arc::clone(&write.call.kind))),
-        Ok(Some(matched)) => Ok(concerns(server, &matched, write, object, namespace.as_ref())),
+        Ok(Some(matched)) => Ok(concerns(server, &matched, write, object, namespace.as_deref())),
         Err(error) => Err(ApiError::internal(format!("{}: {error}", of.name()))),
     };
     let mut found = Vec::new();
@@ -304,7 +300,7 @@ async fn concerned(
         let Some(version) = about(&policy, "matchConstraints", true)? else { continue };
         let all = match &mut all {
             Some(all) => all,
-            none => none.insert(stored(server, bindings).await?),
+            none => none.insert(stored::list(server, (super::GROUP, "v1", bindings), "").await?),
         };
         let spec = policy.0.get("spec").unwrap_or(&Value::Null);
         let key = format!("{} {} {}", policy.uid(), policy.name(), policy.resource_version());
@@ -324,18 +320,6 @@ async fn concerned(
         }
     }
     Ok((!found.is_empty()).then_some((found, namespace)))
-}
-
-async fn stored(server: &ApiServer, plural: &str) -> Result<Vec<Object>, ApiError> {
-    let kinds = server.inner.kinds();
-    let Some(kind) = kinds.by_resource(super::GROUP, "v1", plural) else { return Ok(Vec::new()) };
-    objects(server, kind, "").await
-}
-
-async fn objects(server: &ApiServer, kind: &Kind, namespace: &str) -> Result<Vec<Object>, ApiError> {
-    let page = server.inner.store.list(&encode::prefix(kind, namespace), trimtab_store::Page::default()).await;
-    let entries = page.map_err(read::read_error)?.entries;
-    Ok(entries.iter().map(|entry| encode::to_object(kind, entry)).collect())
 }
 
 /// As which version of its kind the write is what is matched; `None` when it is not.
@@ -413,14 +397,13 @@ async fn params(
         let Some(Ok(selector)) = selector.as_ref().map(Selector::try_from) else {
             return failed("paramRef.selector cannot be read");
         };
-        let all = objects(server, kind, &namespace).await?;
+        let all = stored::list_of(server, kind, &namespace).await?;
         let fits = |object: &Object| {
             selector.matches(|key| object.labels().find(|(have, _)| *have == key).map(|(_, value)| value))
         };
         all.into_iter().filter(fits).collect()
     } else {
-        let entry = server.inner.store.get(&encode::key(kind, &namespace, &name)).await.map_err(read::read_error)?;
-        entry.iter().map(|entry| encode::to_object(kind, entry)).collect()
+        stored::get_of(server, kind, &namespace, &name).await?.into_iter().collect()
     };
     if found.is_empty() && reference["parameterNotFoundAction"] == "Deny" {
         return failed("no params found for policy binding with `Deny` parameterNotFoundAction");

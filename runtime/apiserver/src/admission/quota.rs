@@ -8,12 +8,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use trimtab_api::quota::{self, Amounts, Resource};
 use trimtab_api::{ApiError, Kind, Object};
-use trimtab_store::{Entry, Page, Precondition};
+use trimtab_store::{Entry, Precondition};
 
 use crate::handler::Call;
 use crate::server::ApiServer;
 use crate::write::{Committed, commit};
-use crate::{encode, read};
+use crate::{encode, stored};
 
 /// What a write has taken, to be [given back](Charge::refund) if it is not made.
 #[derive(Default)]
@@ -38,8 +38,7 @@ pub(crate) async fn charge(
     }
     let kinds = server.inner.kinds();
     let Some(kind) = kinds.by_resource("", "v1", "resourcequotas") else { return Ok(charge) };
-    let prefix = encode::prefix(kind, new.namespace());
-    let quotas = server.inner.store.list(&prefix, Page::default()).await.map_err(read::read_error)?.entries;
+    let quotas = stored::entries(server, kind, new.namespace()).await?;
     let resource = Resource { group: call.kind.stored_as().0, plural: &call.kind.plural };
     let write = quota::Write { resource, new, old, now: server.inner.env.now().as_second() };
     for entry in quotas {

@@ -4,35 +4,11 @@ use std::sync::Arc;
 
 use k8s_openapi::api::admissionregistration::v1::RuleWithOperations;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use trimtab_api::{ApiError, Kind, Object, Selector};
+use trimtab_api::{Kind, Object, Selector};
 
 use super::webhook::Webhook;
 use super::{Attributes, version};
 use crate::server::ApiServer;
-use crate::{encode, read};
-
-/// Of what namespace selectors look at, the labels; `None` for what is in no namespace.
-///
-/// # Errors
-/// When the store cannot be read.
-pub(super) async fn namespace_labels(
-    server: &ApiServer,
-    write: &Attributes<'_>,
-    object: Option<&Object>,
-) -> Result<Option<Object>, ApiError> {
-    let kind = &write.call.kind;
-    if kind.group.is_empty() && kind.plural == "namespaces" {
-        return Ok(object.or(write.old).cloned());
-    }
-    if !kind.namespaced() {
-        return Ok(None);
-    }
-    let kinds = server.inner.kinds();
-    let Some(namespaces) = kinds.by_resource("", "v1", "namespaces") else { return Ok(None) };
-    let key = encode::key(namespaces, "", write.call.path.namespace);
-    let entry = server.inner.store.get(&key).await.map_err(read::read_error)?;
-    Ok(Some(entry.map(|entry| encode::to_object(namespaces, &entry)).unwrap_or_default()))
-}
 
 /// As which version of its kind the write concerns the webhook; `None` when it does not.
 pub(super) fn concerns(

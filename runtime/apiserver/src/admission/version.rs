@@ -32,6 +32,44 @@ pub(super) fn matched<R>(
     pairs.into_iter().find(|(rule, kind)| fits(rule, kind)).map(|(_, kind)| Arc::clone(kind))
 }
 
+/// A write and its object, as those are told of them who know the kind in one version.
+pub(super) struct Told<'a> {
+    write: Attributes<'a>,
+    object: Option<&'a Object>,
+    converted: Option<(Converted, Option<Object>)>,
+}
+
+impl<'a> Told<'a> {
+    /// # Errors
+    /// When something cannot be converted to the version `kind`.
+    pub(super) async fn of(
+        server: &ApiServer,
+        write: &Attributes<'a>,
+        object: Option<&'a Object>,
+        kind: &Arc<Kind>,
+    ) -> Result<Self, ApiError> {
+        let mut told = Self { write: *write, object, converted: None };
+        if let Some(converted) = Converted::of(server, write, kind).await? {
+            let object = converted.object(server, write, object).await?;
+            told.converted = Some((converted, object));
+        }
+        Ok(told)
+    }
+
+    /// Whether it is another version than the write is made in.
+    pub(super) fn is_converted(&self) -> bool {
+        self.converted.is_some()
+    }
+
+    pub(super) fn write(&self) -> Attributes<'_> {
+        self.converted.as_ref().map_or(self.write, |(converted, _)| converted.write(&self.write))
+    }
+
+    pub(super) fn object(&self) -> Option<&Object> {
+        self.converted.as_ref().map_or(self.object, |(_, object)| object.as_ref())
+    }
+}
+
 /// A write in another version of its kind.
 pub(super) struct Converted {
     kind: Arc<Kind>,

@@ -10,7 +10,7 @@ use trimtab_api::{ApiError, Kind, Object};
 use super::Attributes;
 use super::review;
 use crate::server::ApiServer;
-use crate::{encode, outside, read};
+use crate::{outside, stored};
 
 /// A validating one is a mutating one that may not change anything.
 pub(super) use k8s_openapi::api::admissionregistration::v1::MutatingWebhook as Webhook;
@@ -27,13 +27,9 @@ pub(super) struct Asked {
 /// # Errors
 /// When the store cannot be read.
 pub(super) async fn configured(server: &ApiServer, plural: &str) -> Result<Vec<Webhook>, ApiError> {
-    let kinds = server.inner.kinds();
-    let Some(kind) = kinds.by_resource(super::GROUP, "v1", plural) else { return Ok(Vec::new()) };
-    let page = server.inner.store.list(&encode::prefix(kind, ""), trimtab_store::Page::default()).await;
-    let entries = page.map_err(read::read_error)?.entries;
-    let hooks = entries.iter().map(|entry| webhooks::webhooks(&encode::to_object(kind, entry)));
-    let hooks: Result<Vec<_>, _> = hooks.collect();
-    Ok(hooks.map_err(|error| ApiError::internal(format!("{}: {error}", kind.resource())))?.concat())
+    let configurations = stored::list(server, (super::GROUP, "v1", plural), "").await?;
+    let hooks: Result<Vec<_>, _> = configurations.iter().map(webhooks::webhooks).collect();
+    Ok(hooks.map_err(|error| ApiError::internal(format!("{plural}.{}: {error}", super::GROUP)))?.concat())
 }
 
 /// Asks `hook`; the patch that it wants made, if any.

@@ -11,12 +11,12 @@ use serde_json::Value;
 use trimtab_api::Object;
 use trimtab_api::crd::set_condition;
 use trimtab_api::kinds::api_service::AVAILABLE;
-use trimtab_client::{HttpTransport, Transport as _};
+use trimtab_client::{HttpTransport, Transport as _, root_cause};
 use trimtab_store::Precondition;
 
 use super::{Discovered, GROUP, Known, PLURAL, Remote, route};
 use crate::auth::Identity;
-use crate::outside::{MAX_ANSWER, root_cause, whole};
+use crate::outside::{MAX_ANSWER, whole};
 use crate::server::ApiServer;
 use crate::write::{Committed, commit};
 use crate::{backend, encode, read};

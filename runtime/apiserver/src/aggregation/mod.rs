@@ -11,7 +11,7 @@ mod register;
 mod route;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use trimtab_api::field::Error;
 use trimtab_api::kinds::api_service::AVAILABLE;
 use trimtab_api::{Kinds, Object, crd};
+use trimtab_env::{exclusive, shared};
 use trimtab_store::{Entry, Page, ReadError, Revision, Store};
 
 use crate::allocate::Hook;
@@ -149,7 +150,7 @@ impl Aggregation {
     /// Takes note of what one serves; `None` leaves what it served when it last answered.
     fn discovered(&self, known: &Known, found: Option<Discovered>) {
         let Some(found) = found else { return };
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = exclusive(&self.state);
         // It may have gone meanwhile.
         if state.others.iter().any(|other| **other == *known) {
             state.discovered.insert(known.name(), Arc::new(found));
@@ -157,11 +158,11 @@ impl Aggregation {
     }
 
     fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+        look(&shared(&self.state))
     }
 
     fn note(&self, name: String, revision: Revision, now: Option<Known>) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = exclusive(&self.state);
         let before = state.known.get(&name);
         if before.is_some_and(|(known, _)| *known >= revision) {
             return;

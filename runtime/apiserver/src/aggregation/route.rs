@@ -6,12 +6,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use hyper::upgrade::OnUpgrade;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use trimtab_api::ApiError;
-use trimtab_client::{HttpTransport, TransportError, Trust};
+use trimtab_client::{HttpTransport, TransportError, Trust, root_cause};
 
 use super::{GROUP, Known, Remote};
 use crate::auth::Identity;
 use crate::handler::Answer;
-use crate::outside::root_cause;
 use crate::pass::{self, Sent};
 use crate::server::ApiServer;
 use crate::{backend, body};

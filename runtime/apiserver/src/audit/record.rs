@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use trimtab_api::ApiError;
 use trimtab_api::protobuf::{self, Message};
 use trimtab_api::rbac::Attributes;
 use trimtab_client::{Body, BoxError};
-use trimtab_env::Env;
+use trimtab_env::{Env, lock};
 
 use super::Audit;
 use super::event::{self, Event, ObjectRef};
@@ -103,7 +103,7 @@ impl Audit {
 
 impl Record {
     fn event(&self) -> MutexGuard<'_, Option<Event>> {
-        self.event.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.event)
     }
 
     fn note(&self, change: impl FnOnce(&mut Event)) {

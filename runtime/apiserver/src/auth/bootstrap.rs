@@ -3,7 +3,7 @@
 //! What else every cluster has, from `manifests/defaults/`, is made when it is not there.
 
 use std::net::Ipv4Addr;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 
 use futures::future::join_all;
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use trimtab_api::apply::{self, Writer};
 use trimtab_api::rbac::{GROUP, uncovered};
 use trimtab_api::{Kind, Object, manifest};
+use trimtab_env::lock;
 use trimtab_store::{Precondition, Write};
 
 use super::node;
@@ -39,7 +40,7 @@ const TRIES: usize = 3;
 /// its start; tests make many servers at a time.
 fn defaults() -> Arc<Vec<Object>> {
     static READ: Mutex<Weak<Vec<Object>>> = Mutex::new(Weak::new());
-    let mut read_before = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut read_before = lock(&READ);
     if let Some(defaults) = read_before.upgrade() {
         return defaults;
     }

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use ring::digest;
 use serde::Deserialize;
-use trimtab_store::{ReadError, Store};
+use trimtab_api::ApiError;
+use trimtab_store::Store;
 
 use super::Identity;
-use crate::encode;
+use crate::stored;
 
 const TYPE: &str = "bootstrap.kubernetes.io/token";
 const GROUP: &str = "system:bootstrappers";
@@ -44,16 +45,10 @@ impl Stored {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(super) async fn authenticate(
-    store: &dyn Store,
-    token: &str,
-    now: Timestamp,
-) -> Result<Option<Identity>, ReadError> {
+pub(super) async fn authenticate(store: &dyn Store, token: &str, now: Timestamp) -> Result<Option<Identity>, ApiError> {
     let Some((id, secret)) = parts(token) else { return Ok(None) };
-    let entry = store.get(&encode::registry(&format!("secrets/kube-system/bootstrap-token-{id}"))).await?;
-    let Some(stored) = entry.and_then(|entry| serde_json::from_slice::<Stored>(&entry.value).ok()) else {
-        return Ok(None);
-    };
+    let path = format!("secrets/kube-system/bootstrap-token-{id}");
+    let Some(stored) = stored::at::<Stored>(store, &path).await? else { return Ok(None) };
     let found = check(&stored, id, secret, now);
     if let Err(why) = found {
         tracing::info!(id, why, "a bootstrap token was refused");

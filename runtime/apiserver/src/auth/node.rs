@@ -13,8 +13,8 @@ use trimtab_api::{ApiError, FieldSelector, Object};
 use trimtab_store::{Page, Store};
 
 use super::bootstrap;
-use crate::encode;
 use crate::read::read_error;
+use crate::{encode, stored};
 
 const ROLE: &str = "system:node";
 const LEASES: &str = "kube-node-lease";
@@ -136,9 +136,8 @@ impl Node<'_> {
         }))
     }
 
-    async fn find(&self, key: &str) -> Result<Option<Object>, ApiError> {
-        let entry = self.store.get(&encode::registry(key)).await.map_err(read_error)?;
-        Ok(entry.map(|entry| encode::stored_object(&entry)))
+    async fn find(&self, path: &str) -> Result<Option<Object>, ApiError> {
+        stored::at(self.store, path).await
     }
 
     async fn gets_volume(&self, asked: &Attributes<'_>) -> Decision {

@@ -5,13 +5,14 @@
 //! rises past it, so a decision knows every write that was answered before it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{RwLock, RwLockReadGuard};
 
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::rbac::v1::{PolicyRule, RoleRef, Subject};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use trimtab_api::rbac::{Binding, GROUP, Policy};
+use trimtab_env::{exclusive, shared};
 use trimtab_store::{Entry, Page, ReadError, Store, Watch};
 
 use crate::encode;
@@ -48,7 +49,7 @@ impl Followed {
         };
         if whole {
             if !news.is_empty() {
-                let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+                let mut policy = exclusive(&self.policy);
                 for event in &news {
                     take(&mut policy, event.key(), event.entry.as_deref());
                 }
@@ -59,7 +60,7 @@ impl Followed {
             *feed = Some(store.watch(&prefix, page.revision).await?);
             let mut policy = Policy::default();
             page.entries.iter().for_each(|entry| take(&mut policy, &entry.key, Some(entry)));
-            *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+            *exclusive(&self.policy) = policy;
         }
         self.seen.store(revision + 1, Ordering::Release);
         Ok(())
@@ -67,7 +68,7 @@ impl Followed {
 
     /// What is known.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Policy> {
-        self.policy.read().unwrap_or_else(PoisonError::into_inner)
+        shared(&self.policy)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::admission::Verb;
 use crate::decode::Expected;
 use crate::handler::{Answer, Call};
 use crate::server::{ApiServer, format_time};
-use crate::{body, decode, encode, read, subresource};
+use crate::{body, decode, encode, read, stored, subresource};
 
 const GROUP: &str = "authentication.k8s.io";
 const API_VERSION: &str = "authentication.k8s.io/v1";
@@ -164,10 +164,7 @@ async fn bind(
 }
 
 async fn find(server: &ApiServer, plural: &str, namespace: &str, name: &str) -> Result<Object, ApiError> {
-    let kinds = server.inner.kinds();
-    let kind = kinds.by_resource("", "v1", plural).ok_or_else(ApiError::no_such_path)?;
-    let entry = server.inner.store.get(&encode::key(kind, namespace, name)).await.map_err(read::read_error)?;
-    Ok(encode::to_object(kind, &*entry.ok_or_else(|| ApiError::not_found(kind, name))?))
+    stored::find(server, ("", "v1", plural), namespace, name).await
 }
 
 impl Tokens {

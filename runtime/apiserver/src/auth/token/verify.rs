@@ -1,17 +1,18 @@
 //! Whose token it is, if it is good (`pkg/serviceaccount`).
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use ring::digest;
 use serde::Deserialize;
+use trimtab_env::lock;
 use trimtab_store::Store;
 
 use super::Tokens;
 use super::claims::{Claims, Reference};
 use super::key::Signed;
 use crate::auth::Identity;
-use crate::encode;
+use crate::stored;
 
 /// How far clocks may differ, in seconds, as upstream allows.
 const LEEWAY: i64 = 60;
@@ -77,8 +78,7 @@ impl Tokens {
     fn read(&self, token: &str) -> Result<Option<Arc<Claims>>, String> {
         let digest = digest::digest(&digest::SHA256, token.as_bytes());
         let digest: [u8; 32] = digest.as_ref().try_into().expect("SHA-256 has 32 bytes");
-        let lock = || self.right.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(claims) = lock().get(&digest) {
+        if let Some(claims) = lock(&self.right).get(&digest) {
             return Ok(Some(Arc::clone(claims)));
         }
         let Some(signed) = Signed::parse(token) else { return Ok(None) };
@@ -90,7 +90,7 @@ impl Tokens {
             return Err("error verifying token signature".to_owned());
         }
         let claims = Arc::new(claims);
-        let mut right = lock();
+        let mut right = lock(&self.right);
         if right.len() >= REMEMBERED {
             right.clear();
         }
@@ -149,13 +149,8 @@ impl There<'_> {
         Ok(())
     }
 
-    async fn find(&self, key: &str) -> Result<Option<Metadata>, String> {
-        let entry = self.store.get(&encode::registry(key)).await;
-        let entry = entry.map_err(|error| {
-            tracing::error!(?error, "the store failed");
-            "the store cannot be read".to_owned()
-        })?;
-        let Some(entry) = entry else { return Ok(None) };
-        serde_json::from_slice::<Stored>(&entry.value).map(|stored| Some(stored.metadata)).map_err(|e| e.to_string())
+    async fn find(&self, path: &str) -> Result<Option<Metadata>, String> {
+        let stored: Option<Stored> = stored::at(self.store, path).await.map_err(|error| error.to_string())?;
+        Ok(stored.map(|stored| stored.metadata))
     }
 }
