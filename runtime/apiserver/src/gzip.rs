@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, VARY};
@@ -28,16 +28,16 @@ pub(crate) async fn compressed(response: Response<Body>) -> Response<Body> {
     if response.body().size_hint().exact().is_none_or(|size| size < WORTH_IT) {
         return response;
     }
-    let (mut parts, body) = response.into_parts();
-    // Neither a body of known size nor writing to memory fails; were it otherwise, the length that
-    // was promised would not be kept, and the client sees the connection break.
-    let Ok(collected) = body.collect().await else { return Response::from_parts(parts, trimtab_client::empty_body()) };
+    let (mut parts, mut body) = response.into_parts();
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    let mut pieces = collected.aggregate();
-    while pieces.has_remaining() {
-        let length = pieces.chunk().len();
-        let _ = encoder.write_all(pieces.chunk());
-        pieces.advance(length);
+    // Piece by piece: together they may be large.
+    while let Some(frame) = body.frame().await {
+        // Neither a body of known size nor writing to memory fails; were it otherwise, the length that
+        // was promised would not be kept, and the client sees the connection break.
+        let Ok(frame) = frame else { return Response::from_parts(parts, trimtab_client::empty_body()) };
+        if let Ok(data) = frame.into_data() {
+            let _ = encoder.write_all(&data);
+        }
     }
     let bytes: Bytes = encoder.finish().unwrap_or_default().into();
     parts.headers.remove(CONTENT_LENGTH);

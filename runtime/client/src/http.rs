@@ -41,6 +41,15 @@ impl HttpTransport {
         Self::made(server, bearer, |builder| Ok(builder.tls_backend_preconfigured(tls.clone())))
     }
 
+    /// As [`HttpTransport::new`], without asking for compressed answers: on one machine, to compress them takes
+    /// longer than to send them.
+    ///
+    /// # Errors
+    /// As [`HttpTransport::new`].
+    pub fn uncompressed(server: &str, tls: &ClientConfig, bearer: Option<String>) -> Result<Self, TransportError> {
+        Self::made(server, bearer, |builder| Ok(builder.tls_backend_preconfigured(tls.clone()).gzip(false)))
+    }
+
     /// A transport to a server that is not the cluster's. It is looked for at the address `at`,
     /// whatever its name resolves to; the port is the name's. It is shown `identity`, a certificate
     /// and its key in PEM, if it asks for one.
