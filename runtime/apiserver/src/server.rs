@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use http::{Method, Request, Uri};
 use tracing::Instrument;
 use trimtab_api::policy::Policy;
@@ -27,6 +28,7 @@ use crate::kept::Kept;
 use crate::metrics::Metrics;
 use crate::nodes::{NodeTls, Nodes};
 use crate::protobuf::Recent;
+use crate::stored;
 
 /// How long history is kept: as long as upstream keeps it.
 const COMPACT_EVERY: Duration = Duration::from_secs(300);
@@ -138,9 +140,12 @@ impl ApiServer {
             tasks,
         });
         let server = Self { inner };
-        server.make_namespaces().await;
-        // The store makes one step of both.
-        tokio::join!(auth::bootstrap::reconcile(&server, config.service_cidr), aggregation::reconcile(&server, true));
+        // The store makes one step of them all.
+        tokio::join!(
+            server.make_namespaces(),
+            auth::bootstrap::reconcile(&server, config.service_cidr),
+            aggregation::reconcile(&server, true),
+        );
         server.keep_tidy();
         server.inner.tasks.spawn_cancellable("definitions", cleaner::run(Arc::downgrade(&server.inner)));
         server.inner.tasks.spawn_cancellable("apiservices", aggregation::run(Arc::downgrade(&server.inner)));
@@ -150,17 +155,24 @@ impl ApiServer {
     // As upstream's server, so that a client finds `default` from the first moment on.
     async fn make_namespaces(&self) {
         let identity = Identity::new("system:apiserver", &["system:masters"]);
-        for name in NAMESPACES {
-            let body = serde_json::json!({"metadata": {"name": name}}).to_string();
-            let mut request = Request::new(Ok(body.into()));
-            *request.method_mut() = Method::POST;
-            *request.uri_mut() = Uri::from_static("/api/v1/namespaces");
-            let code = self.handle(request, Origin { identity: Some(&identity), address: None }, None).await.status();
-            // A registry without namespaces needs none.
-            if !matches!(code.as_u16(), 201 | 404 | 409) {
-                tracing::warn!(%name, %code, "a namespace could not be made");
+        let make = |name| {
+            let origin = Origin { identity: Some(&identity), address: None };
+            async move {
+                if let Ok(Some(_)) = stored::get(self, ("", "v1", "namespaces"), "", name).await {
+                    return;
+                }
+                let body = serde_json::json!({"metadata": {"name": name}}).to_string();
+                let mut request = Request::new(Ok(body.into()));
+                *request.method_mut() = Method::POST;
+                *request.uri_mut() = Uri::from_static("/api/v1/namespaces");
+                let code = self.handle(request, origin, None).await.status();
+                // A registry without namespaces needs none.
+                if !matches!(code.as_u16(), 201 | 404 | 409) {
+                    tracing::warn!(%name, %code, "a namespace could not be made");
+                }
             }
-        }
+        };
+        join_all(NAMESPACES.map(make)).await;
     }
 
     /// What is served now: what it was made with, and what has been defined since.

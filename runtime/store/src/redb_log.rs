@@ -83,7 +83,7 @@ impl RedbLog {
     /// secrets are in it.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         if !path.try_exists().map_err(|source| OpenError::Io { path: path.to_owned(), source })? {
-            create(path)?;
+            return create(path);
         }
         let log = Self { database: database(path)? };
         match log.format() {
@@ -107,9 +107,9 @@ impl RedbLog {
     }
 }
 
-/// Makes an empty data file at `path`. It gets its name when it is complete, so that a crash leaves
-/// no half of one.
-fn create(path: &Path) -> Result<(), OpenError> {
+/// Makes an empty data file at `path`, and keeps it open. It gets its name when it is complete, so that a crash
+/// leaves no half of one.
+fn create(path: &Path) -> Result<RedbLog, OpenError> {
     let failed = |source| OpenError::Io { path: path.to_owned(), source };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(failed)?;
@@ -122,9 +122,9 @@ fn create(path: &Path) -> Result<(), OpenError> {
     }
     let log = RedbLog { database: database(unfinished)? };
     log.initialise().map_err(|source| OpenError::Unreadable { path: unfinished.to_owned(), source })?;
-    drop(log);
     fs::rename(unfinished, path).map_err(failed)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    Ok(log)
 }
 
 fn database(path: &Path) -> Result<Database, OpenError> {

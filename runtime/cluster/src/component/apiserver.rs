@@ -16,7 +16,7 @@ use crate::data_dir::{DataDir, Held, Role};
 use crate::error::{StartError, other};
 use crate::identity::Identity;
 use crate::names::{API_SERVICE_IP, SERVICE_CIDR, reachable};
-use crate::pki::Pki;
+use crate::pki::{Pki, PkiError};
 use crate::tls::{self, Clients};
 use crate::{bootstrap, kubeconfig, names};
 
@@ -59,6 +59,21 @@ impl AuditConfig {
     }
 }
 
+/// What is signed with, kept in files.
+struct Keys {
+    pki: Pki,
+    front_proxy: Pki,
+    service_accounts: Vec<u8>,
+}
+
+impl Keys {
+    fn open(dir: &Path, env: &Env) -> Result<Self, PkiError> {
+        let pki = Pki::open(dir, env.now())?;
+        let (front_proxy, service_accounts) = (pki.front_proxy()?, pki.service_account_key()?);
+        Ok(Self { pki, front_proxy, service_accounts })
+    }
+}
+
 /// An API server that runs.
 pub struct Api {
     server: ApiServer,
@@ -85,18 +100,22 @@ impl Api {
         // What the user may have to put right comes first.
         let audit = config.audit.clone().map(AuditConfig::open).transpose()?;
         let held = data.hold(Role::ApiServer, env).await?;
-        let store: Arc<dyn Store> = Arc::new(Embedded::open(&data.store()).map_err(other("open the store"))?);
+        // Both are made on the first start, and mostly wait for the disk then.
+        let (store, keys) = std::thread::scope(|scope| {
+            let store = scope.spawn(|| Embedded::open(&data.store()));
+            let keys = Keys::open(&data.pki(), env);
+            (store.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), keys)
+        });
+        let store: Arc<dyn Store> = Arc::new(store.map_err(other("open the store"))?);
         tell(&format!("store opened at revision {}", store.revision()));
-        let pki = Pki::open(&data.pki(), env.now())?;
+        let Keys { pki, front_proxy, service_accounts } = keys?;
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
         let to_nodes = pki.client(&Identity::kubelet_client())?;
         let node_tls =
             tls::client(&to_nodes, pki.ca_pem()).map_err(other("make the API's client TLS configuration"))?;
-        let front_proxy = pki.front_proxy()?;
         let to_others = front_proxy.client(&Identity::front_proxy_client())?;
-        let key = SigningKey::from_pkcs8(&pki.service_account_key()?)
-            .map_err(other("use the service accounts' signing key"))?;
+        let key = SigningKey::from_pkcs8(&service_accounts).map_err(other("use the service accounts' signing key"))?;
         let service_accounts = ServiceAccounts {
             key,
             issuer: names::token_issuer(),
