@@ -27,6 +27,11 @@ impl<'a> At<'a> {
         Self { path: Path::new(name), value: object.0.get(name).unwrap_or(&NONE) }
     }
 
+    /// As [`At::of`], for whoever does not tell where it stands.
+    pub(crate) fn unnamed(object: &'a Object, name: &str) -> Self {
+        Self { path: Path::unnamed(), ..Self::of(object, name) }
+    }
+
     /// The field `name` of what stands here.
     pub(crate) fn get(&self, name: &str) -> Self {
         Self { path: self.path.child(name), value: self.value.get(name).unwrap_or(&NONE) }

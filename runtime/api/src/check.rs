@@ -26,6 +26,16 @@ pub(crate) fn text(value: &Option<String>) -> &str {
 }
 
 impl Checks {
+    /// What `check` finds below `path`. Most is well: where something stands is made out once it is known that there
+    /// is something to tell.
+    pub(crate) fn below(&mut self, path: &Path, check: impl Fn(&Path, &mut Self)) {
+        let mut found = Self::default();
+        check(&Path::unnamed(), &mut found);
+        if !found.errors.is_empty() || !found.warnings.is_empty() {
+            check(path, self);
+        }
+    }
+
     pub(crate) fn push(&mut self, error: Error) {
         self.errors.push(error);
     }

@@ -3,44 +3,58 @@
 use std::fmt;
 
 /// Where in an object a value stands: `spec.containers[0].name`, `metadata.labels[app]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Path(String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Path(Option<String>);
+
+impl Default for Path {
+    fn default() -> Self {
+        Self::new(String::new())
+    }
+}
 
 impl Path {
     /// The path of a top-level field, or of several joined by dots.
     pub fn new(root: impl Into<String>) -> Self {
-        Self(root.into())
+        Self(Some(root.into()))
+    }
+
+    /// A path that says nothing, as do those below it, and costs nothing: for whoever first wants to know whether
+    /// there is anything to be told.
+    pub(crate) fn unnamed() -> Self {
+        Self(None)
     }
 
     /// The field `name` of what stands here.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
         // Paths are made for every field that is checked, so this is not `format!`.
-        let mut path = String::with_capacity(self.0.len() + 1 + name.len());
-        path.push_str(&self.0);
-        if !path.is_empty() {
-            path.push('.');
-        }
-        path.push_str(name);
-        Self(path)
+        Self(self.0.as_ref().map(|own| {
+            let mut path = String::with_capacity(own.len() + 1 + name.len());
+            path.push_str(own);
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(name);
+            path
+        }))
     }
 
     /// The item at `index` of the list that stands here.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
-        Self(format!("{}[{index}]", self.0))
+        Self(self.0.as_ref().map(|own| format!("{own}[{index}]")))
     }
 
     /// The value under `key` of the map that stands here.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        Self(format!("{}[{key}]", self.0))
+        Self(self.0.as_ref().map(|own| format!("{own}[{key}]")))
     }
 }
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "<nil>" } else { &self.0 })
+        f.write_str(self.0.as_deref().filter(|path| !path.is_empty()).unwrap_or("<nil>"))
     }
 }
 

@@ -377,7 +377,13 @@ pub(crate) async fn replace(server: &ApiServer, call: &Call<'_>) -> Answer {
             there => drop(there?),
         }
     }
-    update(server, call, Mode::Update, unconditional, |_| Ok(object.clone())).await
+    // One that names the version which it replaces is tried once.
+    let mut asked = Some(object);
+    let next = |_: &Object| {
+        let object = if unconditional { asked.clone() } else { asked.take() };
+        Ok(object.expect("a conflict of a write that names its version is answered"))
+    };
+    update(server, call, Mode::Update, unconditional, next).await
 }
 
 /// Which part of an object is written, and how it is recorded.
@@ -517,7 +523,7 @@ pub(crate) async fn update(
     call: &Call<'_>,
     mode: Mode,
     retry: bool,
-    change: impl Fn(&Object) -> Result<Object, ApiError>,
+    change: impl FnMut(&Object) -> Result<Object, ApiError>,
 ) -> Answer {
     let form = negotiate::form(call.headers, &call.kind)?;
     match written(server, call, mode, retry, change).await? {
@@ -532,7 +538,7 @@ pub(crate) async fn written(
     call: &Call<'_>,
     mode: Mode,
     retry: bool,
-    change: impl Fn(&Object) -> Result<Object, ApiError>,
+    mut change: impl FnMut(&Object) -> Result<Object, ApiError>,
 ) -> Result<Written, ApiError> {
     let mut entry = read::find(server, call).await?;
     for attempt in 0.. {

@@ -5,16 +5,35 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::LimitRange;
 use tokio::sync::OnceCell;
 use trimtab_api::{ApiError, Object};
+use trimtab_store::Entry;
 
 use super::Attributes;
+use crate::handler::Call;
+use crate::read::read_error;
 use crate::server::ApiServer;
-use crate::stored;
+use crate::{encode, stored};
 
 /// What has been read of a request's namespace.
 #[derive(Default)]
 pub(crate) struct Namespace {
+    entry: OnceCell<Option<Arc<Entry>>>,
     object: OnceCell<Arc<Object>>,
     ranges: OnceCell<Vec<LimitRange>>,
+}
+
+async fn entry<'a>(server: &ApiServer, call: &'a Call<'_>) -> Result<Option<&'a Arc<Entry>>, ApiError> {
+    let path = format!("namespaces/{}", call.path.namespace);
+    let read = async || server.inner.store.get(&encode::registry(&path)).await.map_err(read_error);
+    call.namespace.entry.get_or_try_init(read).await.map(Option::as_ref)
+}
+
+/// Whether `text` stands anywhere in the namespace that the write is in: of most nothing need be read.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(super) async fn mentions(server: &ApiServer, write: &Attributes<'_>, text: &str) -> Result<bool, ApiError> {
+    let entry = entry(server, write.call).await?;
+    Ok(entry.is_some_and(|entry| memchr::memmem::find(&entry.value, text.as_bytes()).is_some()))
 }
 
 /// The object whose labels namespace selectors look at; `None` for what is in no namespace.
@@ -34,7 +53,7 @@ pub(super) async fn labels(
         return Ok(None);
     }
     let read = async || {
-        let found = stored::get(server, ("", "v1", "namespaces"), "", call.path.namespace).await?;
+        let found = entry(server, call).await?.map(|entry| encode::stored_object(entry));
         Ok(Arc::new(found.unwrap_or_default()))
     };
     call.namespace.object.get_or_try_init(read).await.map(|object| Some(Arc::clone(object)))

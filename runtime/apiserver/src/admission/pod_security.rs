@@ -68,10 +68,10 @@ pub(super) async fn check(server: &ApiServer, write: &Attributes<'_>, object: Op
         },
         _ => return Ok(()),
     };
-    let Some(namespace) = namespace::labels(server, write, Some(object)).await? else { return Ok(()) };
-    if !namespace.labels().any(|(key, _)| key.starts_with(PREFIX)) {
+    if !namespace::mentions(server, write, PREFIX).await? {
         return Ok(());
     }
+    let Some(namespace) = namespace::labels(server, write, Some(object)).await? else { return Ok(()) };
     let Some(spec) = object.at(path).and_then(|spec| trimtab_api::from_value::<PodSpec>(spec).ok()) else {
         return Ok(());
     };

@@ -61,7 +61,12 @@ pub fn of(kind: &Kind, operation: Operation<'_>, object: &Object) -> Vec<String>
         // Whoever changes a pod is a program.
         ("", "Pod") if created => {
             name(object, "the Pod's hostname", &mut warnings);
-            pod::check(&At::of(object, "metadata"), &spec, false, &mut warnings);
+            // Of most pods there is nothing to tell.
+            let mut found = Warnings::default();
+            pod::check(&At::unnamed(object, "metadata"), &At::unnamed(object, "spec"), false, &mut found);
+            if !found.0.is_empty() {
+                pod::check(&At::of(object, "metadata"), &spec, false, &mut warnings);
+            }
         }
         ("", "ReplicationController") | ("apps", "Deployment" | "ReplicaSet") if changed => {
             if created {
