@@ -141,14 +141,22 @@ pub fn resources_from(input: TokenStream) -> TokenStream {
 /// `absent`.
 ///
 /// `impl Replication { … }` implements `Controller` for `Replication`, whose methods take the
-/// object; `impl Reconcile for Website { … }` has the object reconcile itself.
+/// object; `impl Reconcile for Website { … }` has the object reconcile itself; `impl Compose for Website
+/// { … }` is a function from the object to what is to be there for it.
 ///
-/// In `#[controller(…)]`:
+/// In `#[controller(…)]`, all that the controller depends on. It may do no more than what follows from it:
 ///
 /// - `for = ReplicationController`: the kind; not with `impl Reconcile for`, which says it;
 /// - `owns(Pod, Service)`: kinds of which this controller makes objects: a change of one wakes its
 ///   owner;
 /// - `watches(Node => f)`: a change of a Node wakes the objects that `f(&node)` names;
+/// - `references(Secret => f)`: an object refers to those that `f(&object)` names: a change of one wakes it;
+/// - `reads(ConfigMap)`: is read from the cache, and wakes nobody;
+/// - `uses(Pod/eviction: create, Lease: get | update)`: what else is done by way of the client;
+/// - `when = generation`: what of an object has to change for it to be looked at again. `owns(Pod if labels)`
+///   and `watches(Node if labels => f)` say it of others. It is one of `generation`, `labels`, `annotations`
+///   and `finalizers`, or a function of the object whose value is compared, or several in parentheses;
+/// - `labels = "tier=front"`, `fields = "metadata.name!=x"`: which objects it looks after;
 /// - `finalizer = "demo.io/dns"`: `cleanup` runs before an object goes;
 /// - `name = "replication"`: in events, logs and field managers; the type's name when absent;
 /// - `concurrency = 4`: how many objects at once;

@@ -1,57 +1,142 @@
-//! The implementation of `Controller`, or of `Reconcile` where the object reconciles itself.
+//! The implementation of `Controller`, or of `Reconcile` or `Compose` where the object reconciles itself.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::ImplItemFn;
 use syn::spanned::Spanned;
+use syn::{Expr, ImplItemFn, Path, Type};
 
-use super::model::{Model, parameter};
+use super::model::{Form, Model, parameter};
+
+/// The predicates that are known by their bare names.
+const PREDICATES: [&str; 5] = ["anything", "generation", "labels", "annotations", "finalizers"];
 
 pub(crate) fn controller(model: &Model) -> TokenStream {
-    let Model { attributes, target, root, name, kind, reconcile, cleanup, absent, .. } = model;
+    let Model { attributes, target, root, name, kind, methods, .. } = model;
     let (generics, _, bounds) = model.generics.split_for_impl();
-    let (implemented, kind, receiver) = if model.of_object {
-        (quote!(Reconcile), None, quote!())
-    } else {
-        (quote!(Controller), Some(quote!(type Kind = #kind;)), quote!(&self,))
+    let (implemented, own_kind) = match model.form {
+        Form::Controller => (quote!(Controller), Some(quote!(type Kind = #kind;))),
+        Form::Reconcile => (quote!(Reconcile), None),
+        Form::Compose => (quote!(Compose), None),
     };
     let finalizer = model.finalizer.as_ref().map(|finalizer| {
         quote!(const FINALIZER: ::core::option::Option<&'static str> = ::core::option::Option::Some(#finalizer);)
     });
     let concurrency = model.concurrency.as_ref().map(|count| quote!(const CONCURRENCY: usize = #count;));
-    let setup = setup(model, &receiver);
+    let (selection, matters, setup) = (selection(model), matters(model), setup(model));
     // A type that cannot be a controller is named where the user wrote it.
     let path = quote_spanned!(target.span()=> #root::#implemented);
     quote! {
         #(#attributes)*
         impl #generics #path for #target #bounds {
-            #kind
+            #own_kind
             const NAME: &'static str = #name;
+            const STATUS: bool = {
+                #[allow(unused_imports)]
+                use #root::__private::WithoutStatus as _;
+                #root::__private::Probe::<#kind>::STATUS
+            };
             #finalizer
             #concurrency
+            #selection
+            #matters
             #setup
-            #reconcile
-            #cleanup
-            #absent
+            #(#methods)*
         }
     }
 }
 
+fn selection(model: &Model) -> Option<TokenStream> {
+    let root = &model.root;
+    let labels = model.labels.as_ref().map(|labels| quote!(.labels(#labels)));
+    let fields = model.fields.as_ref().map(|fields| quote!(.fields(#fields)));
+    (labels.is_some() || fields.is_some()).then(|| {
+        quote! {
+            fn selection() -> #root::ListParams {
+                <#root::ListParams as ::core::default::Default>::default() #labels #fields
+            }
+        }
+    })
+}
+
+fn matters(model: &Model) -> Option<TokenStream> {
+    let object = Ident::new("object", Span::mixed_site());
+    let kind = &model.kind;
+    model.when.as_ref().map(|when| match model.form {
+        Form::Controller => {
+            let digest = digest(when, &model.root, &quote!(#object));
+            quote!(fn matters(#object: &#kind) -> u64 { #digest })
+        }
+        Form::Reconcile | Form::Compose => {
+            let digest = digest(when, &model.root, &quote!(self));
+            quote!(fn matters(&self) -> u64 { #digest })
+        }
+    })
+}
+
+// A function of the object, or several in parentheses.
+fn digest(when: &Expr, root: &Path, object: &TokenStream) -> TokenStream {
+    let one = |function: &Expr| {
+        let name = match function {
+            Expr::Path(path) => path.path.get_ident().filter(|name| PREDICATES.iter().any(|known| name == known)),
+            _ => None,
+        };
+        match name {
+            Some(name) => quote_spanned!(function.span()=> #root::predicates::#name(#object)),
+            None => quote_spanned!(function.span()=> (#function)(#object)),
+        }
+    };
+    let all = match when {
+        Expr::Tuple(tuple) => tuple.elems.iter().map(one).collect(),
+        one_alone => vec![one(one_alone)],
+    };
+    quote!(#root::predicates::digest(&(#(#all,)*)))
+}
+
+fn closure(when: &Expr, root: &Path, kind: &Type) -> TokenStream {
+    let object = Ident::new("object", Span::mixed_site());
+    let digest = digest(when, root, &quote!(#object));
+    quote!(|#object: &#kind| #digest)
+}
+
 // What the attribute names comes first, then what the user's own `setup` does.
-fn setup(model: &Model, receiver: &TokenStream) -> Option<TokenStream> {
+fn setup(model: &Model) -> Option<TokenStream> {
     let root = &model.root;
     let own = model.setup.as_ref();
     let setup = own.and_then(parameter).cloned().unwrap_or_else(|| Ident::new("setup", Span::mixed_site()));
-    let owns = model.owns.iter().map(|kind| quote_spanned!(kind.span()=> #setup.owns::<#kind>();));
+    let owns = model.owns.iter().map(|owned| {
+        let kind = &owned.kind;
+        match owned.when.as_ref().map(|when| closure(when, root, kind)) {
+            None => quote_spanned!(kind.span()=> #setup.owns::<#kind>();),
+            Some(when) => quote_spanned!(kind.span()=> #setup.owns_when::<#kind>(#when);),
+        }
+    });
     let watches = model.watches.iter().map(|watch| {
         let (kind, map) = (&watch.kind, &watch.map);
-        quote_spanned!(kind.span()=> #setup.watches::<#kind>(#map);)
+        match watch.when.as_ref().map(|when| closure(when, root, kind)) {
+            None => quote_spanned!(kind.span()=> #setup.watches::<#kind>(#map);),
+            Some(when) => quote_spanned! {kind.span()=>
+                #setup.watches_when::<#kind>(::core::default::Default::default(), #when, #map);
+            },
+        }
     });
-    let calls: Vec<_> = owns.chain(watches).collect();
+    let references = model.references.iter().map(|reference| {
+        let (kind, map) = (&reference.kind, &reference.map);
+        quote_spanned!(kind.span()=> #setup.references::<#kind>(#map);)
+    });
+    let reads = model.reads.iter().map(|kind| quote_spanned!(kind.span()=> #setup.reads::<#kind>();));
+    let uses = model.uses.iter().map(|used| {
+        let (kind, subresource) = (&used.kind, used.subresource.as_ref().map(ToString::to_string).unwrap_or_default());
+        let verbs = used.verbs.iter().map(ToString::to_string);
+        quote_spanned!(kind.span()=> #setup.uses::<#kind>(#subresource, &[#(#verbs),*]);)
+    });
+    let calls: Vec<_> = owns.chain(watches).chain(references).chain(reads).chain(uses).collect();
     if let Some(ImplItemFn { attrs, sig, block, .. }) = own {
         let statements = &block.stmts;
         return Some(quote!(#(#attrs)* #sig { #(#calls)* #(#statements)* }));
     }
-    let taken = if model.of_object { quote!(#root::Of<Self>) } else { quote!(Self) };
+    let (receiver, taken) = match model.form {
+        Form::Controller => (quote!(&self,), quote!(Self)),
+        Form::Reconcile | Form::Compose => (quote!(), quote!(#root::Of<Self>)),
+    };
     (!calls.is_empty()).then(|| quote!(fn setup(#receiver #setup: &mut #root::Setup<'_, #taken>) { #(#calls)* }))
 }

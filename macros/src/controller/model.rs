@@ -1,10 +1,21 @@
 //! A controller: which kind, which methods, what it watches.
 
 use syn::spanned::Spanned;
-use syn::{FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, LitInt, LitStr, Path, Result, Type, parse_quote};
+use syn::{Expr, FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, LitInt, LitStr, Path, Result, Type, parse_quote};
 
-use super::parse::{Arguments, Watch};
+use super::parse::{Arguments, Owned, Use, Watch};
 use crate::errors::Errors;
+
+/// What is implemented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `impl Replication`: the methods take the object.
+    Controller,
+    /// `impl Reconcile for Website`: the object is `&self`.
+    Reconcile,
+    /// `impl Compose for Website`: the same, and nothing is asynchronous.
+    Compose,
+}
 
 pub(crate) struct Model {
     pub attributes: Vec<syn::Attribute>,
@@ -15,48 +26,76 @@ pub(crate) struct Model {
     pub kind: Type,
     pub name: LitStr,
     pub finalizer: Option<LitStr>,
-    pub owns: Vec<Type>,
+    pub owns: Vec<Owned>,
     pub watches: Vec<Watch>,
+    pub references: Vec<Watch>,
+    pub reads: Vec<Type>,
+    pub uses: Vec<Use>,
+    pub when: Option<Expr>,
+    pub labels: Option<LitStr>,
+    pub fields: Option<LitStr>,
     pub concurrency: Option<LitInt>,
     pub root: Path,
-    /// Whether the methods take the object as `&self`: `impl Reconcile for Website`.
-    pub of_object: bool,
+    pub form: Form,
     /// What the user adds to the setup.
     pub setup: Option<ImplItemFn>,
-    pub reconcile: ImplItemFn,
-    pub cleanup: Option<ImplItemFn>,
-    pub absent: Option<ImplItemFn>,
+    /// All other methods.
+    pub methods: Vec<ImplItemFn>,
 }
 
-const RECONCILE: &str = "async fn reconcile(&self, website: &Website, cx: &Context<Website>) -> Result<Next>";
+impl Form {
+    fn of(block: &ItemImpl, errors: &mut Errors) -> Self {
+        let Some((not, path, _)) = &block.trait_ else { return Self::Controller };
+        let name = path.segments.last().map(|last| last.ident.to_string()).unwrap_or_default();
+        match (not, name.as_str()) {
+            (None, "Reconcile") => Self::Reconcile,
+            (None, "Compose") => Self::Compose,
+            _ => {
+                errors.at(
+                    path,
+                    "expected `impl Replication { … }`, `impl Reconcile for Website { … }`, or `impl Compose for Website { … }`",
+                );
+                Self::Controller
+            }
+        }
+    }
+
+    /// The methods that there may be, of which the first must be there.
+    fn methods(self) -> &'static [&'static str] {
+        match self {
+            Self::Controller => &["reconcile", "setup", "cleanup", "absent"],
+            Self::Reconcile => &["reconcile", "setup", "cleanup"],
+            Self::Compose => &["compose", "setup"],
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Self::Controller => "async fn reconcile(&self, website: &Website, cx: &Context<Website>) -> Result<Next>",
+            Self::Reconcile => "async fn reconcile(&self, cx: &Context<Self>) -> Result<Next>",
+            Self::Compose => "fn compose(&self, world: &World<Self>) -> Result<Composition<Self>>",
+        }
+    }
+}
 
 impl Model {
     pub(crate) fn new(block: &ItemImpl, arguments: Arguments) -> Result<Self> {
         let mut errors = Errors::default();
-        let of_object = match &block.trait_ {
-            None => false,
-            Some((None, path, _)) if path.segments.last().is_some_and(|last| last.ident == "Reconcile") => true,
-            Some((_, path, _)) => {
-                errors.at(path, "expected `impl Replication { … }`, or `impl Reconcile for Website { … }`");
-                false
-            }
-        };
-        let mut methods = Methods::default();
-        for item in &block.items {
-            methods.take(item, &mut errors);
+        let form = Form::of(block, &mut errors);
+        let mut methods = methods(block, form, &mut errors);
+        if !methods.iter().any(|method| method.sig.ident == form.methods()[0]) {
+            errors.at(&block.self_ty, format!("`{}` is missing: write `{}`", form.methods()[0], form.example()));
         }
-        if methods.reconcile.is_none() {
-            errors.at(&block.self_ty, format!("`reconcile` is missing: write `{RECONCILE}`"));
-        }
-        if let Some(setup) =
-            methods.setup.as_ref().filter(|setup| parameter(setup).is_none() || setup.sig.asyncness.is_some())
+        let setup = methods.iter().position(|method| method.sig.ident == "setup").map(|at| methods.remove(at));
+        if let Some(setup) = setup.as_ref().filter(|setup| parameter(setup).is_none() || setup.sig.asyncness.is_some())
         {
             errors.at(&setup.sig, "expected `fn setup(&self, setup: &mut Setup<'_, Self>)`");
         }
-        for method in [&methods.reconcile, &methods.cleanup, &methods.absent].into_iter().flatten() {
-            signature(method, of_object, &mut errors);
+        for method in &methods {
+            signature(method, form, &mut errors);
         }
-        match (&methods.cleanup, &arguments.finalizer) {
+        let cleanup = methods.iter().find(|method| method.sig.ident == "cleanup");
+        match (cleanup, &arguments.finalizer) {
             (Some(cleanup), None) => {
                 errors.at(
                     &cleanup.sig.ident,
@@ -71,26 +110,19 @@ impl Model {
             }
             _ => {}
         }
-        let kind = match (&arguments.kind, of_object) {
-            (Some(kind), false) => kind.clone(),
-            (None, true) => Type::clone(&block.self_ty),
-            (Some(kind), true) => {
-                errors.at(kind, "`impl Reconcile for Website` says the kind already; remove `for`");
-                kind.clone()
-            }
-            (None, false) => {
+        let kind = match (&arguments.kind, form) {
+            (Some(kind), Form::Controller) => kind.clone(),
+            (None, Form::Controller) => {
                 errors.at(&block.self_ty, "the kind is missing: write `#[controller(for = Website)]`");
                 parse_quote!(())
             }
+            (None, _) => Type::clone(&block.self_ty),
+            (Some(kind), _) => {
+                errors.at(kind, format!("`impl {form:?} for Website` says the kind already; remove `for`"));
+                kind.clone()
+            }
         };
         let name = arguments.name.unwrap_or_else(|| LitStr::new(&default_name(&block.self_ty), block.self_ty.span()));
-        let missing = || ImplItemFn {
-            attrs: Vec::new(),
-            vis: syn::Visibility::Inherited,
-            defaultness: None,
-            sig: parse_quote!(fn reconcile()),
-            block: parse_quote!({}),
-        };
         errors.finish(Self {
             attributes: block.attrs.clone(),
             generics: block.generics.clone(),
@@ -100,45 +132,39 @@ impl Model {
             finalizer: arguments.finalizer,
             owns: arguments.owns,
             watches: arguments.watches,
+            references: arguments.references,
+            reads: arguments.reads,
+            uses: arguments.uses,
+            when: arguments.when,
+            labels: arguments.labels,
+            fields: arguments.fields,
             concurrency: arguments.concurrency,
             root: arguments.root.unwrap_or_else(|| parse_quote!(::trimtab::reconcile)),
-            of_object,
-            setup: methods.setup,
-            reconcile: methods.reconcile.unwrap_or_else(missing),
-            cleanup: methods.cleanup,
-            absent: methods.absent,
+            form,
+            setup,
+            methods,
         })
     }
 }
 
-#[derive(Default)]
-struct Methods {
-    setup: Option<ImplItemFn>,
-    reconcile: Option<ImplItemFn>,
-    cleanup: Option<ImplItemFn>,
-    absent: Option<ImplItemFn>,
-}
-
-impl Methods {
-    fn take(&mut self, item: &ImplItem, errors: &mut Errors) {
-        let ImplItem::Fn(method) = item else {
-            errors.at(
-                item,
-                "expected setup, reconcile, cleanup or absent; put everything else into an impl block of its own",
-            );
-            return;
-        };
-        match method.sig.ident.to_string().as_str() {
-            "setup" => self.setup = Some(method.clone()),
-            "reconcile" => self.reconcile = Some(method.clone()),
-            "cleanup" => self.cleanup = Some(method.clone()),
-            "absent" => self.absent = Some(method.clone()),
-            _ => errors.at(
+fn methods(block: &ItemImpl, form: Form, errors: &mut Errors) -> Vec<ImplItemFn> {
+    let known = |name: &syn::Ident| form.methods().iter().any(|known| name == known);
+    let (last, others) = form.methods().split_last().unwrap_or((&"", &[]));
+    let listed = format!("{} or {last}", others.join(", "));
+    let mut methods = Vec::new();
+    for item in &block.items {
+        match item {
+            ImplItem::Fn(method) if known(&method.sig.ident) => methods.push(method.clone()),
+            ImplItem::Fn(method) if method.sig.ident == "absent" => errors.at(
                 &method.sig.ident,
-                "expected setup, reconcile, cleanup or absent; put other methods into an impl block of their own",
+                "an object that is gone cannot be `&self`: write `impl WebsiteController` with `for = Website`",
             ),
+            ImplItem::Fn(method) => errors
+                .at(&method.sig.ident, format!("expected {listed}; put other methods into an impl block of their own")),
+            _ => errors.at(item, format!("expected {listed}; put everything else into an impl block of its own")),
         }
     }
+    methods
 }
 
 /// What the last parameter of a method is called.
@@ -152,26 +178,27 @@ pub(crate) fn parameter(method: &ImplItemFn) -> Option<&syn::Ident> {
     }
 }
 
-fn signature(method: &ImplItemFn, of_object: bool, errors: &mut Errors) {
+fn signature(method: &ImplItemFn, form: Form, errors: &mut Errors) {
     let name = &method.sig.ident;
-    if method.sig.asyncness.is_none() {
-        errors.at(method.sig.fn_token, format!("`{name}` is asynchronous: write `async fn {name}`"));
+    match (form, method.sig.asyncness) {
+        (Form::Compose, Some(asyncness)) => {
+            errors.at(asyncness, format!("`{name}` waits for nothing: write `fn {name}`, or `impl Reconcile`"));
+        }
+        (Form::Controller | Form::Reconcile, None) => {
+            errors.at(method.sig.fn_token, format!("`{name}` is asynchronous: write `async fn {name}`"));
+        }
+        _ => {}
     }
     let receives = matches!(method.sig.inputs.first(), Some(FnArg::Receiver(receiver)) if receiver.reference.is_some() && receiver.mutability.is_none());
-    // The object that is gone has no `&self`; its controller has.
-    let count = if of_object && name != "absent" { 2 } else { 3 };
+    let count = if form == Form::Controller { 3 } else { 2 };
     if !receives || method.sig.inputs.len() != count {
-        let first = if name == "absent" { "key: &ObjectRef" } else { "object: &Website" };
-        let arguments = if count == 2 {
-            "&self, cx: &Context<Self>".to_owned()
-        } else {
-            format!("&self, {first}, cx: &Context<Website>")
+        let arguments = match (form, name == "absent") {
+            (Form::Controller, true) => "&self, key: &ObjectRef, cx: &Context<Website>",
+            (Form::Controller, false) => "&self, object: &Website, cx: &Context<Website>",
+            (Form::Reconcile, _) => "&self, cx: &Context<Self>",
+            (Form::Compose, _) => "&self, world: &World<Self>",
         };
         errors.at(&method.sig.inputs, format!("expected `{name}({arguments})`"));
-    }
-    if of_object && name == "absent" {
-        errors
-            .at(name, "an object that is gone cannot be `&self`: write `impl WebsiteController` with `for = Website`");
     }
 }
 

@@ -19,17 +19,33 @@ const GOOD: &str =
 fn arguments_are_refused_with_what_to_write() {
     let check =
         |arguments: &str, expected: &[(&str, &str)]| check_errors(expand, &format!("{arguments} {GOOD}"), expected);
-    const ALL: &str = "unknown argument; expected one of for, owns, watches, finalizer, name, concurrency, crate";
+    const ALL: &str = "unknown argument; expected one of for, owns, watches, references, reads, uses, when, labels, fields, \
+                       finalizer, name, concurrency, crate";
     check("kind = Website, own(Pod)", &[("kind", ALL), ("own", ALL)]);
     check(
         "for = 3, owns = Pod, watches(Node), finalizer(x), concurrency = many",
         &[
             ("for", "expected `for = Website`"),
-            ("owns", "expected `owns(Pod, Service)`"),
+            ("owns", "expected `owns(Pod, Service if labels)`"),
             ("watches", "expected `watches(Node => websites_on)`"),
             ("finalizer", "expected `finalizer = \"demo.io/dns\"`"),
             ("concurrency", "expected `concurrency = 4`"),
         ],
+    );
+    check(
+        "for = A, when, references(Secret), reads = A, uses(Pod), labels(a), uses(Pod: )",
+        &[
+            ("when", "expected `when = generation`"),
+            ("references", "expected `references(Secret => Website::secrets)`"),
+            ("reads", "expected `reads(ConfigMap)`"),
+            ("uses", "expected `uses(Pod/eviction: create, Secret: get | create)`"),
+            ("labels", "expected `labels = \"tier=front\"`"),
+            ("uses", "expected `uses(Pod/eviction: create, Secret: get | create)`"),
+        ],
+    );
+    check(
+        "for = A, references(Secret if labels => secrets)",
+        &[("labels", "a reference wakes whenever what it refers to changes; remove the condition")],
     );
     check(
         "for = A, for = B, finalizer = \"dns\"",
@@ -62,7 +78,7 @@ fn methods_are_refused_with_what_to_write() {
         &[
             (
                 "other",
-                "expected setup, reconcile, cleanup or absent; put other methods into an impl block of their own",
+                "expected reconcile, setup, cleanup or absent; put other methods into an impl block of their own",
             ),
             ("fn", "`reconcile` is asynchronous: write `async fn reconcile`"),
             ("&self, cx: &Context<Website>", "expected `reconcile(&self, object: &Website, cx: &Context<Website>)`"),
@@ -91,7 +107,26 @@ fn an_object_may_reconcile_itself() {
     );
     check(
         "for = Website impl Display for Web { async fn reconcile(&self, w: &Website, cx: &Context<Website>) {} }",
-        &[("Display", "expected `impl Replication { … }`, or `impl Reconcile for Website { … }`")],
+        &[(
+            "Display",
+            "expected `impl Replication { … }`, `impl Reconcile for Website { … }`, or `impl Compose for Website { … }`",
+        )],
+    );
+}
+
+#[test]
+fn a_composition_waits_for_nothing() {
+    let check = |source: &str, expected: &[(&str, &str)]| check_errors(expand, source, expected);
+    check(
+        " impl Compose for Website { async fn compose(&self, world: &World<Self>) {} }",
+        &[("async", "`compose` waits for nothing: write `fn compose`, or `impl Reconcile`")],
+    );
+    check(
+        " impl Compose for Website { fn compose(&self) {} async fn cleanup(&self) {} }",
+        &[
+            ("cleanup", "expected compose or setup; put other methods into an impl block of their own"),
+            ("&self", "expected `compose(&self, world: &World<Self>)`"),
+        ],
     );
 }
 
@@ -107,4 +142,8 @@ fn whole_controllers() {
     check_output(expand, source, "controller");
     let source = "owns(Service) impl Reconcile for Website { async fn reconcile(&self, cx: &Context<Self>) -> Result<Next> { go().await } }";
     check_output(expand, source, "controller_of_itself");
+    let source = "owns(Service if (labels, ports), Pod if generation), watches(Node if labels => near), references(Secret => secrets), \
+                  reads(ConfigMap), uses(Pod/eviction: create, Lease: get | update), when = generation, labels = \"tier=front\" \
+                  impl Compose for Website { fn compose(&self, world: &World<Self>) -> Result<Composition<Self>> { go() } }";
+    check_output(expand, source, "controller_composing");
 }

@@ -175,7 +175,20 @@ fn spec(model: &Model) -> TokenStream {
         Some(status) => (quote!(#status), quote!(self.status), quote!(status,)),
         None => (quote!(__custom::NoStatus), quote!(::core::option::Option::None), quote!()),
     };
+    let has_status = model.status.as_ref().map(|status| {
+        quote! {
+            impl __custom::HasStatus for #resource {
+                type Status = #status;
+
+                fn status(&self) -> ::core::option::Option<&#status> {
+                    self.status.as_ref()
+                }
+            }
+        }
+    });
     quote! {
+        #has_status
+
         impl __custom::Spec for #spec {
             type Resource = #resource;
             const NAMES: __custom::Names = #names;

@@ -1,6 +1,11 @@
 impl trimtab_reconcile::Controller for ReplicationManager {
     type Kind = ReplicationController;
     const NAME: &'static str = "replication-manager";
+    const STATUS: bool = {
+        #[allow(unused_imports)]
+        use trimtab_reconcile::__private::WithoutStatus as _;
+        trimtab_reconcile::__private::Probe::<ReplicationController>::STATUS
+    };
     const FINALIZER: ::core::option::Option<&'static str> = ::core::option::Option::Some(
         "demo.io/x",
     );

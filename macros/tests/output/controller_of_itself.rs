@@ -1,5 +1,10 @@
 impl ::trimtab::reconcile::Reconcile for Website {
     const NAME: &'static str = "website";
+    const STATUS: bool = {
+        #[allow(unused_imports)]
+        use ::trimtab::reconcile::__private::WithoutStatus as _;
+        ::trimtab::reconcile::__private::Probe::<Website>::STATUS
+    };
     fn setup(
         setup: &mut ::trimtab::reconcile::Setup<'_, ::trimtab::reconcile::Of<Self>>,
     ) {

@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 use futures::Stream;
-use http::Method;
+use http::header::{ACCEPT, HeaderValue};
+use http::{Method, Request};
 use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ListMeta, ObjectMeta};
 use k8s_openapi::{Metadata, Resource};
@@ -20,6 +21,10 @@ use crate::resource::ApiResource;
 use crate::watch::{self, WatchEvent};
 
 const JSON: &str = "application/json";
+/// Of objects, and of lists of them, no more than metadata
+/// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches>).
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /// The objects of one kind, in one namespace or in all.
 #[derive(Clone)]
@@ -27,6 +32,7 @@ pub struct Api<K> {
     client: Client,
     resource: ApiResource,
     namespace: Option<String>,
+    metadata_only: bool,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -67,7 +73,7 @@ impl<K> Api<K> {
     /// The objects of `resource`, read as `K`.
     pub fn of(client: &Client, resource: ApiResource, namespace: Option<&str>) -> Self {
         let namespace = namespace.filter(|n| resource.namespaced && !n.is_empty()).map(str::to_owned);
-        Self { client: client.clone(), resource, namespace, kind: PhantomData }
+        Self { client: client.clone(), resource, namespace, metadata_only: false, kind: PhantomData }
     }
 
     /// Where the kind is served.
@@ -81,8 +87,24 @@ impl<K> Api<K> {
             client: self.client.clone(),
             resource: self.resource.clone(),
             namespace: self.namespace.clone(),
+            metadata_only: self.metadata_only,
             kind: PhantomData,
         }
+    }
+
+    /// The same objects, of which lists and watches tell no more than the metadata.
+    #[must_use]
+    pub fn metadata_only(mut self) -> Self {
+        self.metadata_only = true;
+        self
+    }
+
+    fn reading(&self, path: &str, partial: &'static str) -> Result<Request<Bytes>, Error> {
+        let mut request = request(Method::GET, path, None)?;
+        if self.metadata_only {
+            request.headers_mut().insert(ACCEPT, HeaderValue::from_static(partial));
+        }
+        Ok(request)
     }
 
     /// The client.
@@ -186,7 +208,7 @@ impl<K: DeserializeOwned + Send> Api<K> {
     /// # Errors
     /// When the server refuses, or the page's revision is compacted.
     pub async fn list(&self, params: &ListParams) -> Result<List<K>, Error> {
-        self.call(Method::GET, &self.path("", "", &params.query()), None).await
+        self.client.json(self.reading(&self.path("", "", &params.query()), METADATA_LIST)?).await
     }
 
     /// The events after `resource_version`.
@@ -199,7 +221,7 @@ impl<K: DeserializeOwned + Send> Api<K> {
         resource_version: &str,
     ) -> Result<impl Stream<Item = Result<WatchEvent<K>, Error>> + Send + use<K>, Error> {
         let path = self.path("", "", &params.watch_query(resource_version));
-        let response = self.client.send(request(Method::GET, &path, None)?).await?;
+        let response = self.client.send(self.reading(&path, METADATA)?).await?;
         Ok(watch::events(response.into_body(), self.client.clone()))
     }
 

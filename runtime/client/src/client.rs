@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
@@ -12,7 +13,7 @@ use trimtab_api::{ApiError, from_json};
 
 use crate::error::Error;
 use crate::lean;
-use crate::transport::{Body, Transport, TransportError, Upgraded};
+use crate::transport::{Body, Switched, Transport, TransportError, Upgraded};
 
 /// A connection to one API server as one user. Cloning is cheap.
 #[derive(Clone)]
@@ -28,6 +29,11 @@ impl Client {
     /// A client over `transport`.
     pub fn new(transport: Arc<dyn Transport>) -> Self {
         Self { transport, namespace: "default".into(), agent: None, lean: false }
+    }
+
+    /// A client of no server: whatever is asked fails.
+    pub fn unconnected() -> Self {
+        Self::new(Arc::new(Nowhere))
     }
 
     /// The same client with another default namespace.
@@ -149,6 +155,29 @@ impl Client {
             Ok(status) if status.code.is_some() => ApiError::from_status(status).into(),
             _ => ApiError::new(code, "", String::from_utf8_lossy(&body)).into(),
         }
+    }
+}
+
+struct Nowhere;
+
+impl Nowhere {
+    fn failed<T: Send + 'static>() -> BoxFuture<'static, Result<T, TransportError>> {
+        let error = TransportError { server: "no server".to_owned(), source: "this client is of no server".into() };
+        Box::pin(std::future::ready(Err(error)))
+    }
+}
+
+impl Transport for Nowhere {
+    fn send(&self, _: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
+        Self::failed()
+    }
+
+    fn upgrade(&self, _: Request<Bytes>) -> BoxFuture<'_, Result<Switched, TransportError>> {
+        Self::failed()
+    }
+
+    fn server(&self) -> &str {
+        "no server"
     }
 }
 

@@ -39,7 +39,7 @@ impl ClusterRoleAggregation {
         let rules = gathered(role, others.iter().map(|other| &**other));
         if rules != role.rules.clone().unwrap_or_default() {
             let metadata = ObjectMeta { name: role.metadata.name.clone(), ..ObjectMeta::default() };
-            cx.apply(&ClusterRole { metadata, rules: Some(rules), aggregation_rule: None }).await?;
+            cx.apply_unowned(&ClusterRole { metadata, rules: Some(rules), aggregation_rule: None }).await?;
         }
         Ok(Next::on_change())
     }

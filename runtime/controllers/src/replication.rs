@@ -141,7 +141,7 @@ async fn release(rc: &ReplicationController, pod: &Pod, cx: &Cx) -> Result<()> {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let api: Api<Pod> = Api::namespaced(cx.client(), namespace);
     match api.patch(pod.metadata.name.as_deref().unwrap_or_default(), &Patch::Strategic(patch)).await {
-        Ok(released) => cx.cache::<Pod>().fold(&released),
+        Ok(released) => cx.fold(&released),
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error.into()),
     }

@@ -1,13 +1,14 @@
 //! What is known of one kind's objects.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::{mpsc, watch};
 use trimtab_api::ObjectRef;
 use trimtab_env::HashMap;
 
-use crate::resource::{Resource, revision};
+use crate::resource::{View, revision};
 
 /// A change of one object, as subscribers see it.
 #[derive(Debug)]
@@ -42,10 +43,10 @@ impl<K> Clone for Change<K> {
     }
 }
 
-type IndexFn<K> = fn(&K) -> Vec<String>;
+type IndexFn<K> = Box<dyn Fn(&K) -> Vec<String> + Send + Sync>;
 
 struct Index<K> {
-    name: &'static str,
+    name: Cow<'static, str>,
     keys: IndexFn<K>,
     map: HashMap<String, BTreeSet<ObjectRef>>,
 }
@@ -54,8 +55,11 @@ struct State<K> {
     objects: HashMap<ObjectRef, Arc<K>>,
     indexes: Vec<Index<K>>,
     subscribers: Vec<mpsc::UnboundedSender<Change<K>>>,
-    /// Everything up to here has been seen; an absent object of an older version is gone.
-    seen: u64,
+    /// Up to where everything has been seen, by namespace if each is watched by itself, or else under `""`; an
+    /// absent object of an older version is gone.
+    seen: BTreeMap<String, u64>,
+    /// Of which of those a list is in.
+    listed: BTreeSet<String>,
     /// The uids of objects that this process deleted and whose deletion the watch has yet to tell.
     /// Until then, news of them is old news.
     gone: HashMap<ObjectRef, String>,
@@ -63,7 +67,10 @@ struct State<K> {
 
 struct Inner<K> {
     state: RwLock<State<K>>,
-    synced: watch::Sender<bool>,
+    /// Whether each namespace is watched by itself.
+    by_namespace: bool,
+    /// How many lists are still to come in.
+    missing: watch::Sender<usize>,
 }
 
 /// A cache of one kind's objects, kept by a watch, without their `managedFields`. Cloning is cheap;
@@ -76,20 +83,27 @@ impl<K> Clone for Cache<K> {
     }
 }
 
-impl<K: Resource> Default for Cache<K> {
+impl<K: View> Default for Cache<K> {
     fn default() -> Self {
+        Self::of(None)
+    }
+}
+
+impl<K: View> Cache<K> {
+    /// A cache that is filled by one watch, or by one for each of so many namespaces.
+    pub(crate) fn of(namespaces: Option<usize>) -> Self {
         let state = State {
             objects: HashMap::default(),
             indexes: Vec::new(),
             subscribers: Vec::new(),
-            seen: 0,
+            seen: BTreeMap::new(),
+            listed: BTreeSet::new(),
             gone: HashMap::default(),
         };
-        Self(Arc::new(Inner { state: RwLock::new(state), synced: watch::Sender::new(false) }))
+        let missing = watch::Sender::new(namespaces.unwrap_or(1));
+        Self(Arc::new(Inner { state: RwLock::new(state), by_namespace: namespaces.is_some(), missing }))
     }
-}
 
-impl<K: Resource> Cache<K> {
     fn read(&self) -> RwLockReadGuard<'_, State<K>> {
         self.0.state.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -131,12 +145,16 @@ impl<K: Resource> Cache<K> {
 
     /// Keeps an index called `name` of the keys that `keys` gives for an object. Adding it twice
     /// is adding it once.
-    pub fn add_index(&self, name: &'static str, keys: IndexFn<K>) {
-        let mut state = self.write();
+    pub fn add_index(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        keys: impl Fn(&K) -> Vec<String> + Send + Sync + 'static,
+    ) {
+        let (mut state, name) = (self.write(), name.into());
         if state.indexes.iter().any(|index| index.name == name) {
             return;
         }
-        let mut index = Index { name, keys, map: HashMap::default() };
+        let mut index = Index { name, keys: Box::new(keys), map: HashMap::default() };
         for (key, object) in &state.objects {
             index.insert(key, object);
         }
@@ -155,7 +173,12 @@ impl<K: Resource> Cache<K> {
     /// Resolves once the first list is in.
     pub async fn synced(&self) {
         // The sender lives in this cache, so that waiting cannot fail.
-        let _ = self.0.synced.subscribe().wait_for(|synced| *synced).await;
+        let _ = self.0.missing.subscribe().wait_for(|missing| *missing == 0).await;
+    }
+
+    /// Whether the first list is in.
+    pub fn is_synced(&self) -> bool {
+        *self.0.missing.borrow() == 0
     }
 
     /// Every change from now on, after one `Applied` for each object that is there already. The
@@ -177,10 +200,23 @@ impl<K: Resource> Cache<K> {
         let mut state = self.write();
         let key = ObjectRef::of(object);
         // The watch is past this version and holds no such object: it was deleted since.
-        if revision(object) <= state.seen && !state.objects.contains_key(&key) {
+        let past = 1..=state.seen(self.scope(&key));
+        if past.contains(&revision(object)) && !state.objects.contains_key(&key) {
             return;
         }
         state.apply(key, object.clone());
+    }
+
+    /// Forgets an object that this process itself wrote in a way that it is not among those of this cache any more.
+    pub(crate) fn fold_out(&self, key: &ObjectRef, at: u64) {
+        let mut state = self.write();
+        if state.objects.get(key).is_some_and(|known| revision(&**known) < at) {
+            state.remove(key);
+        }
+    }
+
+    fn scope<'a>(&self, key: &'a ObjectRef) -> &'a str {
+        if self.0.by_namespace { &key.namespace } else { "" }
     }
 
     /// Forgets an object that this process itself deleted, if it is still that one.
@@ -196,8 +232,9 @@ impl<K: Resource> Cache<K> {
     pub(crate) fn observe(&self, object: K) {
         let mut state = self.write();
         // In one step with the change: a fold in between would take the object for a deleted one.
-        state.seen = state.seen.max(revision(&object));
-        state.apply(ObjectRef::of(&object), object);
+        let key = ObjectRef::of(&object);
+        state.see(self.scope(&key), revision(&object));
+        state.apply(key, object);
     }
 
     /// A deletion that a watch tells: `last` carries the revision of the deletion.
@@ -208,7 +245,7 @@ impl<K: Resource> Cache<K> {
     /// As [`Cache::deleted`], of an object that could not be read.
     pub(crate) fn deleted_ref(&self, key: &ObjectRef, uid: Option<&str>, at: u64) {
         let mut state = self.write();
-        state.seen = state.seen.max(at);
+        state.see(self.scope(key), at);
         if state.gone.get(key).map(String::as_str) == uid {
             state.gone.remove(key);
         }
@@ -218,30 +255,50 @@ impl<K: Resource> Cache<K> {
         }
     }
 
-    /// Takes in a whole list: what is not in it is gone.
-    pub(crate) fn replace(&self, objects: Vec<K>, at: u64) {
+    /// Takes in a whole list, of one namespace if each is watched by itself: what is not in it is gone.
+    pub(crate) fn replace(&self, objects: Vec<K>, at: u64, namespace: &str) {
         let mut state = self.write();
         let listed: HashMap<ObjectRef, Option<String>> =
             objects.iter().map(|object| (ObjectRef::of(object), object.metadata().uid.clone())).collect();
         // What was folded in after the list was read stays; one of another uid was deleted and
         // made again unseen.
+        let elsewhere = |key: &ObjectRef| self.0.by_namespace && key.namespace != namespace;
         let stays = |key: &ObjectRef, object: &Arc<K>| {
-            revision(&**object) > at || listed.get(key).is_some_and(|uid| *uid == object.metadata().uid)
+            elsewhere(key)
+                || revision(&**object) > at
+                || listed.get(key).is_some_and(|uid| *uid == object.metadata().uid)
         };
         let gone: Vec<_> =
             state.objects.iter().filter(|(key, object)| !stays(key, object)).map(|(k, _)| k.clone()).collect();
         gone.iter().for_each(|key| state.remove(key));
-        state.gone.retain(|key, uid| listed.get(key).is_some_and(|listed| listed.as_ref() == Some(uid)));
+        let told = |key: &ObjectRef, uid: &String| listed.get(key).is_some_and(|listed| listed.as_ref() == Some(uid));
+        state.gone.retain(|key, uid| elsewhere(key) || told(key, uid));
         for object in objects {
             state.apply(ObjectRef::of(&object), object);
         }
-        state.seen = state.seen.max(at);
+        let scope = if self.0.by_namespace { namespace } else { "" };
+        state.see(scope, at);
+        let first = state.listed.insert(scope.to_owned());
         drop(state);
-        self.0.synced.send_replace(true);
+        self.0.missing.send_if_modified(|missing| {
+            *missing = missing.saturating_sub(usize::from(first));
+            first
+        });
     }
 }
 
-impl<K: Resource> State<K> {
+impl<K: View> State<K> {
+    fn seen(&self, scope: &str) -> u64 {
+        self.seen.get(scope).copied().unwrap_or(0)
+    }
+
+    fn see(&mut self, scope: &str, at: u64) {
+        match self.seen.get_mut(scope) {
+            Some(seen) => *seen = at.max(*seen),
+            None => drop(self.seen.insert(scope.to_owned(), at)),
+        }
+    }
+
     /// Whether the object known under `key` is the one with `uid`.
     fn is(&self, key: &ObjectRef, uid: Option<&str>) -> bool {
         self.objects.get(key).is_some_and(|object| object.metadata().uid.as_deref() == uid)
@@ -346,7 +403,7 @@ mod tests {
         cache.observe(map("1", 5));
         cache.fold_delete(&key(), "1");
         cache.observe(map("1", 6));
-        cache.replace(vec![map("1", 6)], 6);
+        cache.replace(vec![map("1", 6)], 6, "");
         check(&cache, None);
         cache.deleted(&map("1", 8));
         cache.observe(map("2", 9));
@@ -368,14 +425,14 @@ mod tests {
         let cache = Cache::default();
         cache.observe(map("1", 5));
         let mut changes = cache.subscribe();
-        cache.replace(vec![map("2", 8)], 8);
+        cache.replace(vec![map("2", 8)], 8, "");
         check(&cache, Some(("2", 8)));
         let told: Vec<_> = std::iter::from_fn(|| changes.try_recv().ok()).collect();
         assert!(
             matches!(&told[..], [Change::Applied { .. }, Change::Deleted(_), Change::Applied { old: None, .. }]),
             "{told:?}"
         );
-        cache.replace(Vec::new(), 7);
+        cache.replace(Vec::new(), 7, "");
         check(&cache, Some(("2", 8)));
         cache.synced().await;
     }
@@ -386,7 +443,7 @@ mod tests {
         cache.observe(map("1", 5));
         cache.add_index("uid", |map: &ConfigMap| map.metadata.uid.iter().cloned().collect());
         assert_eq!(cache.by_index("uid", "1").len(), 1);
-        cache.replace(vec![map("2", 8)], 8);
+        cache.replace(vec![map("2", 8)], 8, "");
         assert_eq!((cache.by_index("uid", "1").len(), cache.by_index("uid", "2").len()), (0, 1));
     }
 }

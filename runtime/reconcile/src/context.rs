@@ -1,54 +1,87 @@
 //! What a reconcile works with.
 
-use std::marker::PhantomData;
+use std::any::TypeId;
+use std::sync::{Arc, Mutex, OnceLock};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use serde::Serialize;
+use serde_json::{Value, json};
 use trimtab_api::{Object, ObjectRef};
-use trimtab_client::{Api, Client, DeleteParams, ListParams};
-use trimtab_env::Env;
+use trimtab_client::{Api, ApiResource, Client, DeleteParams, ListParams, Patch};
+use trimtab_env::{Env, HashSet};
 
+use crate::applied::Applied;
 use crate::cache::Cache;
-use crate::error::Result;
+use crate::children;
+use crate::error::{Error, Result};
 use crate::manager::Manager;
+use crate::predicates::digest;
 use crate::recorder::{EventType, Recorder};
-use crate::resource::Resource;
+use crate::resource::{Resource, View};
+use crate::status::{HasStatus, merge_patch};
 
-/// The client, the caches and the events of one controller. Writes through it are in the caches
-/// before they return.
-pub struct Context<K> {
+/// What all reconciles of a controller share.
+pub(crate) struct Shared {
     manager: Manager,
     name: &'static str,
-    recorder: Recorder,
-    kind: PhantomData<fn() -> K>,
+    selection: ListParams,
+    recorder: OnceLock<Recorder>,
+    applied: Applied,
+}
+
+impl Shared {
+    pub(crate) fn new(manager: &Manager, name: &'static str, selection: ListParams) -> Arc<Self> {
+        let (recorder, applied) = (OnceLock::new(), Applied::default());
+        Arc::new(Self { manager: manager.clone(), name, selection, recorder, applied })
+    }
+
+    /// The cache of the controller's own kind.
+    pub(crate) fn cache<K: Resource>(&self) -> Cache<K> {
+        self.manager.cache_of(self.selection.clone())
+    }
+
+    pub(crate) fn forget_owner(&self, owner: &ObjectRef) {
+        self.applied.forget_owner(owner);
+    }
+}
+
+/// The client, the caches and the events of one reconcile. Writes through it are in the caches
+/// before they return.
+pub struct Context<K> {
+    shared: Arc<Shared>,
+    object: Option<Arc<K>>,
+    /// What this reconcile applied.
+    kept: Mutex<HashSet<(TypeId, ObjectRef)>>,
 }
 
 impl<K: Resource> Context<K> {
-    pub(crate) fn new(manager: &Manager, name: &'static str) -> Self {
-        Self { manager: manager.clone(), name, recorder: manager.recorder(name), kind: PhantomData }
+    pub(crate) fn new(shared: &Arc<Shared>, object: Option<Arc<K>>) -> Self {
+        Self { shared: Arc::clone(shared), object, kept: Mutex::default() }
     }
 
     /// The controller's name.
     pub fn name(&self) -> &'static str {
-        self.name
+        self.shared.name
     }
 
     /// The client, for what the methods below do not do.
     pub fn client(&self) -> &Client {
-        self.manager.client()
+        self.shared.manager.client()
     }
 
     /// Time and randomness.
     pub fn env(&self) -> &Env {
-        self.manager.env()
+        self.shared.manager.env()
     }
 
     /// The shared cache of a kind. A kind that was not named in the setup is first listed now.
-    pub fn cache<C: Resource>(&self) -> Cache<C> {
-        self.manager.cache()
+    pub fn cache<C: View>(&self) -> Cache<C> {
+        self.shared.manager.cache()
     }
 
     /// The shared cache of the objects that `params` selects.
-    pub fn cache_of<C: Resource>(&self, params: ListParams) -> Cache<C> {
-        self.manager.cache_of(params)
+    pub fn cache_of<C: View>(&self, params: ListParams) -> Cache<C> {
+        self.shared.manager.cache_of(params)
     }
 
     /// The API of a kind in all namespaces; writes go to their object's namespace.
@@ -58,16 +91,142 @@ impl<K: Resource> Context<K> {
 
     // What is written is answered as it is cached.
     fn cached<C: Resource>(&self) -> Api<C> {
-        Api::all(self.manager.lean())
+        Api::all(self.shared.manager.lean())
     }
 
-    /// Makes an object. As of all these methods, the answer is what the cache keeps: no `managedFields`.
+    pub(crate) fn object(&self) -> Result<&Arc<K>> {
+        self.object.as_ref().ok_or_else(|| Error::terminal(format!("the {} is gone", K::KIND)))
+    }
+
+    /// The object as it is known now, with what this reconcile wrote of it.
+    fn latest(&self) -> Result<Arc<K>> {
+        let object = self.object()?;
+        let now = self.shared.cache::<K>().get(&ObjectRef::of(&**object));
+        Ok(now.filter(|now| now.metadata().uid == object.metadata().uid).unwrap_or_else(|| Arc::clone(object)))
+    }
+
+    /// The object's generation, for an `observedGeneration`.
+    pub fn generation(&self) -> Option<i64> {
+        self.object.as_ref().and_then(|object| object.metadata().generation)
+    }
+
+    /// An object from the cache; one without a namespace in `key` is looked for in that of the reconciled object.
+    ///
+    /// # Errors
+    /// When the kind is not among those that the controller owns, watches, references or reads: nothing would be
+    /// known of it.
+    pub fn get<C: View>(&self, key: impl Into<Key>) -> Result<Option<Arc<C>>> {
+        let Key(mut key) = key.into();
+        let resource = ApiResource::of::<C>();
+        let namespace = self.object.as_ref().and_then(|object| object.metadata().namespace.as_ref());
+        if let Some(namespace) = namespace.filter(|_| resource.namespaced && key.namespace.is_empty()) {
+            key.namespace.clone_from(namespace);
+        }
+        match self.shared.manager.known::<C>() {
+            Some(cache) => Ok(cache.get(&key)),
+            None => Err(Error::terminal(format!(
+                "{} is read but not declared: add `reads({})` to #[controller]",
+                resource.resource(),
+                C::KIND
+            ))),
+        }
+    }
+
+    /// The children of a kind that this controller applied for the object, ordered by name.
+    pub fn children<C: View>(&self) -> Vec<Arc<C>> {
+        let uid = self.object.as_ref().and_then(|object| object.metadata().uid.clone()).unwrap_or_default();
+        let cache = self.shared.manager.known::<C>();
+        cache.map(|cache| children::list(&cache, self.name(), &uid)).unwrap_or_default()
+    }
+
+    pub(crate) fn has_applied(&self, kind: TypeId, key: &ObjectRef) -> bool {
+        crate::lock(&self.kept).contains(&(kind, key.clone()))
+    }
+
+    /// Applies a child of the object: it gets its owner's namespace, a controller reference to it, and the label
+    /// `app.kubernetes.io/managed-by` with the controller's name, and the controller takes the fields that are set.
+    /// Nothing is asked of the server when it is so already. What a successful reconcile does not apply any more
+    /// is deleted after it, of the kinds that the controller owns.
+    ///
+    /// Of all these methods, the answer is what the cache keeps: no `managedFields`.
+    ///
+    /// # Errors
+    /// When the object cannot own the child, or the API refuses; a conflict, when the child changed since it was read.
+    pub async fn apply<C: Resource>(&self, mut child: C) -> Result<Arc<C>> {
+        let (name, object) = (self.name(), self.object()?);
+        children::adopt(&mut child, &**object, name)?;
+        let (owner, key) = (ObjectRef::of(&**object), ObjectRef::of(&child));
+        crate::lock(&self.kept).insert((TypeId::of::<C>(), key.clone()));
+        let mut wanted = to_value(&child)?;
+        if let Some(fields) = wanted.as_object_mut() {
+            fields.remove("status");
+        }
+        let asked = digest(&wanted);
+        let known = self.shared.manager.known::<C>().and_then(|cache| cache.get(&key));
+        if let Some(known) = known {
+            if self.shared.applied.holds(&owner, &key, asked, &*known) {
+                return Ok(known);
+            }
+            // Whoever changed it since may have had a reason: it is looked at first.
+            wanted["metadata"]["resourceVersion"] = json!(known.metadata().resource_version);
+        }
+        let patch = Patch::Apply { object: wanted, manager: name.to_owned(), force: true };
+        let api = Api::<C>::namespaced(self.shared.manager.lean(), &key.namespace);
+        let written = api.patch(&key.name, &patch).await?;
+        self.shared.manager.fold(&written);
+        self.shared.applied.remember(&owner, &key, asked, &written);
+        Ok(Arc::new(written))
+    }
+
+    /// Applies an object that is no child: it is left as it is, and never pruned.
+    ///
+    /// # Errors
+    /// When the API refuses.
+    pub async fn apply_unowned<C: Resource>(&self, object: &C) -> Result<C> {
+        let written = self.cached::<C>().apply(object, self.name(), true).await?;
+        self.shared.manager.fold(&written);
+        Ok(written)
+    }
+
+    /// Changes the object's status: `change` is given what was told last, or the default. Nothing is asked of the
+    /// server when it changes nothing.
+    ///
+    /// # Errors
+    /// When the API refuses; a conflict, when the object changed since it was read.
+    pub async fn status(&self, change: impl FnOnce(&mut K::Status)) -> Result<()>
+    where
+        K: HasStatus<Status: Clone + Default + Serialize>,
+    {
+        let object = self.latest()?;
+        let Some(patch) = changed(object.status(), change)? else { return Ok(()) };
+        let (key, version) = (ObjectRef::of(&*object), &object.metadata().resource_version);
+        let patch = Patch::Merge(json!({"metadata": {"resourceVersion": version}, "status": patch}));
+        let api = Api::<K>::namespaced(self.shared.manager.lean(), &key.namespace);
+        let written = api.patch_status(&key.name, &patch).await?;
+        self.shared.manager.fold(&written);
+        Ok(())
+    }
+
+    /// A condition of the object's status, as of now and of the generation that is reconciled. A reason is one word
+    /// (`CamelCase`).
+    pub fn condition(&self, type_: &str, holds: bool, reason: &str, message: impl Into<String>) -> Condition {
+        Condition {
+            type_: type_.to_owned(),
+            status: if holds { "True" } else { "False" }.to_owned(),
+            reason: reason.to_owned(),
+            message: message.into(),
+            observed_generation: self.generation(),
+            last_transition_time: Time(self.env().now()),
+        }
+    }
+
+    /// Makes an object.
     ///
     /// # Errors
     /// When the API refuses.
     pub async fn create<C: Resource>(&self, object: &C) -> Result<C> {
         let made = self.cached::<C>().create(object).await?;
-        self.cache::<C>().fold(&made);
+        self.shared.manager.fold(&made);
         Ok(made)
     }
 
@@ -77,7 +236,7 @@ impl<K: Resource> Context<K> {
     /// When the API refuses, as on a conflict.
     pub async fn replace<C: Resource>(&self, object: &C) -> Result<C> {
         let written = self.cached::<C>().replace(object).await?;
-        self.cache::<C>().fold(&written);
+        self.shared.manager.fold(&written);
         Ok(written)
     }
 
@@ -87,18 +246,13 @@ impl<K: Resource> Context<K> {
     /// When the API refuses, as on a conflict.
     pub async fn replace_status<C: Resource>(&self, object: &C) -> Result<C> {
         let written = self.cached::<C>().replace_status(object).await?;
-        self.cache::<C>().fold(&written);
+        self.shared.manager.fold(&written);
         Ok(written)
     }
 
-    /// Applies an object under this controller's name, taking the fields that it sets.
-    ///
-    /// # Errors
-    /// When the API refuses.
-    pub async fn apply<C: Resource>(&self, object: &C) -> Result<C> {
-        let written = self.cached::<C>().apply(object, self.name, true).await?;
-        self.cache::<C>().fold(&written);
-        Ok(written)
+    /// Takes in what was written by way of the client, so that it is not looked at as it was before.
+    pub fn fold<C: Resource>(&self, written: &C) {
+        self.shared.manager.fold(written);
     }
 
     /// Deletes exactly this object. That it is gone already is fine.
@@ -114,20 +268,55 @@ impl<K: Resource> Context<K> {
             Err(error) if error.is_not_found() || error.is_conflict() => {}
             Err(error) => return Err(error.into()),
         }
+        if let Some(owner) = &self.object {
+            self.shared.applied.forget::<C>(&ObjectRef::of(&**owner), &key);
+        }
         Ok(())
     }
 
     // The answer to a delete is the object while it lingers, and a Status once it is gone.
     fn fold_left<C: Resource>(&self, key: &ObjectRef, uid: &str, left: &Object) {
-        let cache = self.cache::<C>();
         match left.to_typed::<C>() {
-            Ok(lingers) if left.kind() == C::KIND => cache.fold(&lingers),
-            _ => cache.fold_delete(key, uid),
+            Ok(lingers) if left.kind() == C::KIND => self.shared.manager.fold(&lingers),
+            _ => self.shared.manager.fold_delete::<C>(key, uid),
         }
     }
 
     /// Tells an event about `object`.
     pub fn event<C: Resource>(&self, object: &C, type_: EventType, reason: &str, message: impl Into<String>) {
-        self.recorder.event(object, type_, reason, message);
+        let recorder = self.shared.recorder.get_or_init(|| self.shared.manager.recorder(self.name()));
+        recorder.event(object, type_, reason, message);
     }
+}
+
+/// The name of an object, in the reconciled object's namespace if it says none.
+pub struct Key(ObjectRef);
+
+impl From<ObjectRef> for Key {
+    fn from(key: ObjectRef) -> Self {
+        Self(key)
+    }
+}
+
+impl From<&str> for Key {
+    fn from(name: &str) -> Self {
+        Self(ObjectRef::new("", name))
+    }
+}
+
+impl From<&String> for Key {
+    fn from(name: &String) -> Self {
+        Self::from(name.as_str())
+    }
+}
+
+fn changed<S: Clone + Default + Serialize>(told: Option<&S>, change: impl FnOnce(&mut S)) -> Result<Option<Value>> {
+    let mut status = told.cloned().unwrap_or_default();
+    change(&mut status);
+    let told = told.map_or(Ok(Value::Null), to_value)?;
+    Ok(merge_patch(&told, &to_value(&status)?))
+}
+
+fn to_value(object: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(object).map_err(Error::other)
 }

@@ -7,17 +7,35 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// When an object is looked at next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Next(pub(crate) Option<Duration>);
+pub struct Next {
+    delay: Option<Duration>,
+    finished: bool,
+}
 
 impl Next {
     /// When something that it depends on changes.
     pub fn on_change() -> Self {
-        Self(None)
+        Self { delay: None, finished: true }
     }
 
     /// After `duration`, or when something changes before.
     pub fn after(duration: Duration) -> Self {
-        Self(Some(duration))
+        Self { delay: Some(duration), finished: true }
+    }
+
+    /// The reconcile stopped half-way, as it waits for something: children that it did not come to apply are not
+    /// pruned.
+    #[must_use]
+    pub fn unfinished(self) -> Self {
+        Self { finished: false, ..self }
+    }
+
+    pub(crate) fn delay(self) -> Option<Duration> {
+        self.delay
+    }
+
+    pub(crate) fn is_finished(self) -> bool {
+        self.finished
     }
 }
 

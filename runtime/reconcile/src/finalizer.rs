@@ -27,7 +27,7 @@ pub(crate) async fn present<C: Controller>(
             let mut finalizers = object.metadata().finalizers.clone().unwrap_or_default();
             finalizers.push(finalizer.to_owned());
             let held = write(&*object, &finalizers, cx).await?;
-            cx.cache_of::<C::Kind>(C::selection()).fold(&held);
+            cx.fold(&held);
             controller.reconcile(&held, cx).await
         }
         (true, true) => {

@@ -9,7 +9,7 @@ use trimtab_client::{Api, Client, Error, ListParams, WatchEvent};
 use trimtab_env::{Env, Instant};
 
 use crate::cache::Cache;
-use crate::resource::Resource;
+use crate::resource::View;
 
 const PAGE: usize = 500;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
@@ -17,7 +17,7 @@ const LAST_RETRY: Duration = Duration::from_secs(10);
 
 /// A cache of one object alone, and what keeps it true for as long as it is polled: for those who
 /// may not see the others.
-pub fn cache_one<K: Resource>(
+pub fn cache_one<K: View>(
     client: &Client,
     env: &Env,
     key: &ObjectRef,
@@ -25,17 +25,18 @@ pub fn cache_one<K: Resource>(
     let client = client.clone().without_managed_fields();
     let (cache, api) = (Cache::default(), Api::<K>::namespaced(&client, &key.namespace));
     let params = ListParams::default().fields(format!("metadata.name={}", key.name));
-    (cache.clone(), run(api, params, cache, env.clone()))
+    (cache.clone(), run(api, "", params, cache, env.clone()))
 }
 
-/// Runs until it is dropped.
-pub(crate) async fn run<K: Resource>(api: Api<K>, params: ListParams, cache: Cache<K>, env: Env) {
+/// Runs until it is dropped. `scope` is the namespace whose objects it is to keep, or `""`.
+pub(crate) async fn run<K: View>(api: Api<K>, scope: &str, params: ListParams, cache: Cache<K>, env: Env) {
+    let api = if K::METADATA_ONLY { api.metadata_only() } else { api };
     let mut delay = FIRST_RETRY;
     let mut position: Option<String> = None;
     loop {
         let (started, listing) = (Instant::now(), position.is_none());
         let result = match position.take() {
-            None => list(&api, &params, &cache).await.map(Some),
+            None => list(&api, scope, &params, &cache).await.map(Some),
             Some(from) => follow(&api, &params, &cache, from).await,
         };
         match result {
@@ -64,7 +65,7 @@ async fn pause(env: &Env, delay: &mut Duration) {
 
 type Broken = (Error, Option<String>);
 
-async fn list<K: Resource>(api: &Api<K>, params: &ListParams, cache: &Cache<K>) -> Result<String, Broken> {
+async fn list<K: View>(api: &Api<K>, scope: &str, params: &ListParams, cache: &Cache<K>) -> Result<String, Broken> {
     let mut params = ListParams { limit: PAGE, ..params.clone() };
     // Each object is read by itself: one that cannot be read does not hide the others.
     let api: Api<Box<RawValue>> = api.read_as();
@@ -76,14 +77,14 @@ async fn list<K: Resource>(api: &Api<K>, params: &ListParams, cache: &Cache<K>) 
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params.continue_token = Some(token),
             None => {
-                cache.replace(objects, version.parse().unwrap_or(0));
+                cache.replace(objects, version.parse().unwrap_or(0), scope);
                 return Ok(version);
             }
         }
     }
 }
 
-fn read<K: Resource>(client: &Client, item: &RawValue) -> Option<K> {
+fn read<K: View>(client: &Client, item: &RawValue) -> Option<K> {
     let failed = |error: &serde_json::Error| {
         let key =
             from_json(item.get().as_bytes()).map(|object: Object| ObjectRef::new(object.namespace(), object.name()));
@@ -94,7 +95,7 @@ fn read<K: Resource>(client: &Client, item: &RawValue) -> Option<K> {
 }
 
 /// Follows the events; answers where to go on, or `None` when a new list is needed.
-async fn follow<K: Resource>(
+async fn follow<K: View>(
     api: &Api<K>,
     params: &ListParams,
     cache: &Cache<K>,
@@ -134,7 +135,7 @@ async fn follow<K: Resource>(
     Ok(Some(position))
 }
 
-fn advance<K: Resource>(position: &mut String, object: &K) {
+fn advance<K: View>(position: &mut String, object: &K) {
     if let Some(version) = &object.metadata().resource_version {
         position.clone_from(version);
     }

@@ -5,27 +5,68 @@
 //! right. What it writes through its [`Context`] is in the caches at once, so that it never acts on
 //! a version older than its own last write.
 
+mod applied;
 mod cache;
+mod children;
+mod compose;
 mod context;
 mod controller;
 mod error;
 mod finalizer;
+mod fold;
 mod informer;
 mod manager;
+mod meta;
+mod needs;
+pub mod predicates;
 mod queue;
 mod reconcile;
 mod recorder;
 mod resource;
+mod setup;
+mod status;
 
 pub use cache::{Cache, Change};
-pub use context::Context;
-pub use controller::{Controller, Setup, Wake};
+pub use compose::{Compose, Composition, Rehearsal, World};
+pub use context::{Context, Key};
+pub use controller::Controller;
 pub use error::{Error, Next, Result};
 pub use informer::cache_one;
 pub use manager::Manager;
+pub use meta::Meta;
+pub use needs::Needs;
 pub use queue::Queue;
 pub use reconcile::{Of, Reconcile};
 pub use recorder::{EventType, Recorder};
-pub use resource::{Resource, controller_of, object_reference, owner_reference, revision};
+pub use resource::{Resource, View, controller_of, object_reference, owner_reference, revision};
+pub use setup::{Setup, Wake};
+pub use status::{Conditions, HasStatus};
 
+pub use trimtab_client::ListParams;
 pub use trimtab_macros::controller;
+
+/// For what `#[controller]` expands to.
+#[doc(hidden)]
+pub mod __private {
+    use std::marker::PhantomData;
+
+    /// Tells whether a kind has a status: what is implemented for some types goes before what all have.
+    pub struct Probe<K>(PhantomData<K>);
+
+    /// What all have.
+    pub trait WithoutStatus {
+        /// It has none.
+        const STATUS: bool = false;
+    }
+
+    impl<K> WithoutStatus for Probe<K> {}
+
+    impl<K: super::HasStatus> Probe<K> {
+        /// It has one.
+        pub const STATUS: bool = true;
+    }
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

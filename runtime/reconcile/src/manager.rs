@@ -1,29 +1,45 @@
 //! The caches and controllers of one process.
 
 use std::any::{Any, TypeId};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
-use trimtab_client::{Api, Client, ListParams};
+use trimtab_api::ObjectRef;
+use trimtab_client::{Api, ApiResource, Client, ListParams};
 use trimtab_env::{CancellationToken, Env, HashMap, Tasks};
 
 use crate::cache::Cache;
 use crate::controller::{self, Controller};
+use crate::fold::{Folding, Selected, Written};
 use crate::informer;
+use crate::lock;
+use crate::needs::Needs;
 use crate::recorder::Recorder;
-use crate::resource::Resource;
+use crate::resource::{Resource, View};
 
 type Runner = Box<dyn FnOnce(Tasks) -> BoxFuture<'static, ()> + Send>;
+
+/// A cache, by its type and as one of many.
+struct Cached {
+    resource: ApiResource,
+    cache: Box<dyn Any + Send>,
+    folding: Arc<dyn Folding>,
+}
 
 struct Inner {
     client: Client,
     /// What caches are filled with.
     lean: Client,
     env: Env,
+    /// Those whose objects it looks after; `None` for all.
+    namespaces: Option<Arc<[String]>>,
+    /// Whether it is only asked what its controllers need.
+    idle: bool,
     /// The watches; they end after the controllers.
     informers: Tasks,
-    caches: Mutex<HashMap<(TypeId, ListParams), Box<dyn Any + Send>>>,
+    caches: Mutex<HashMap<(TypeId, ListParams), Cached>>,
     controllers: Mutex<Vec<Runner>>,
+    needs: Mutex<Needs>,
 }
 
 /// Keeps one cache per kind and selection, shared by all who ask, and runs controllers. Cloning is
@@ -36,13 +52,43 @@ pub struct Manager {
 impl Manager {
     /// A manager without controllers yet.
     pub fn new(client: Client, env: Env) -> Self {
+        Self::made(client, env, None, false)
+    }
+
+    /// A manager that looks after the objects of these namespaces alone, and asks for no others. What lives in no
+    /// namespace it sees all the same.
+    pub fn in_namespaces(client: Client, env: Env, namespaces: impl IntoIterator<Item = String>) -> Self {
+        Self::made(client, env, Some(namespaces.into_iter().collect()), false)
+    }
+
+    /// What controllers need that `add` adds to a manager: nothing is asked of any server.
+    pub fn needs_of(add: impl FnOnce(&Self)) -> Needs {
+        let manager = Self::unconnected();
+        add(&manager);
+        manager.needs()
+    }
+
+    /// A manager of no server, which runs nothing.
+    pub(crate) fn unconnected() -> Self {
+        Self::made(Client::unconnected(), Env::system(), None, true)
+    }
+
+    /// Of a manager of no server: there is nothing but what is folded in.
+    pub(crate) fn settle_empty(&self) {
+        lock(&self.inner.caches).values().for_each(|cached| cached.folding.settle_empty());
+    }
+
+    fn made(client: Client, env: Env, namespaces: Option<Arc<[String]>>, idle: bool) -> Self {
         let inner = Inner {
             lean: client.clone().without_managed_fields(),
             client,
             env,
+            namespaces,
+            idle,
             informers: Tasks::new(),
             caches: Mutex::default(),
             controllers: Mutex::default(),
+            needs: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -62,23 +108,70 @@ impl Manager {
         &self.inner.env
     }
 
+    /// What its controllers ask the API server for.
+    pub fn needs(&self) -> Needs {
+        lock(&self.inner.needs).clone()
+    }
+
     /// The cache of all objects of a kind. Its watch starts when it is first asked for.
-    pub fn cache<K: Resource>(&self) -> Cache<K> {
+    pub fn cache<K: View>(&self) -> Cache<K> {
         self.cache_of(ListParams::default())
     }
 
     /// The cache of the objects that `params` selects.
-    pub fn cache_of<K: Resource>(&self, params: ListParams) -> Cache<K> {
-        let mut caches = self.inner.caches.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn cache_of<K: View>(&self, params: ListParams) -> Cache<K> {
+        let mut caches = lock(&self.inner.caches);
         let key = (TypeId::of::<K>(), params.clone());
-        if let Some(cache) = caches.get(&key).and_then(|cache| cache.downcast_ref::<Cache<K>>()) {
+        if let Some(cache) = caches.get(&key).and_then(|cached| cached.cache.downcast_ref::<Cache<K>>()) {
             return cache.clone();
         }
-        let cache = Cache::default();
-        caches.insert(key, Box::new(cache.clone()));
-        let watch = informer::run(Api::<K>::all(&self.inner.lean), params, cache.clone(), self.inner.env.clone());
-        self.inner.informers.spawn_cancellable("informer", watch);
+        let resource = ApiResource::of::<K>();
+        let namespaces = self.inner.namespaces.clone().filter(|_| resource.namespaced);
+        let cache = Cache::of(namespaces.as_ref().map(|namespaces| namespaces.len()));
+        let folding = Arc::new(Selected::new(cache.clone(), namespaces.clone(), &params));
+        caches.insert(key, Cached { resource, cache: Box::new(cache.clone()), folding });
+        match namespaces {
+            None => self.follow(None, params, &cache),
+            Some(namespaces) => {
+                namespaces.iter().for_each(|namespace| self.follow(Some(namespace), params.clone(), &cache));
+            }
+        }
         cache
+    }
+
+    /// A cache that was asked for before and has its first list.
+    pub(crate) fn known<K: View>(&self) -> Option<Cache<K>> {
+        let caches = lock(&self.inner.caches);
+        let cached = caches.get(&(TypeId::of::<K>(), ListParams::default()))?;
+        cached.cache.downcast_ref::<Cache<K>>().filter(|cache| cache.is_synced()).cloned()
+    }
+
+    fn follow<K: View>(&self, namespace: Option<&str>, params: ListParams, cache: &Cache<K>) {
+        if self.inner.idle {
+            return;
+        }
+        let api = Api::<K>::of(&self.inner.lean, ApiResource::of::<K>(), namespace);
+        let (cache, env) = (cache.clone(), self.inner.env.clone());
+        let scope = namespace.unwrap_or_default().to_owned();
+        let watch = async move { informer::run(api, &scope, params, cache, env).await };
+        self.inner.informers.spawn_cancellable("informer", watch);
+    }
+
+    /// Takes what this process wrote into all caches that it belongs to.
+    pub(crate) fn fold<K: Resource>(&self, object: &K) {
+        let written = Written::new(object);
+        self.foldings::<K>().iter().for_each(|folding| folding.fold(&written));
+    }
+
+    /// Forgets what this process deleted.
+    pub(crate) fn fold_delete<K: Resource>(&self, key: &ObjectRef, uid: &str) {
+        self.foldings::<K>().iter().for_each(|folding| folding.fold_delete(key, uid));
+    }
+
+    fn foldings<K: View>(&self) -> Vec<Arc<dyn Folding>> {
+        let resource = ApiResource::of::<K>();
+        let caches = lock(&self.inner.caches);
+        caches.values().filter(|cached| cached.resource == resource).map(|cached| Arc::clone(&cached.folding)).collect()
     }
 
     /// A recorder of events for `component`.
@@ -88,14 +181,15 @@ impl Manager {
 
     /// Adds a controller. It runs once [`Manager::run`] does.
     pub fn add<C: Controller>(&self, controller: C) {
-        let runner = controller::prepare(self, controller);
-        self.inner.controllers.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(runner));
+        let (needs, runner) = controller::prepare(self, controller);
+        lock(&self.inner.needs).extend(&needs);
+        lock(&self.inner.controllers).push(Box::new(runner));
     }
 
     /// Runs the controllers until `shutdown`: each starts once its caches are in. Then ends the
     /// controllers first, each after its current reconcile, and the watches last.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let runners = std::mem::take(&mut *self.inner.controllers.lock().unwrap_or_else(PoisonError::into_inner));
+        let runners = std::mem::take(&mut *lock(&self.inner.controllers));
         let controllers = Tasks::new();
         for runner in runners {
             controllers.spawn_cancellable("controller", runner(controllers.clone()));

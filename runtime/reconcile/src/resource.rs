@@ -8,21 +8,30 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A typed kind. Implemented by every kind of `k8s_openapi` and by `derive(Resource)`.
-pub trait Resource:
+/// What a cache may hold of a kind's objects: all of them, or what a struct of one's own reads of them
+/// (`derive(View)`), or their metadata alone ([`Meta`](crate::Meta)).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a kind nor a view of one",
+    note = "a kind is of `k8s_openapi`, or made by `derive(Resource)` or `resources_from!`; a view is made by `derive(View)`"
+)]
+pub trait View:
     k8s_openapi::Resource<Scope: 'static>
     + Metadata<Ty = ObjectMeta>
     + DeserializeOwned
-    + Serialize
     + Clone
     + Debug
     + Send
     + Sync
     + 'static
 {
+    /// Whether no more than metadata is asked for (`PartialObjectMetadata`).
+    const METADATA_ONLY: bool = false;
 }
 
-impl<K> Resource for K where
+/// A typed kind. Implemented by every kind of `k8s_openapi` and by `derive(Resource)`.
+pub trait Resource: View + Serialize {}
+
+impl<K> View for K where
     K: k8s_openapi::Resource<Scope: 'static>
         + Metadata<Ty = ObjectMeta>
         + DeserializeOwned
@@ -34,6 +43,8 @@ impl<K> Resource for K where
         + 'static
 {
 }
+
+impl<K: View + Serialize> Resource for K {}
 
 /// The revision that wrote an object; 0 when it was never stored.
 pub fn revision(object: &impl Metadata<Ty = ObjectMeta>) -> u64 {

@@ -10,7 +10,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use trimtab::client::{DeleteParams, Patch};
-use trimtab::reconcile::owner_reference;
 use trimtab::{Api, Client, Context, Manager, Next, Of, Resource, Result, controller};
 use trimtab_apiserver::{ApiServer, Config, Identity};
 use trimtab_env::{CancellationToken, Env, Tasks};
@@ -37,31 +36,20 @@ pub struct GreetingStatus {
 impl Reconcile for Greeting {
     async fn reconcile(&self, cx: &Context<Self>) -> Result<Next> {
         let text = vec![self.spec.text.as_str(); self.spec.times].join(" ");
-        let status = GreetingStatus { length: text.len() };
-        cx.apply(&map(self, self.metadata.name.clone(), text)).await?;
-        if self.status.as_ref() != Some(&status) {
-            let mut reported = self.clone();
-            reported.status = Some(status);
-            cx.replace_status(&reported).await?;
-        }
+        let length = text.len();
+        cx.apply(map(self, self.metadata.name.clone(), text)).await?;
+        cx.status(|status| status.length = length).await?;
         Ok(Next::on_change())
     }
 
     async fn cleanup(&self, cx: &Context<Self>) -> Result<()> {
-        let mut farewell = map(self, Some("farewell".to_owned()), self.spec.text.clone());
-        farewell.metadata.owner_references = None;
-        cx.apply(&farewell).await?;
+        cx.apply_unowned(&map(self, Some("farewell".to_owned()), self.spec.text.clone())).await?;
         Ok(())
     }
 }
 
 fn map(greeting: &Greeting, name: Option<String>, text: String) -> ConfigMap {
-    let metadata = ObjectMeta {
-        name,
-        namespace: greeting.metadata.namespace.clone(),
-        owner_references: Some(vec![owner_reference(greeting)]),
-        ..ObjectMeta::default()
-    };
+    let metadata = ObjectMeta { name, namespace: greeting.metadata.namespace.clone(), ..ObjectMeta::default() };
     ConfigMap { metadata, data: Some(BTreeMap::from([("text".to_owned(), text)])), ..ConfigMap::default() }
 }
 

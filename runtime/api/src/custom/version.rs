@@ -52,6 +52,19 @@ pub trait Parts: k8s_openapi::Resource + Serialize + DeserializeOwned {
     fn from_parts(metadata: ObjectMeta, spec: Self::Spec, status: Option<Self::Status>) -> Self;
 }
 
+/// A kind with a status, as `derive(Resource)` and `resources_from!` make them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no status",
+    note = "name its type, as in `#[resource(status = WebsiteStatus)]`; that of a built-in kind is written by `cx.replace_status`"
+)]
+pub trait HasStatus {
+    /// What is told.
+    type Status;
+
+    /// What was told last.
+    fn status(&self) -> Option<&Self::Status>;
+}
+
 /// The status of a kind that has none.
 #[derive(Clone, Copy, Debug)]
 pub enum NoStatus {}

@@ -1,0 +1,50 @@
+impl ::trimtab::reconcile::Compose for Website {
+    const NAME: &'static str = "website";
+    const STATUS: bool = {
+        #[allow(unused_imports)]
+        use ::trimtab::reconcile::__private::WithoutStatus as _;
+        ::trimtab::reconcile::__private::Probe::<Website>::STATUS
+    };
+    fn selection() -> ::trimtab::reconcile::ListParams {
+        <::trimtab::reconcile::ListParams as ::core::default::Default>::default()
+            .labels("tier=front")
+    }
+    fn matters(&self) -> u64 {
+        ::trimtab::reconcile::predicates::digest(
+            &(::trimtab::reconcile::predicates::generation(self),),
+        )
+    }
+    fn setup(
+        setup: &mut ::trimtab::reconcile::Setup<'_, ::trimtab::reconcile::Of<Self>>,
+    ) {
+        setup
+            .owns_when::<
+                Service,
+            >(|object: &Service| ::trimtab::reconcile::predicates::digest(
+                &(::trimtab::reconcile::predicates::labels(object), (ports)(object)),
+            ));
+        setup
+            .owns_when::<
+                Pod,
+            >(|object: &Pod| ::trimtab::reconcile::predicates::digest(
+                &(::trimtab::reconcile::predicates::generation(object),),
+            ));
+        setup
+            .watches_when::<
+                Node,
+            >(
+                ::core::default::Default::default(),
+                |object: &Node| ::trimtab::reconcile::predicates::digest(
+                    &(::trimtab::reconcile::predicates::labels(object),),
+                ),
+                near,
+            );
+        setup.references::<Secret>(secrets);
+        setup.reads::<ConfigMap>();
+        setup.uses::<Pod>("eviction", &["create"]);
+        setup.uses::<Lease>("", &["get", "update"]);
+    }
+    fn compose(&self, world: &World<Self>) -> Result<Composition<Self>> {
+        go()
+    }
+}

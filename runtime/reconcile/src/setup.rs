@@ -1,0 +1,169 @@
+//! What a controller depends on beside its own kind, and so what it may do.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use trimtab_api::ObjectRef;
+use trimtab_client::{ApiResource, ListParams};
+use trimtab_env::Tasks;
+
+use crate::cache::Change;
+use crate::children::{self, Children};
+use crate::controller::Controller;
+use crate::manager::Manager;
+use crate::needs::Needs;
+use crate::predicates;
+use crate::queue::Queue;
+use crate::resource::{Resource, View, controller_of};
+
+const READ: [&str; 2] = ["list", "watch"];
+
+pub(crate) type Names = Arc<Queue<ObjectRef>>;
+pub(crate) type Source = Box<dyn FnOnce(&Tasks, Names) -> BoxFuture<'static, ()> + Send>;
+
+/// Wakes objects of a controller's kind.
+pub struct Wake(Names);
+
+impl Wake {
+    /// Has the object of this name looked at.
+    pub fn wake(&self, key: ObjectRef) {
+        self.0.add(key);
+    }
+}
+
+/// What a controller depends on beside its own kind. What is named here is what the controller's role allows.
+pub struct Setup<'a, C: Controller> {
+    manager: &'a Manager,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) children: Vec<Box<dyn Children<C::Kind>>>,
+    pub(crate) needs: Needs,
+    controller: PhantomData<C>,
+}
+
+impl<'a, C: Controller> Setup<'a, C> {
+    pub(crate) fn new(manager: &'a Manager) -> Self {
+        let mut setup = Self {
+            manager,
+            sources: Vec::new(),
+            children: Vec::new(),
+            needs: Needs::default(),
+            controller: PhantomData,
+        };
+        setup.watches_when::<C::Kind>(C::selection(), C::matters, |object| vec![ObjectRef::of(object)]);
+        if C::FINALIZER.is_some() {
+            setup.uses::<C::Kind>("", &["patch"]);
+        }
+        if C::STATUS {
+            setup.uses::<C::Kind>("status", &["patch"]);
+        }
+        setup.uses::<k8s_openapi::api::core::v1::Event>("", &["create", "patch"]);
+        setup
+    }
+}
+
+impl<C: Controller> Setup<'_, C> {
+    /// The manager, for its caches.
+    pub fn manager(&self) -> &Manager {
+        self.manager
+    }
+
+    /// Objects of kind `K` that an object of this controller controls: a change of one wakes its
+    /// owner. The controller may make, change and delete them.
+    pub fn owns<K: Resource>(&mut self) {
+        self.owns_when::<K>(predicates::anything);
+    }
+
+    /// As [`Setup::owns`], but only what changes the digest that `matters` gives wakes the owner.
+    pub fn owns_when<K: Resource>(&mut self, matters: impl Fn(&K) -> u64 + Send + Sync + 'static) {
+        self.uses::<K>("", &["create", "patch", "delete"]);
+        // With OwnerReferencesPermissionEnforcement, whoever blocks an owner's deletion must be allowed to hold it.
+        self.uses::<C::Kind>("finalizers", &["update"]);
+        children::index(&self.manager.cache::<K>());
+        self.children.push(children::of::<C::Kind, K>());
+        self.watches_when::<K>(ListParams::default(), matters, |owned| {
+            let ours = |kind: &str, api_version: &str| {
+                kind == <C::Kind as k8s_openapi::Resource>::KIND
+                    && api_version == <C::Kind as k8s_openapi::Resource>::API_VERSION
+            };
+            let owner = controller_of(owned).filter(|owner| ours(&owner.kind, &owner.api_version));
+            let cluster_scoped = !ApiResource::of::<C::Kind>().namespaced;
+            let namespace = owned.metadata().namespace.clone().filter(|_| !cluster_scoped).unwrap_or_default();
+            owner.map(|owner| ObjectRef::new(namespace, owner.name.clone())).into_iter().collect()
+        });
+    }
+
+    /// Objects of kind `K`: a change of one wakes the objects that `map` names, for its old state
+    /// and for its new one.
+    pub fn watches<K: View>(&mut self, map: impl Fn(&K) -> Vec<ObjectRef> + Send + Sync + 'static) {
+        self.watches_of::<K>(ListParams::default(), map);
+    }
+
+    /// As [`Setup::watches`], of those objects alone that `params` selects.
+    pub fn watches_of<K: View>(
+        &mut self,
+        params: ListParams,
+        map: impl Fn(&K) -> Vec<ObjectRef> + Send + Sync + 'static,
+    ) {
+        self.watches_when(params, predicates::anything, map);
+    }
+
+    /// As [`Setup::watches_of`], but only what changes the digest that `matters` gives wakes anybody.
+    pub fn watches_when<K: View>(
+        &mut self,
+        params: ListParams,
+        matters: impl Fn(&K) -> u64 + Send + Sync + 'static,
+        map: impl Fn(&K) -> Vec<ObjectRef> + Send + Sync + 'static,
+    ) {
+        self.needs.add(&ApiResource::of::<K>(), "", READ);
+        let cache = self.manager.cache_of::<K>(params);
+        self.sources.push(Box::new(move |tasks, queue| {
+            let mut changes = cache.subscribe();
+            tasks.spawn_cancellable("source", async move {
+                while let Some(change) = changes.recv().await {
+                    if let Change::Applied { old, new } = &change {
+                        if !predicates::passes(old.as_deref(), &**new, &matters) {
+                            continue;
+                        }
+                        old.iter().flat_map(|old| map(old)).for_each(|key| queue.add(key));
+                    }
+                    map(change.object()).into_iter().for_each(|key| queue.add(key));
+                }
+            });
+            Box::pin(async move { cache.synced().await })
+        }));
+    }
+
+    /// Objects of kind `K` that an object of this controller refers to by the names that `names` gives: a change
+    /// of one wakes whoever refers to it. [`Context::get`](crate::Context::get) reads them.
+    pub fn references<K: View>(&mut self, names: impl Fn(&C::Kind) -> Vec<ObjectRef> + Send + Sync + 'static) {
+        let index = format!("{}/{}", C::NAME, ApiResource::of::<K>().resource());
+        let objects = self.manager.cache_of::<C::Kind>(C::selection());
+        objects.add_index(index.clone(), move |object| names(object).iter().map(ToString::to_string).collect());
+        self.watches::<K>(move |referred| {
+            let referring = objects.by_index(&index, &ObjectRef::of(referred).to_string());
+            referring.iter().map(|object| ObjectRef::of(&**object)).collect()
+        });
+    }
+
+    /// Objects of kind `K`, to be read: a change of one wakes nobody.
+    pub fn reads<K: View>(&mut self) {
+        self.needs.add(&ApiResource::of::<K>(), "", READ);
+        let cache = self.manager.cache::<K>();
+        self.sources.push(Box::new(move |_, _| Box::pin(async move { cache.synced().await })));
+    }
+
+    /// What else is done with objects of kind `K`, by way of the client: `verbs` on them, or on a `subresource`
+    /// if that is not empty.
+    pub fn uses<K: View>(&mut self, subresource: &str, verbs: &[&'static str]) {
+        self.needs.add(&ApiResource::of::<K>(), subresource, verbs.iter().copied());
+    }
+
+    /// What finds by means of its own which objects have to be looked at. It runs as long as the controller.
+    pub fn runs<F: Future<Output = ()> + Send + 'static>(&mut self, run: impl FnOnce(Wake) -> F + Send + 'static) {
+        self.sources.push(Box::new(move |tasks, queue| {
+            tasks.spawn_cancellable("source", run(Wake(queue)));
+            Box::pin(async {})
+        }));
+    }
+}
