@@ -36,6 +36,13 @@ impl Client {
         Self::new(Arc::new(Nowhere))
     }
 
+    /// The same client, whose requests go through what `wrap` makes of the way to the server.
+    #[must_use]
+    pub fn through(mut self, wrap: impl FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport>) -> Self {
+        self.transport = wrap(self.transport);
+        self
+    }
+
     /// The same client with another default namespace.
     #[must_use]
     pub fn with_namespace(mut self, namespace: &str) -> Self {

@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -38,6 +39,10 @@ impl Shared {
     /// The cache of the controller's own kind.
     pub(crate) fn cache<K: Resource>(&self) -> Cache<K> {
         self.manager.cache_of(self.selection.clone())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.manager.env().now()
     }
 
     pub(crate) fn forget_owner(&self, owner: &ObjectRef) {

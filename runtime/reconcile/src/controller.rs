@@ -10,13 +10,14 @@ use futures::future::BoxFuture;
 use k8s_openapi::Metadata;
 use trimtab_api::ObjectRef;
 use trimtab_client::ListParams;
-use trimtab_env::Tasks;
+use trimtab_env::{Instant, Tasks};
 
 use crate::children::Children;
 use crate::context::{Context, Shared};
 use crate::error::{Error, Next, Result};
 use crate::finalizer;
 use crate::manager::Manager;
+use crate::metrics::{ControllerState, Record};
 use crate::needs::Needs;
 use crate::predicates;
 use crate::queue::Queue;
@@ -80,20 +81,39 @@ struct Running<C: Controller> {
     shared: Arc<Shared>,
     children: Vec<Box<dyn Children<C::Kind>>>,
     queue: Names,
+    record: Record,
 }
 
-/// Prepares a controller: what it needs, and the future that runs it until `tasks` is shut down.
-pub(crate) fn prepare<C: Controller>(
-    manager: &Manager,
-    controller: C,
-) -> (Needs, impl FnOnce(Tasks) -> BoxFuture<'static, ()> + Send + 'static) {
+/// A controller of any kind, to be asked how it stands.
+pub(crate) trait Observed: Send + Sync {
+    fn state(&self) -> ControllerState;
+}
+
+impl<C: Controller> Observed for Running<C> {
+    fn state(&self) -> ControllerState {
+        self.record.state(C::NAME, self.queue.stands())
+    }
+}
+
+/// What a manager needs of a controller to run it.
+pub(crate) struct Prepared {
+    pub(crate) needs: Needs,
+    pub(crate) observed: Arc<dyn Observed>,
+    pub(crate) runner: Runner,
+}
+
+/// Runs a controller until the tasks are shut down.
+pub(crate) type Runner = Box<dyn FnOnce(Tasks) -> BoxFuture<'static, ()> + Send>;
+
+pub(crate) fn prepare<C: Controller>(manager: &Manager, controller: C) -> Prepared {
     let mut setup = Setup::new(manager);
     controller.setup(&mut setup);
     let Setup { sources, children, needs, .. } = setup;
     let shared = Shared::new(manager, C::NAME, C::selection());
     let queue: Names = Arc::new(Queue::new(manager.env()));
-    let running = Arc::new(Running { controller, shared, children, queue });
-    (needs, move |tasks| Box::pin(running.run(sources, tasks)))
+    let running = Arc::new(Running { controller, shared, children, queue, record: Record::default() });
+    let observed = Arc::clone(&running);
+    Prepared { needs, observed, runner: Box::new(move |tasks| Box::pin(running.run(sources, tasks))) }
 }
 
 impl<C: Controller> Running<C> {
@@ -105,8 +125,10 @@ impl<C: Controller> Running<C> {
             tasks.spawn("reconciler", async move {
                 // A reconcile is never cut off in the middle: only the wait for the next one is.
                 while let Some(key) = token.run_until_cancelled(running.queue.next()).await {
+                    let started = Instant::now();
                     let result = AssertUnwindSafe(running.one(&key)).catch_unwind().await;
-                    running.settle(&key, result.unwrap_or_else(|_| Err(Error::other("the reconcile panicked"))));
+                    let result = result.unwrap_or_else(|_| Err(Error::other("the reconcile panicked")));
+                    running.settle(&key, result, started.elapsed());
                 }
             });
         }
@@ -134,20 +156,26 @@ impl<C: Controller> Running<C> {
         Ok(next)
     }
 
-    fn settle(&self, key: &ObjectRef, result: Result<Next>) {
-        let queue = &self.queue;
+    fn settle(&self, key: &ObjectRef, result: Result<Next>, took: Duration) {
+        let (queue, record, now) = (&self.queue, &self.record, self.shared.now());
         match result {
             Ok(next) => {
                 queue.forget(key);
                 if let Some(after) = next.delay() {
                     queue.add_after(key.clone(), after);
                 }
+                record.succeeded(key);
+                record.ended(if next.delay().is_some() { "requeue_after" } else { "success" }, took);
             }
             Err(Error::Terminal(why)) => {
                 queue.forget(key);
                 tracing::warn!(controller = C::NAME, %key, why, "given up until it changes");
+                record.failed(key, why, true, now);
+                record.ended("terminal_error", took);
             }
             Err(error) => {
+                record.failed(key, error.to_string(), false, now);
+                record.ended("error", took);
                 // A conflict is no news: somebody else wrote, and the next look is at the newer version.
                 if !matches!(&error, Error::Client(error) if error.is_conflict()) {
                     tracing::warn!(controller = C::NAME, %key, %error, "a reconcile failed; it is tried again");

@@ -63,6 +63,7 @@ pub(crate) trait Folding: Send + Sync {
     fn fold_delete(&self, key: &ObjectRef, uid: &str);
     /// There is nothing but what is folded in.
     fn settle_empty(&self);
+    fn is_synced(&self) -> bool;
 }
 
 /// A cache and what it selects.
@@ -115,5 +116,9 @@ impl<V: View> Folding for Selected<V> {
 
     fn settle_empty(&self) {
         self.cache.replace(Vec::new(), 0, "");
+    }
+
+    fn is_synced(&self) -> bool {
+        self.cache.is_synced()
     }
 }

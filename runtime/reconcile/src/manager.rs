@@ -3,21 +3,20 @@
 use std::any::{Any, TypeId};
 use std::sync::{Arc, Mutex};
 
-use futures::future::BoxFuture;
 use trimtab_api::ObjectRef;
 use trimtab_client::{Api, ApiResource, Client, ListParams};
 use trimtab_env::{CancellationToken, Env, HashMap, Tasks};
 
 use crate::cache::Cache;
-use crate::controller::{self, Controller};
+use crate::controller::{self, Controller, Observed, Runner};
 use crate::fold::{Folding, Selected, Written};
 use crate::informer;
+use crate::leader::{Candidate, Fence, LeaderElection, LeadershipLost};
 use crate::lock;
+use crate::metrics::{self, ControllerState};
 use crate::needs::Needs;
 use crate::recorder::Recorder;
 use crate::resource::{Resource, View};
-
-type Runner = Box<dyn FnOnce(Tasks) -> BoxFuture<'static, ()> + Send>;
 
 /// A cache, by its type and as one of many.
 struct Cached {
@@ -27,6 +26,10 @@ struct Cached {
 }
 
 struct Inner {
+    /// What the leader's lease is renewed with: it is not behind the fence.
+    unfenced: Client,
+    /// Lets writes pass while this process leads, if there is an election.
+    fence: Arc<Fence>,
     client: Client,
     /// What caches are filled with.
     lean: Client,
@@ -39,6 +42,7 @@ struct Inner {
     informers: Tasks,
     caches: Mutex<HashMap<(TypeId, ListParams), Cached>>,
     controllers: Mutex<Vec<Runner>>,
+    observed: Mutex<Vec<Arc<dyn Observed>>>,
     needs: Mutex<Needs>,
 }
 
@@ -79,7 +83,11 @@ impl Manager {
     }
 
     fn made(client: Client, env: Env, namespaces: Option<Arc<[String]>>, idle: bool) -> Self {
+        let fence = Arc::new(Fence::default());
+        let (unfenced, client) = (client.clone(), fence.around(client));
         let inner = Inner {
+            unfenced,
+            fence,
             lean: client.clone().without_managed_fields(),
             client,
             env,
@@ -88,6 +96,7 @@ impl Manager {
             informers: Tasks::new(),
             caches: Mutex::default(),
             controllers: Mutex::default(),
+            observed: Mutex::default(),
             needs: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -181,9 +190,63 @@ impl Manager {
 
     /// Adds a controller. It runs once [`Manager::run`] does.
     pub fn add<C: Controller>(&self, controller: C) {
-        let (needs, runner) = controller::prepare(self, controller);
-        lock(&self.inner.needs).extend(&needs);
-        lock(&self.inner.controllers).push(Box::new(runner));
+        let prepared = controller::prepare(self, controller);
+        lock(&self.inner.needs).extend(&prepared.needs);
+        lock(&self.inner.observed).push(prepared.observed);
+        lock(&self.inner.controllers).push(prepared.runner);
+    }
+
+    /// How its controllers stand.
+    pub fn controllers(&self) -> Vec<ControllerState> {
+        lock(&self.inner.observed).iter().map(|controller| controller.state()).collect()
+    }
+
+    /// The same in the format that Prometheus reads (OpenMetrics,
+    /// `application/openmetrics-text; version=1.0.0; charset=utf-8`).
+    pub fn metrics(&self) -> String {
+        metrics::text(self.controllers())
+    }
+
+    /// Which objects fail, and why, a line for each.
+    pub fn failing(&self) -> String {
+        metrics::failing(&self.controllers())
+    }
+
+    /// Whether all its caches are in.
+    pub fn is_synced(&self) -> bool {
+        lock(&self.inner.caches).values().all(|cached| cached.folding.is_synced())
+    }
+
+    /// As [`Manager::run`], while this process is the leader. Its caches fill before.
+    ///
+    /// # Errors
+    /// When another may have become the leader. Its controllers have ended then; to stand again, start anew.
+    pub async fn run_as_leader(
+        &self,
+        election: LeaderElection,
+        shutdown: CancellationToken,
+    ) -> Result<(), LeadershipLost> {
+        let fence = &self.inner.fence;
+        fence.close();
+        let mut candidate = Candidate::new(election, &self.inner.unfenced, &self.inner.env, fence);
+        if shutdown.run_until_cancelled(candidate.acquire()).await.is_none() {
+            self.inner.informers.shutdown().await;
+            return Ok(());
+        }
+        let leading = shutdown.child_token();
+        let mut running = std::pin::pin!(self.run(leading.clone()));
+        let lost = tokio::select! {
+            biased;
+            () = candidate.renew() => true,
+            () = &mut running => false,
+        };
+        if lost {
+            leading.cancel();
+            running.await;
+            return Err(LeadershipLost);
+        }
+        candidate.release().await;
+        Ok(())
     }
 
     /// Runs the controllers until `shutdown`: each starts once its caches are in. Then ends the

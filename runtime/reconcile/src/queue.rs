@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use trimtab_env::{Env, HashMap, HashSet, Instant};
 
+use crate::metrics::{Durations, QueueState};
+
 /// The delays after failures (`client-go`'s default rate limiter).
 const FIRST_DELAY: Duration = Duration::from_millis(5);
 const LAST_DELAY: Duration = Duration::from_secs(1_000);
@@ -23,7 +25,7 @@ enum Timer<T> {
 }
 
 struct State<T> {
-    ready: VecDeque<T>,
+    ready: VecDeque<(T, Instant)>,
     /// To be looked at: each name is in `ready` at most once.
     dirty: HashSet<T>,
     /// Handed out. One that is added meanwhile waits until it is done.
@@ -33,6 +35,9 @@ struct State<T> {
     timers: BTreeMap<Due, Timer<T>>,
     sequence: u64,
     failures: HashMap<T, u32>,
+    adds: u64,
+    retries: u64,
+    waited: Durations,
 }
 
 /// A queue in which each name is at most once, and never handed out twice at the same time.
@@ -53,6 +58,9 @@ impl<T: Clone + Eq + Hash + Ord> Queue<T> {
             timers: BTreeMap::new(),
             sequence: 0,
             failures: HashMap::default(),
+            adds: 0,
+            retries: 0,
+            waited: Durations::default(),
         };
         Self { state: Mutex::new(state), changed: Notify::new(), env: env.clone() }
     }
@@ -90,7 +98,8 @@ impl<T: Clone + Eq + Hash + Ord> Queue<T> {
             let wake = {
                 let mut state = self.state();
                 state.ring(Instant::now());
-                if let Some(item) = state.ready.pop_front() {
+                if let Some((item, since)) = state.ready.pop_front() {
+                    state.waited.add(since.elapsed());
                     state.dirty.remove(&item);
                     state.processing.insert(item.clone());
                     // Whoever waits next takes over the rest, and the timers.
@@ -139,10 +148,19 @@ impl<T: Clone + Eq + Hash + Ord> Queue<T> {
             let mut state = self.state();
             let count = state.failures.entry(item.clone()).or_default();
             *count += 1;
-            *count
+            let count = *count;
+            state.retries += 1;
+            count
         };
         let delay = FIRST_DELAY.saturating_mul(1_u32.checked_shl(failures - 1).unwrap_or(u32::MAX)).min(LAST_DELAY);
         self.add_after(item, self.env.jitter(delay, 0.1));
+    }
+
+    /// How it stands.
+    pub fn stands(&self) -> QueueState {
+        let state = self.state();
+        let (adds, retries, waited) = (state.adds, state.retries, state.waited.clone());
+        QueueState { depth: state.ready.len(), active: state.processing.len(), adds, retries, waited }
     }
 
     /// Forgets a name's failures.
@@ -159,9 +177,11 @@ impl<T: Clone + Eq + Hash + Ord> State<T> {
 
     /// Whether the name became ready.
     fn add(&mut self, item: T) -> bool {
-        let ready = self.dirty.insert(item.clone()) && !self.processing.contains(&item);
+        let new = self.dirty.insert(item.clone());
+        let ready = new && !self.processing.contains(&item);
+        self.adds += u64::from(new);
         if ready {
-            self.ready.push_back(item);
+            self.ready.push_back((item, Instant::now()));
         }
         ready
     }
@@ -170,7 +190,7 @@ impl<T: Clone + Eq + Hash + Ord> State<T> {
     fn done(&mut self, item: &T) -> bool {
         let ready = self.processing.remove(item) && self.dirty.contains(item);
         if ready {
-            self.ready.push_back(item.clone());
+            self.ready.push_back((item.clone(), Instant::now()));
         }
         ready
     }
