@@ -116,15 +116,9 @@ pub struct Composition<K> {
     next: Next,
 }
 
-impl<K: Resource> Default for Composition<K> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<K: Resource> Composition<K> {
-    /// Nothing.
-    pub fn new() -> Self {
+    /// Of an object: nothing yet.
+    pub fn of(_object: &K) -> Self {
         Self { parts: Vec::new(), next: Next::on_change() }
     }
 
@@ -228,7 +222,7 @@ impl<K: Resource> Part<K> for Told {
 /// #[controller(references(Secret => |_| vec![]), crate = "trimtab_reconcile")]
 /// # impl Compose for Site { fn compose(&self, world: &World<Self>) -> Result<Composition<Self>> {
 /// #     let there = world.get::<Secret>("tls")?.is_some();
-/// #     Ok(if there { Composition::new().child(ConfigMap { metadata: self.metadata.clone(), ..Default::default() }) } else { Composition::new() })
+/// #     Ok(if there { Composition::of(self).child(ConfigMap { metadata: self.metadata.clone(), ..Default::default() }) } else { Composition::of(self) })
 /// # } }
 /// # use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 /// # #[derive(trimtab_api::Resource, trimtab_api::Schema, serde::Serialize, serde::Deserialize, Clone, Debug)]

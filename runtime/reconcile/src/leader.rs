@@ -108,7 +108,7 @@ impl Candidate {
         }
         let now = MicroTime(self.env.now());
         let spec = lease.spec.get_or_insert_default();
-        spec.holder_identity = Some(String::new());
+        spec.holder_identity = None;
         spec.lease_duration_seconds = Some(1);
         (spec.acquire_time, spec.renew_time) = (Some(now.clone()), Some(now));
         if let Err(error) = self.api.replace(&lease).await {
@@ -170,14 +170,13 @@ impl Candidate {
     fn held(&self, before: &LeaseSpec) -> LeaseSpec {
         let now = MicroTime(self.env.now());
         let mine = before.holder_identity.as_ref() == Some(&self.election.identity);
-        let transitions = before.lease_transitions.unwrap_or(0);
-        let first = before.holder_identity.is_none();
+        let transitions = before.lease_transitions.map_or(0, |transitions| transitions + i32::from(!mine));
         LeaseSpec {
             holder_identity: Some(self.election.identity.clone()),
             lease_duration_seconds: i32::try_from(self.election.lease_duration.as_secs()).ok(),
             acquire_time: before.acquire_time.clone().filter(|_| mine).or_else(|| Some(now.clone())),
             renew_time: Some(now),
-            lease_transitions: Some(transitions + i32::from(!mine && !first)),
+            lease_transitions: Some(transitions),
             ..before.clone()
         }
     }

@@ -145,7 +145,8 @@ pub use trimtab_client::{self as client, Api, Client};
 #[cfg(feature = "testing")]
 pub use trimtab_cluster::testing::{self, test};
 pub use trimtab_reconcile::{
-    self as reconcile, Cache, Context, Controller, Error, Manager, Next, Of, Reconcile, Result, Setup, controller,
+    self as reconcile, Cache, Compose, Composition, Conditions, Context, Controller, Error, EventType, LeaderElection,
+    Manager, Meta, Next, Of, Reconcile, Rehearsal, Result, Setup, World, controller,
 };
 
 #[doc(hidden)]
