@@ -14,6 +14,7 @@ mod schema;
 mod test;
 #[cfg(test)]
 mod testing;
+mod view;
 
 /// Turns a folder of kind descriptions into `pub fn builtin() -> Kinds`.
 ///
@@ -108,6 +109,16 @@ pub fn derive_resource(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Schema, attributes(resource, schemars, serde))]
 pub fn derive_schema(input: TokenStream) -> TokenStream {
     schema::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Lets a struct that reads some of a kind's fields stand for the kind in a cache, which then holds no more than
+/// those: `#[view(of = Pod)] struct PodPhase { metadata: ObjectMeta, status: Option<Phase> }`.
+///
+/// The struct derives `Deserialize`, `Clone` and `Debug`; it does not derive `Serialize`, for who would write it
+/// would lose the rest. `crate = "trimtab_reconcile"` says where the runtime is, `::trimtab::reconcile` when absent.
+#[proc_macro_derive(View, attributes(view))]
+pub fn derive_view(input: TokenStream) -> TokenStream {
+    view::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Makes types of the kinds that CustomResourceDefinitions in files declare.

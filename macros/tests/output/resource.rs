@@ -68,6 +68,12 @@ const _: () = {
         versions: &[__custom::Version::of::<WebsiteV1Alpha1Spec, WebsiteSpec>()],
         exact: ::core::option::Option::None,
     };
+    impl __custom::HasStatus for Website {
+        type Status = WebsiteStatus;
+        fn status(&self) -> ::core::option::Option<&WebsiteStatus> {
+            self.status.as_ref()
+        }
+    }
     impl __custom::Spec for WebsiteSpec {
         type Resource = Website;
         const NAMES: __custom::Names = __custom::Names {

@@ -42,6 +42,12 @@ const _: () = {
         versions: &[],
         exact: ::core::option::Option::None,
     };
+    impl __custom::HasStatus for WebsiteV1Beta1 {
+        type Status = WebsiteStatus;
+        fn status(&self) -> ::core::option::Option<&WebsiteStatus> {
+            self.status.as_ref()
+        }
+    }
     impl __custom::Spec for WebsiteV1Beta1Spec {
         type Resource = WebsiteV1Beta1;
         const NAMES: __custom::Names = <WebsiteSpec as __custom::Spec>::NAMES;

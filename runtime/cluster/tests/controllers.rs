@@ -14,7 +14,7 @@ use trimtab_cluster::testing::{TestCluster, in_virtual_time, sweep};
 use trimtab_env::Tasks;
 use trimtab_reconcile::{
     Composition, Conditions, Context, Error, LeaderElection, LeadershipLost, Manager, Meta, Next, Of, Rehearsal,
-    Result, World, controller,
+    Result, View, World, controller,
 };
 
 /// A site, of which each page is a ConfigMap.
@@ -354,6 +354,62 @@ fn a_manager_of_some_namespaces_sees_no_others_and_metadata_is_enough() {
         assert_eq!(bare.get(&in_b).unwrap().metadata.name.as_deref(), Some("m"));
         let seen = |cache: Vec<String>| cache.iter().filter(|name| *name == "m").count();
         assert_eq!(seen(bare.list().iter().filter_map(|map| map.metadata.name.clone()).collect()), 2);
+        cluster.stop().await;
+    });
+}
+
+/// How far a pod is, and nothing else of it.
+#[derive(View, Deserialize, Clone, Debug)]
+#[view(of = Pod, crate = "trimtab_reconcile")]
+struct PodPhase {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    status: Phase,
+}
+
+#[derive(Deserialize, Clone, Debug, Default)]
+struct Phase {
+    #[serde(default)]
+    phase: String,
+}
+
+/// Gives each ConfigMap a pod, and marks those whose pod runs.
+struct Runner;
+
+#[controller(for = ConfigMap, labels = "runs", watches(PodPhase => map_of), uses(Pod: create), crate = "trimtab_reconcile")]
+impl Runner {
+    async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
+        let name = map.metadata.name.as_deref().unwrap_or_default();
+        if cx.get::<PodPhase>(name)?.is_none() {
+            let pod: Pod = serde_json::from_value(json!({
+                "metadata": {"name": name, "namespace": "default"}, "spec": {"containers": [{"name": "c", "image": "c:1"}]}
+            }))
+            .map_err(Error::other)?;
+            cx.create(&pod).await?;
+            // What was written is in the caches, whatever they hold of it.
+            let seen = cx.get::<PodPhase>(name)?.map(|pod| pod.status.phase.clone());
+            assert_eq!(seen.as_deref(), Some("Pending"));
+        }
+        Ok(Next::on_change())
+    }
+}
+
+fn map_of(pod: &PodPhase) -> Vec<ObjectRef> {
+    vec![ObjectRef::of(pod)]
+}
+
+#[test]
+fn a_cache_may_hold_a_part_of_its_objects() {
+    in_virtual_time(async {
+        let cluster = cluster().await;
+        let _runner = cluster.run(|| Runner);
+        let map = |name: &str, labels: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels}});
+        cluster.apply(&map("a", json!({"runs": "yes"})).to_string()).await;
+        cluster.apply(&map("b", json!({})).to_string()).await;
+        cluster.settle().await;
+        assert_eq!(cluster.writes_of("runner"), 1);
+        let pods: Api<Pod> = Api::namespaced(&cluster.client(), "default");
+        assert!(pods.get("a").await.is_ok() && pods.get_opt("b").await.unwrap().is_none());
         cluster.stop().await;
     });
 }

@@ -191,7 +191,9 @@ impl<K: Resource, C: Resource> Part<K> for Child<C> {
     }
 }
 
-struct Status<K: HasStatus>(Box<dyn FnOnce(&mut K::Status) + Send + Sync>);
+type Changing<S> = Box<dyn FnOnce(&mut S) + Send + Sync>;
+
+struct Status<K: HasStatus>(Changing<K::Status>);
 
 impl<K: HasStatus<Status: Clone + Default + Serialize> + Resource> Part<K> for Status<K> {
     fn realise<'a>(self: Box<Self>, cx: &'a Context<K>) -> BoxFuture<'a, Result<()>> {

@@ -46,12 +46,14 @@ pub use setup::{Setup, Wake};
 pub use status::{Conditions, HasStatus};
 
 pub use trimtab_client::ListParams;
-pub use trimtab_macros::controller;
+pub use trimtab_macros::{View, controller};
 
-/// For what `#[controller]` expands to.
+/// For what the macros expand to.
 #[doc(hidden)]
 pub mod __private {
     use std::marker::PhantomData;
+
+    pub use k8s_openapi;
 
     /// Tells whether a kind has a status: what is implemented for some types goes before what all have.
     pub struct Probe<K>(PhantomData<K>);

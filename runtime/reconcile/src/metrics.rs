@@ -89,29 +89,36 @@ pub struct ControllerState {
 
 /// What a controller keeps count of.
 #[derive(Default)]
-pub(crate) struct Record(Mutex<(BTreeMap<&'static str, u64>, Durations, BTreeMap<ObjectRef, Failing>)>);
+pub(crate) struct Record(Mutex<Recorded>);
+
+#[derive(Default)]
+struct Recorded {
+    reconciles: BTreeMap<&'static str, u64>,
+    took: Durations,
+    failing: BTreeMap<ObjectRef, Failing>,
+}
 
 impl Record {
     pub(crate) fn ended(&self, result: &'static str, took: Duration) {
         let mut record = lock(&self.0);
-        *record.0.entry(result).or_default() += 1;
-        record.1.add(took);
+        *record.reconciles.entry(result).or_default() += 1;
+        record.took.add(took);
     }
 
     pub(crate) fn succeeded(&self, object: &ObjectRef) {
-        lock(&self.0).2.remove(object);
+        lock(&self.0).failing.remove(object);
     }
 
     pub(crate) fn failed(&self, object: &ObjectRef, error: String, terminal: bool, since: Timestamp) {
-        let failing = &mut lock(&self.0).2;
+        let failing = &mut lock(&self.0).failing;
         let attempts = failing.get(object).map_or(1, |before| before.attempts.saturating_add(1));
         failing.insert(object.clone(), Failing { object: object.to_string(), error, attempts, terminal, since });
     }
 
     pub(crate) fn state(&self, name: &'static str, queue: QueueState) -> ControllerState {
         let record = lock(&self.0);
-        let (reconciles, took) = (record.0.clone(), record.1.clone());
-        ControllerState { name, queue, reconciles, took, failing: record.2.values().cloned().collect() }
+        let (reconciles, took) = (record.reconciles.clone(), record.took.clone());
+        ControllerState { name, queue, reconciles, took, failing: record.failing.values().cloned().collect() }
     }
 }
 

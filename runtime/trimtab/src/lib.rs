@@ -146,7 +146,7 @@ pub use trimtab_client::{self as client, Api, Client};
 pub use trimtab_cluster::testing::{self, test};
 pub use trimtab_reconcile::{
     self as reconcile, Cache, Compose, Composition, Conditions, Context, Controller, Error, EventType, LeaderElection,
-    Manager, Meta, Next, Of, Reconcile, Rehearsal, Result, Setup, World, controller,
+    Manager, Meta, Next, Of, Reconcile, Rehearsal, Result, Setup, View, World, controller,
 };
 
 #[doc(hidden)]
