@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 use trimtab_api::ObjectRef;
-use trimtab_env::HashMap;
+use trimtab_env::{HashMap, lock};
 
 use crate::predicates::digest;
 use crate::resource::{Resource, revision};
@@ -31,7 +31,7 @@ impl Applied {
     /// Whether `known` is what applying something of the digest `wanted` made of it.
     pub(crate) fn holds<C: Resource>(&self, owner: &ObjectRef, key: &ObjectRef, wanted: u64, known: &C) -> bool {
         let child = (TypeId::of::<C>(), key.clone());
-        let last = crate::lock(&self.0).get(owner).and_then(|children| children.get(&child)).cloned();
+        let last = lock(&self.0).get(owner).and_then(|children| children.get(&child)).cloned();
         let Some(last) = last.filter(|last| last.uid == known.metadata().uid && last.wanted == wanted) else {
             return false;
         };
@@ -53,19 +53,19 @@ impl Applied {
     }
 
     fn put(&self, owner: &ObjectRef, child: Child, last: Last) {
-        crate::lock(&self.0).entry(owner.clone()).or_default().insert(child, last);
+        lock(&self.0).entry(owner.clone()).or_default().insert(child, last);
     }
 
     /// Forgets one child.
     pub(crate) fn forget<C: Resource>(&self, owner: &ObjectRef, key: &ObjectRef) {
-        if let Some(children) = crate::lock(&self.0).get_mut(owner) {
+        if let Some(children) = lock(&self.0).get_mut(owner) {
             children.remove(&(TypeId::of::<C>(), key.clone()));
         }
     }
 
     /// Forgets an owner that is gone.
     pub(crate) fn forget_owner(&self, owner: &ObjectRef) {
-        crate::lock(&self.0).remove(owner);
+        lock(&self.0).remove(owner);
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use trimtab_api::{Object, ObjectRef};
 use trimtab_client::{Api, ApiResource, Client, DeleteParams, ListParams, Patch};
-use trimtab_env::{Env, HashSet};
+use trimtab_env::{Env, HashSet, lock};
 
 use crate::applied::Applied;
 use crate::cache::Cache;
@@ -145,7 +145,7 @@ impl<K: Resource> Context<K> {
     }
 
     pub(crate) fn has_applied(&self, kind: TypeId, key: &ObjectRef) -> bool {
-        crate::lock(&self.kept).contains(&(kind, key.clone()))
+        lock(&self.kept).contains(&(kind, key.clone()))
     }
 
     /// Applies a child of the object: it gets its owner's namespace, a controller reference to it, and the label
@@ -161,7 +161,7 @@ impl<K: Resource> Context<K> {
         let (name, object) = (self.name(), self.object()?);
         children::adopt(&mut child, &**object, name)?;
         let (owner, key) = (ObjectRef::of(&**object), ObjectRef::of(&child));
-        crate::lock(&self.kept).insert((TypeId::of::<C>(), key.clone()));
+        lock(&self.kept).insert((TypeId::of::<C>(), key.clone()));
         let mut wanted = to_value(&child)?;
         if let Some(fields) = wanted.as_object_mut() {
             fields.remove("status");

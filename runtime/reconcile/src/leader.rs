@@ -5,7 +5,7 @@
 //! [`LeaderElection::renew_deadline`] stops, well before another may take over.
 //!
 //! No write of a leader that was is taken for one of the leader that is: once it may not be the leader any more,
-//! the [`Fence`] lets no write pass; and what was on its way goes by the version that was read, so that it fails
+//! the fence lets no write pass; and what was on its way goes by the version that was read, so that it fails
 //! where the new leader has written.
 
 use std::sync::{Arc, Mutex};
@@ -17,9 +17,7 @@ use http::{Method, Request, Response};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use trimtab_client::{Api, Body, Client, Error, Switched, Transport, TransportError};
-use trimtab_env::{Env, Instant};
-
-use crate::lock;
+use trimtab_env::{Env, Instant, lock};
 
 /// Which Lease decides, and how fast.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ mod error;
 mod finalizer;
 mod fold;
 mod informer;
-pub mod leader;
+mod leader;
 mod manager;
 mod meta;
 pub mod metrics;
@@ -70,8 +70,4 @@ pub mod __private {
         /// It has one.
         pub const STATUS: bool = true;
     }
-}
-
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use trimtab_api::ObjectRef;
 use trimtab_client::{Api, ApiResource, Client, ListParams};
-use trimtab_env::{CancellationToken, Env, HashMap, Tasks};
+use trimtab_env::{CancellationToken, Env, HashMap, Tasks, lock};
 
 use crate::cache::Cache;
 use crate::controller::{self, Controller, Observed, Runner};
 use crate::fold::{Folding, Selected, Written};
 use crate::informer;
 use crate::leader::{Candidate, Fence, LeaderElection, LeadershipLost};
-use crate::lock;
 use crate::metrics::{self, ControllerState};
 use crate::needs::Needs;
 use crate::recorder::Recorder;

@@ -13,8 +13,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 use trimtab_api::ObjectRef;
-
-use crate::lock;
+use trimtab_env::lock;
 
 /// The upper bounds of a duration's buckets, in seconds.
 const BOUNDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];
@@ -228,7 +227,7 @@ mod tests {
         let queue = QueueState { depth: 2, adds: 5, ..QueueState::default() };
         let state = record.state("website", queue.clone());
         assert_eq!(
-            failing(&[state.clone()]),
+            failing(std::slice::from_ref(&state)),
             "website default/home failed 2 times, last at 1970-01-01T00:00:00Z: no such image\n"
         );
         let told = text(vec![state]);
