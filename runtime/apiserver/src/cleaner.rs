@@ -156,7 +156,8 @@ async fn delete_objects(server: &ApiServer, definition: &Object) -> Result<Optio
     for entry in conversion::entries(server, kind, page.entries).await.map_err(Committed::Other)? {
         let mut entry = entry;
         loop {
-            match delete::attempt(server, kind, &options, &entry).await {
+            let object = encode::to_object(kind, &entry);
+            match delete::attempt(server, kind, &options, &entry, object).await {
                 Err(Committed::Conflict(Some(newer))) => entry = newer,
                 Ok(_) | Err(Committed::Conflict(None)) => break,
                 Err(error) => return Err(error),

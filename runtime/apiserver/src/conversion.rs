@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use trimtab_api::crd::Conversion;
-use trimtab_api::{ApiError, Kind, Object};
+use trimtab_api::{ApiError, Kind, MAX_DEPTH, Object, depth};
 use trimtab_store::{Entry, Event};
 
 use crate::server::ApiServer;
@@ -218,6 +218,9 @@ fn checked(before: &Object, after: Value, wanted: &str) -> Result<Object, String
         }
     }
     after.0.insert("metadata".to_owned(), Value::Object(metadata));
+    if after.0.values().map(depth).max().unwrap_or(0) >= MAX_DEPTH {
+        return Err(format!("it is nested deeper than {MAX_DEPTH} levels"));
+    }
     Ok(after)
 }
 
@@ -238,6 +241,13 @@ mod tests {
             json!({"name": "n", "uid": "u", "generation": 3, "annotations": {"c": "d"}}).to_string()
         );
         assert_eq!(check(after(json!({"name": "m", "uid": "u"}))).unwrap_err(), "must have the same name: n != m");
+        let nested = |levels: usize| {
+            let mut object = after(json!({"name": "n", "uid": "u"}));
+            object["spec"] = (0..levels).fold(json!(1), |value, _| json!([value]));
+            object
+        };
+        assert!(check(nested(MAX_DEPTH - 1)).is_ok());
+        assert_eq!(check(nested(MAX_DEPTH)).unwrap_err(), "it is nested deeper than 100 levels");
         assert_eq!(
             check(json!({"apiVersion": "a/v2", "kind": "K"})).unwrap_err(),
             "missing metadata in converted object"

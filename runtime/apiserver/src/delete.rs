@@ -83,7 +83,7 @@ fn check(options: &DeleteOptions) -> Result<(), ApiError> {
 
 /// What became of an object that was to be deleted.
 pub(crate) enum Deleted {
-    /// It is there no more. What it was.
+    /// It is there no more. What it was, marked.
     Gone(Object),
     /// It is marked, and waits for its grace period or finalizers.
     Marked(Object),
@@ -107,31 +107,33 @@ async fn admitted(
         dry_run: is_dry_run(options),
     };
     admission::admit(server, &write, None).await.map_err(Committed::Other)?;
-    attempt(server, &call.kind, options, entry).await
+    attempt(server, &call.kind, options, entry, old).await
 }
 
 fn is_dry_run(options: &DeleteOptions) -> bool {
     options.dry_run.as_ref().is_some_and(|list| !list.is_empty())
 }
 
-/// Deletes one version of an object, or marks it.
+/// Deletes one version of an object, which is `object`, or marks it.
 pub(crate) async fn attempt(
     server: &ApiServer,
     kind: &Kind,
     options: &DeleteOptions,
     entry: &Arc<Entry>,
+    object: Object,
 ) -> Result<Deleted, Committed> {
-    let old = encode::to_object(kind, entry);
-    preconditions(kind, &old, options).map_err(Committed::Other)?;
-    let mut new = old.clone();
+    preconditions(kind, &object, options).map_err(Committed::Other)?;
+    let mut new = object;
     mark(server, kind, &mut new, options);
     let dry_run = is_dry_run(options);
     if is_due(kind, &new) {
         if !dry_run {
             remove(server, kind, entry).await?;
         }
-        return Ok(Deleted::Gone(old));
+        return Ok(Deleted::Gone(new));
     }
+    // Most go at once. What one was that stays is read again.
+    let old = encode::to_object(kind, entry);
     // Marking a namespace changes its phase.
     let admission = kind.strategy.admit(Operation::UpdateStatus { old: &old }, &mut new);
     if !admission.errors.is_empty() {

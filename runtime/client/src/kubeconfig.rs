@@ -478,6 +478,27 @@ mod tests {
     }
 
     #[test]
+    fn answers_are_compressed_on_their_way_to_another_machine_alone() {
+        for (server, uncompressed) in [
+            ("https://127.0.0.1:6443", true),
+            ("https://127.8.0.1", true),
+            ("https://[::1]:6443", true),
+            ("https://localhost:6443", true),
+            ("https://10.0.0.1:6443", false),
+            ("https://[fd00::1]:6443", false),
+            ("https://localhost.example.com", false),
+            ("127.0.0.1", true),
+            ("", false),
+        ] {
+            let config = Kubeconfig::single("trimtab", server, "ca", "cert", "key");
+            let config: Value = serde_yaml::from_str(&config.to_yaml()).unwrap();
+            let written = &config["clusters"][0]["cluster"]["disable-compression"];
+            assert_eq!(*written == true, uncompressed, "{server}");
+            assert_eq!(written.is_null(), !uncompressed, "{server}");
+        }
+    }
+
+    #[test]
     fn a_missing_context_is_named() {
         let error = Kubeconfig::default().client(Some("nope")).err().unwrap();
         assert_eq!(error.to_string(), "the kubeconfig has no context named \"nope\"");

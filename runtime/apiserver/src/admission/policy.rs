@@ -9,7 +9,7 @@ use serde_json::Value;
 use trimtab_api::cel::Check;
 use trimtab_api::kinds::policies;
 use trimtab_api::policy::{Change, Input, Policy, Refusal};
-use trimtab_api::{ApiError, Kind, Object, Selector, apply, patch};
+use trimtab_api::{ApiError, Kind, MAX_DEPTH, Object, Selector, apply, depth, patch};
 
 use super::asking::Asker;
 use super::notes::Notes;
@@ -265,6 +265,9 @@ fn change(
                     patch::json(seen.object, &operations).map_err(|error| format!("JSON Patch: {error}"))?
                 }
             };
+            if depth(&changed) > MAX_DEPTH {
+                return Err(format!("the changed object is nested deeper than {MAX_DEPTH} levels"));
+            }
             let Value::Object(changed) = changed else {
                 return Err("the changed object is not an object".to_owned());
             };

@@ -94,6 +94,27 @@ async fn a_policy_is_told_its_parameters() {
 }
 
 #[tokio::test]
+async fn a_mutating_policy_nests_no_object_deeper_than_a_client_may() {
+    const REVISIONS: &str = "/apis/apps/v1/namespaces/default/controllerrevisions";
+    let server = Server::new().await;
+    // What is sent is put into fifty maps more.
+    let data = (0..50).fold("object.data".to_owned(), |inner, _| format!("{{'a': {inner}}}"));
+    let spec = json!({"matchConstraints": matched("controllerrevisions"), "reinvocationPolicy": "Never", "mutations": [
+        {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": format!("Object{{data: {data}}}")}}]});
+    put(&server, "mutatingadmissionpolicies", "deepen", spec).await;
+    put(&server, "mutatingadmissionpolicybindings", "deepen", json!({"policyName": "deepen"})).await;
+    let revision = |name: &str, levels: usize| {
+        let data = (0..levels).fold(json!(1), |inner, _| json!({"b": inner}));
+        json!({"metadata": {"name": name}, "revision": 1, "data": data})
+    };
+    server.post(REVISIONS, revision("allowed", 49)).await.ok();
+    let refused = server.post(REVISIONS, revision("deep", 50)).await;
+    let why = "denied request: the changed object is nested deeper than 100 levels";
+    assert!(refused.body["message"].as_str().unwrap().ends_with(why), "{}", refused.body);
+    server.get(&format!("{REVISIONS}/allowed")).await.ok();
+}
+
+#[tokio::test]
 async fn a_mutating_policy_changes_what_is_written() {
     let server = Server::new().await;
     let spec = json!({"matchConstraints": matched("configmaps"), "reinvocationPolicy": "Never", "mutations": [
