@@ -173,6 +173,9 @@ fn merged(there: &Object, wanted: &Object) -> Merged {
     if there.0.get("roleRef") != wanted.0.get("roleRef") {
         return Merged::Other;
     }
+    if has_all(there, wanted) {
+        return Merged::Same;
+    }
     let mut new = there.clone();
     for field in ["labels", "annotations"] {
         let mut pairs = wanted.at(&["metadata", field]).and_then(Value::as_object).cloned().unwrap_or_default();
@@ -190,6 +193,21 @@ fn merged(there: &Object, wanted: &Object) -> Merged {
         extend(&mut new, path, missing.cloned());
     }
     if new == *there { Merged::Same } else { Merged::Changed(new) }
+}
+
+/// Whether `there` says all that is wanted, in the same words: so it is but after an upgrade, or when somebody has
+/// changed it.
+fn has_all(there: &Object, wanted: &Object) -> bool {
+    let equal = ["rules", "subjects", "aggregationRule"].into_iter().all(|field| {
+        let wanted = wanted.0.get(field);
+        wanted.is_none() || wanted == there.0.get(field)
+    });
+    equal
+        && ["labels", "annotations"].into_iter().all(|field| {
+            let path = ["metadata", field];
+            let mut wanted = wanted.at(&path).and_then(Value::as_object).into_iter().flatten();
+            wanted.all(|(key, value)| there.at(&[path[0], field, key]) == Some(value))
+        })
 }
 
 fn list(object: &Object, path: &[&str]) -> Value {
