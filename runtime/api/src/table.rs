@@ -29,7 +29,11 @@ pub fn columns(kind: &Kind) -> Value {
 
 /// The row of one object. `now` is in seconds since the Unix epoch.
 pub fn row(kind: &Kind, object: &Object, include: IncludeObject, now: i64) -> Value {
-    let cells: Value = kind.columns.iter().map(|column| cell(kind, column, object, now)).collect();
+    row_of(kind.columns.iter().map(|column| cell(kind, column, object, now)).collect(), object, include)
+}
+
+/// The row of one object whose cells are these.
+pub fn row_of(cells: Value, object: &Object, include: IncludeObject) -> Value {
     let mut row = json!({"cells": cells});
     match include {
         IncludeObject::None => {}

@@ -6,11 +6,12 @@ use http::{Method, StatusCode};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use trimtab_api::{ApiError, Kind, Object, Operation, label_selector_text, patch};
+use trimtab_api::{ApiError, Kind, Object, Operation, label_selector_text, patch, table};
 
 use crate::admission::{self, Attributes, Verb};
 use crate::decode::Expected;
 use crate::handler::{Answer, Call};
+use crate::negotiate::{Form, Shape};
 use crate::server::ApiServer;
 use crate::write::{self, Committed, Mode, Written, commit};
 use crate::{body, budget, decode, delete, encode, negotiate, read};
@@ -19,7 +20,7 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
     let entry = read::find(server, call).await?;
     let current = scale_of(&call.kind, &encode::to_object(&call.kind, &entry));
     let wanted = match *call.method {
-        Method::GET => return body::plain(StatusCode::OK, call.headers, &current),
+        Method::GET => return scale_told(server, call, &current),
         Method::PUT => decode::value(call, Expected::of("autoscaling/v1", "Scale"))?,
         Method::PATCH => patched_scale(call, current.clone())?,
         _ => return Err(ApiError::method_not_allowed()),
@@ -54,7 +55,35 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
         Written::Stored(entry) => encode::to_object(&call.kind, &entry),
         Written::Only(object) => object,
     };
-    body::plain(StatusCode::OK, call.headers, &scale_of(&call.kind, &object))
+    scale_told(server, call, &scale_of(&call.kind, &object))
+}
+
+/// The columns of a Scale (`pkg/printers/internalversion`): name, type, format and description.
+const SCALE_COLUMNS: [(&str, &str, &str, &str); 4] = [
+    ("Name", "string", "name", "The name of what is scaled."),
+    ("Desired", "integer", "", "How many instances there are to be."),
+    ("Available", "integer", "", "How many instances there are."),
+    ("Age", "string", "", "How long ago it was made."),
+];
+
+fn scale_told(server: &ApiServer, call: &Call<'_>, scale: &Value) -> Answer {
+    let form = negotiate::form(call.headers, &call.kind);
+    let Some(Form { encoding, .. }) = form.ok().filter(|form| form.shape == Shape::Table) else {
+        return body::plain(StatusCode::OK, call.headers, scale);
+    };
+    let object = Object(scale.as_object().cloned().unwrap_or_default());
+    let age = table::age(object.str_at(&["metadata", "creationTimestamp"]), server.inner.env.now().as_second());
+    let cells = json!([object.name(), scale["spec"]["replicas"], scale["status"]["replicas"], age]);
+    let columns: Value = SCALE_COLUMNS
+        .into_iter()
+        .map(|(name, type_, format, description)| {
+            json!({"name": name, "type": type_, "format": format, "description": description, "priority": 0})
+        })
+        .collect();
+    let table = json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": object.resource_version()}, "columnDefinitions": columns,
+        "rows": [table::row_of(cells, &object, read::include(call)?)]});
+    body::object(StatusCode::OK, encoding, &table)
 }
 
 fn patched_scale(call: &Call<'_>, current: Value) -> Result<Value, ApiError> {

@@ -35,6 +35,16 @@ async fn scale_reads_and_writes_the_replicas() {
         "greater than or equal",
     );
     assert_eq!(server.get(&format!("{RCS}/rc")).await.ok()["spec"]["replicas"], 6);
+    let table = server.get_as(&at, "application/json;as=Table;v=v1;g=meta.k8s.io,application/json").await.ok();
+    assert_eq!((&table["kind"], &table["apiVersion"]), (&json!("Table"), &json!("meta.k8s.io/v1")));
+    let columns: Vec<_> = table["columnDefinitions"].as_array().unwrap().iter().map(|column| &column["name"]).collect();
+    assert_eq!(columns, ["Name", "Desired", "Available", "Age"]);
+    let row = &table["rows"][0];
+    assert_eq!(row["cells"].as_array().unwrap()[..3], [json!("rc"), json!(6), json!(0)]);
+    assert_eq!(
+        (&row["object"]["kind"], &row["object"]["metadata"]["name"]),
+        (&json!("PartialObjectMetadata"), &json!("rc"))
+    );
     server.get(&format!("{PODS}/p/scale")).await.refused(404, "NotFound", "");
 }
 
