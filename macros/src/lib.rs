@@ -200,6 +200,7 @@ pub fn controller(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///   one when absent. A failure prints its seed, and `TRIMTAB_SEED=7` runs that one alone;
 /// - `nodes = 3`: so many nodes, one when absent;
 /// - `kinds(Website)`: kinds that the server knows from the start;
+/// - `faults`, or `faults = Faults::…`: what goes wrong meanwhile, at random by the seed;
 /// - `crate = "trimtab_cluster::testing"`: where the runtime is, `::trimtab::testing` when absent.
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -15,6 +15,10 @@ pub(crate) fn test(model: &Model) -> TokenStream {
         let kinds = model.kinds.iter().map(|kind| quote_spanned!(kind.span()=> <#kind>::kind()));
         quote!(.kinds([#(#kinds),*]))
     });
+    let faults = model.faults.as_ref().map(|faults| match faults {
+        Some(faults) => quote!(.faults(#faults)),
+        None => quote!(.faults(#root::Faults::default())),
+    });
     let cluster = if *borrows { quote!(cluster) } else { quote!(::core::clone::Clone::clone(cluster)) };
     let output = &function.sig.output;
     // What a test cannot answer is named where the user wrote it.
@@ -26,7 +30,7 @@ pub(crate) fn test(model: &Model) -> TokenStream {
             #function
             #root::run(
                 #root::Seeds(#seeds),
-                |seed| #root::TestCluster::builder(seed) #nodes #kinds,
+                |seed| #root::TestCluster::builder(seed) #nodes #kinds #faults,
                 async |cluster: &#root::TestCluster| #call,
             );
         }

@@ -1,8 +1,8 @@
 //! A test: its function, how often it runs, and on what.
 
-use syn::{Attribute, FnArg, ItemFn, LitInt, Path, Result, Type, parse_quote};
+use syn::{Attribute, Expr, FnArg, ItemFn, LitInt, Path, Result, Type, parse_quote};
 
-use super::parse::Arguments;
+use super::parse::{Arguments, Faults};
 use crate::errors::Errors;
 
 pub(crate) const EXPECTED: &str = "async fn converges(cluster: TestCluster)";
@@ -17,6 +17,7 @@ pub(crate) struct Model {
     pub seeds: Option<LitInt>,
     pub nodes: Option<LitInt>,
     pub kinds: Vec<Type>,
+    pub faults: Option<Option<Expr>>,
     pub root: Path,
 }
 
@@ -35,7 +36,7 @@ impl Model {
             errors.at(attribute, "`#[trimtab::test]` makes a test of it already; remove this one");
         }
         let attributes = std::mem::take(&mut function.attrs);
-        let Arguments { seeds, nodes, kinds, root } = arguments;
+        let Arguments { seeds, nodes, kinds, faults, root } = arguments;
         errors.finish(Self {
             attributes,
             function,
@@ -43,6 +44,7 @@ impl Model {
             seeds,
             nodes,
             kinds,
+            faults: faults.map(|Faults(expression)| expression),
             root: root.unwrap_or_else(|| parse_quote!(::trimtab::testing)),
         })
     }

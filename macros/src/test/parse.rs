@@ -4,19 +4,23 @@ use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Error, LitInt, LitStr, Path, Result, Token, Type};
+use syn::{Error, Expr, LitInt, LitStr, Path, Result, Token, Type};
 
 use crate::errors::Errors;
 
-const EXPECTED: &str = "expected one of seeds, nodes, kinds, crate";
+const EXPECTED: &str = "expected one of seeds, nodes, kinds, faults, crate";
 
 #[derive(Default)]
 pub(crate) struct Arguments {
     pub seeds: Option<LitInt>,
     pub nodes: Option<LitInt>,
     pub kinds: Vec<Type>,
+    pub faults: Option<Faults>,
     pub root: Option<Path>,
 }
+
+/// `faults`, or `faults = …` with which ones.
+pub(crate) struct Faults(pub Option<Expr>);
 
 struct Argument {
     name: proc_macro2::Ident,
@@ -26,6 +30,7 @@ struct Argument {
 enum Value {
     Number(LitInt),
     Kinds(Vec<Type>),
+    Faults(Option<Expr>),
     Text(LitStr),
     Wrong(Error),
 }
@@ -42,6 +47,7 @@ pub(crate) fn arguments(tokens: TokenStream) -> Result<Arguments> {
             Value::Number(number) if name == "seeds" => found.seeds = Some(positive(number, &mut errors)),
             Value::Number(number) => found.nodes = errors.ok(number.base10_parse::<u32>()).map(|_| number),
             Value::Kinds(kinds) => found.kinds = kinds,
+            Value::Faults(expression) => found.faults = Some(Faults(expression)),
             Value::Text(text) => found.root = errors.ok(text.parse()),
         }
         given.push(name);
@@ -63,6 +69,7 @@ impl Parse for Argument {
             "seeds" => "seeds = 64",
             "nodes" => "nodes = 3",
             "kinds" => "kinds(Website)",
+            "faults" => "faults`, or `faults = Faults::writes(0.1)",
             "crate" => "crate = \"trimtab_cluster::testing\"",
             _ => {
                 skip(input)?;
@@ -88,8 +95,12 @@ fn value(name: &proc_macro2::Ident, input: ParseStream<'_>) -> Result<Value> {
         syn::parenthesized!(content in input);
         return Ok(Value::Kinds(content.parse_terminated(Type::parse, Token![,])?.into_iter().collect()));
     }
+    if name == "faults" && (input.is_empty() || input.peek(Token![,])) {
+        return Ok(Value::Faults(None));
+    }
     input.parse::<Token![=]>()?;
     let value = match name.to_string().as_str() {
+        "faults" => Value::Faults(Some(input.parse()?)),
         "crate" => Value::Text(input.parse()?),
         _ => Value::Number(input.parse()?),
     };

@@ -17,14 +17,15 @@ fn arguments_are_refused_with_what_to_write() {
     let check = |arguments: &str, expected: &[(&str, &str)]| {
         check_errors(expand, &format!("{arguments} async fn converges(cluster: TestCluster) {{}}"), expected);
     };
-    const ALL: &str = "unknown argument; expected one of seeds, nodes, kinds, crate";
+    const ALL: &str = "unknown argument; expected one of seeds, nodes, kinds, faults, crate";
     check("seed = 7, threads(2)", &[("seed", ALL), ("threads", ALL)]);
     check(
-        "seeds, nodes(3), kinds = Website, crate = here",
+        "seeds, nodes(3), kinds = Website, faults(all), crate = here",
         &[
             ("seeds", "expected `seeds = 64`"),
             ("nodes", "expected `nodes = 3`"),
             ("kinds", "expected `kinds(Website)`"),
+            ("faults", "expected `faults`, or `faults = Faults::writes(0.1)`"),
             ("crate", "expected `crate = \"trimtab_cluster::testing\"`"),
         ],
     );
@@ -56,7 +57,7 @@ fn functions_are_refused_with_what_to_write() {
 #[test]
 fn a_test_is_as_reviewed() {
     check_output(expand, "async fn converges(cluster: TestCluster) { web(&cluster).await }", "test");
-    let all = "seeds = 64, nodes = 3, kinds(Website, demo::Page), crate = \"trimtab_cluster::testing\"
+    let all = "seeds = 64, nodes = 3, kinds(Website, demo::Page), faults, crate = \"trimtab_cluster::testing\"
         #[should_panic(expected = \"never\")]
         async fn converges(cluster: &testing::TestCluster) -> Result<()> { web(cluster).await }";
     check_output(expand, all, "test_with_everything");

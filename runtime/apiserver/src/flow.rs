@@ -2,11 +2,12 @@
 //! (<https://kubernetes.io/docs/concepts/cluster-administration/flow-control/>). Nobody is made to wait;
 //! who asks is told, as upstream, by headers.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 use http::{HeaderMap, HeaderValue};
 use k8s_openapi::api::flowcontrol::v1::{
-    FlowSchema, FlowSchemaSpec, NonResourcePolicyRule, PriorityLevelConfiguration, ResourcePolicyRule, Subject,
+    FlowSchema, FlowSchemaSpec, NonResourcePolicyRule, ResourcePolicyRule, Subject,
 };
 use trimtab_api::field::Error;
 use trimtab_api::rbac::{Attributes, User, service_account};
@@ -108,20 +109,18 @@ async fn read(store: &dyn Store, kinds: &Kinds) -> Option<Vec<Schema>> {
     let [schemas, levels] = PLURALS.map(|plural| kinds.by_resource(GROUP, VERSION, plural));
     let (schemas, levels) = (schemas?, levels?);
     let level_entries = store.list(&encode::prefix(levels, ""), Page::default()).await.ok()?.entries;
-    let uid_of = |name: &str| {
-        let mut all = level_entries
-            .iter()
-            .filter_map(|entry| encode::to_object(levels, entry).to_typed::<PriorityLevelConfiguration>().ok());
-        let level = all.find(|level| level.metadata.name.as_deref() == Some(name))?;
-        HeaderValue::from_str(level.metadata.uid.as_deref()?).ok()
+    let level = |entry: &Arc<Entry>| {
+        let level = encode::to_object(levels, entry);
+        Some((level.name().to_owned(), HeaderValue::from_str(level.uid()).ok()?))
     };
+    let uids: BTreeMap<String, HeaderValue> = level_entries.iter().filter_map(level).collect();
     let entries = store.list(&encode::prefix(schemas, ""), Page::default()).await.ok()?.entries;
     let objects = entries.iter().filter_map(|entry| encode::to_object(schemas, entry).to_typed::<FlowSchema>().ok());
     let mut found: Vec<_> = objects
         .filter_map(|schema| {
             let spec = schema.spec?;
             // One that hangs in the air is nobody's.
-            let level = uid_of(&spec.priority_level_configuration.name)?;
+            let level = uids.get(&spec.priority_level_configuration.name)?.clone();
             let uid = HeaderValue::from_str(schema.metadata.uid.as_deref()?).ok()?;
             Some((schema.metadata.name, Schema { spec, flow: Flow { schema: uid, level } }))
         })

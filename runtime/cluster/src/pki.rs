@@ -15,6 +15,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SanType,
 };
+use rustls_pki_types::PrivatePkcs8KeyDer;
 
 use crate::files::write_private;
 use crate::identity;
@@ -59,14 +60,12 @@ pub struct Identity {
     pub key_pem: String,
 }
 
-/// A certificate authority.
+/// A certificate authority, and where its files are.
 pub struct Pki {
     dir: PathBuf,
     cert: PathBuf,
     key: PathBuf,
-    ca_pem: String,
-    issuer: Issuer<'static, KeyPair>,
-    now: Timestamp,
+    authority: Authority,
 }
 
 impl Pki {
@@ -84,25 +83,24 @@ impl Pki {
     /// # Errors
     /// As [`Pki::open`].
     pub(crate) fn front_proxy(&self) -> Result<Self, PkiError> {
-        Self::named(&self.dir, ("front-proxy-ca", "front-proxy-ca"), self.now)
+        Self::named(&self.dir, ("front-proxy-ca", "front-proxy-ca"), self.authority.now)
     }
 
     fn named(dir: &Path, (file, name): (&str, &str), now: Timestamp) -> Result<Self, PkiError> {
         fs::create_dir_all(dir).map_err(|source| PkiError::File { path: dir.to_owned(), source })?;
         let (cert, key) = (dir.join(format!("{file}.crt")), dir.join(format!("{file}.key")));
         if !cert.exists() || !key.exists() {
-            let made = make_ca(name, now).map_err(about("certificate authority"))?;
+            let made = KeyPair::generate().and_then(|key| make_ca(name, now, key));
+            let made = made.map_err(about("certificate authority"))?;
             write_identity(&cert, &key, &made)?;
         }
-        let Identity { cert_pem, key_pem } = read_identity(&cert, &key)?;
-        let pair = KeyPair::from_pem(&key_pem).map_err(about("certificate authority's key"))?;
-        let issuer = Issuer::from_ca_cert_pem(&cert_pem, pair).map_err(about("certificate authority"))?;
-        Ok(Self { dir: dir.to_owned(), cert, key, ca_pem: cert_pem, issuer, now })
+        let authority = Authority::new(read_identity(&cert, &key)?, now)?;
+        Ok(Self { dir: dir.to_owned(), cert, key, authority })
     }
 
     /// The authority's certificate, which clients trust.
     pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
+        self.authority.ca_pem()
     }
 
     /// A certificate for a server reached under `names` (DNS names or IP addresses).
@@ -110,9 +108,7 @@ impl Pki {
     /// # Errors
     /// If a name is not an ASCII DNS name.
     pub fn server(&self, common_name: &str, names: &[String]) -> Result<Identity, PkiError> {
-        let mut params = self.leaf(common_name, ExtendedKeyUsagePurpose::ServerAuth);
-        params.subject_alt_names = names.iter().map(|name| alt_name(name)).collect::<Result<_, _>>()?;
-        self.sign(common_name, &params)
+        self.authority.server(common_name, names)
     }
 
     /// A certificate for the client `who`.
@@ -120,11 +116,7 @@ impl Pki {
     /// # Errors
     /// If the key cannot be made.
     pub(crate) fn client(&self, who: &identity::Identity) -> Result<Identity, PkiError> {
-        let mut params = self.leaf(&who.user, ExtendedKeyUsagePurpose::ClientAuth);
-        for group in who.groups {
-            params.distinguished_name.push(DnType::OrganizationName, *group);
-        }
-        self.sign(&who.user, &params)
+        self.authority.client(&who.user, who.groups)
     }
 
     /// As [`Pki::client`], but kept in the files `name.crt` and `name.key`, and made anew only when
@@ -176,7 +168,80 @@ impl Pki {
         let written = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
         let (Some(made), Some(ca_made)) = (written(cert), written(&self.cert)) else { return false };
         let expires = Timestamp::try_from(made + LEAF_VALID - RENEW_BEFORE);
-        made >= ca_made && expires.is_ok_and(|expires| self.now < expires)
+        made >= ca_made && expires.is_ok_and(|expires| self.authority.now < expires)
+    }
+}
+
+/// What an authority is without its files.
+pub(crate) struct Authority {
+    pair: Identity,
+    issuer: Issuer<'static, KeyPair>,
+    now: Timestamp,
+}
+
+impl Authority {
+    fn new(pair: Identity, now: Timestamp) -> Result<Self, PkiError> {
+        let key = KeyPair::from_pem(&pair.key_pem).map_err(about("certificate authority's key"))?;
+        let issuer = Issuer::from_ca_cert_pem(&pair.cert_pem, key).map_err(about("certificate authority"))?;
+        Ok(Self { pair, issuer, now })
+    }
+
+    /// An authority that is the same for the same seed, and signs the same in the same way: for tests alone, since
+    /// whoever knows the seed has its key.
+    ///
+    /// # Errors
+    /// If the key cannot be used.
+    pub(crate) fn of_seed(seed: [u8; 32], now: Timestamp) -> Result<Self, PkiError> {
+        // RFC 8410, section 7: a private key of Ed25519 is these bytes in an envelope that is always the same.
+        const ENVELOPE: [u8; 16] =
+            [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+        let der = PrivatePkcs8KeyDer::from([&ENVELOPE[..], &seed].concat());
+        let key = KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_ED25519);
+        let pair = key.and_then(|key| make_ca("trimtab-test-ca", now, key)).map_err(about("certificate authority"))?;
+        Self::new(pair, now)
+    }
+
+    /// The same authority at another time.
+    ///
+    /// # Errors
+    /// If the key cannot be used.
+    pub(crate) fn at(&self, now: Timestamp) -> Result<Self, PkiError> {
+        Self::new(self.pair.clone(), now)
+    }
+
+    /// Signs for others with this authority.
+    ///
+    /// # Errors
+    /// If the key cannot be used.
+    pub(crate) fn signer(&self) -> Result<FileSigner, PkiError> {
+        FileSigner::of(&self.pair)
+    }
+
+    /// The authority's certificate, which clients trust.
+    pub(crate) fn ca_pem(&self) -> &str {
+        &self.pair.cert_pem
+    }
+
+    /// A certificate for a server reached under `names` (DNS names or IP addresses).
+    ///
+    /// # Errors
+    /// If a name is not an ASCII DNS name.
+    pub(crate) fn server(&self, common_name: &str, names: &[String]) -> Result<Identity, PkiError> {
+        let mut params = self.leaf(common_name, ExtendedKeyUsagePurpose::ServerAuth);
+        params.subject_alt_names = names.iter().map(|name| alt_name(name)).collect::<Result<_, _>>()?;
+        self.sign(common_name, &params)
+    }
+
+    /// A certificate for a client.
+    ///
+    /// # Errors
+    /// If the key cannot be made.
+    pub(crate) fn client(&self, user: &str, groups: &[&str]) -> Result<Identity, PkiError> {
+        let mut params = self.leaf(user, ExtendedKeyUsagePurpose::ClientAuth);
+        for group in groups {
+            params.distinguished_name.push(DnType::OrganizationName, *group);
+        }
+        self.sign(user, &params)
     }
 
     fn leaf(&self, common_name: &str, usage: ExtendedKeyUsagePurpose) -> CertificateParams {
@@ -198,14 +263,13 @@ impl Pki {
     }
 }
 
-fn make_ca(name: &str, now: Timestamp) -> Result<Identity, rcgen::Error> {
+fn make_ca(name: &str, now: Timestamp, key: KeyPair) -> Result<Identity, rcgen::Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     set_validity(&mut params, now, CA_VALID);
-    let key = KeyPair::generate()?;
     let cert = params.self_signed(&key)?;
     Ok(Identity { cert_pem: cert.pem(), key_pem: key.serialize_pem() })
 }

@@ -27,7 +27,14 @@ impl FileSigner {
     /// # Errors
     /// If a file cannot be read, or holds no key or certificate.
     pub(crate) fn open(cert: &Path, key: &Path) -> Result<Self, PkiError> {
-        let pair = pki::read_identity(cert, key)?;
+        Self::of(&pki::read_identity(cert, key)?)
+    }
+
+    /// The authority with this certificate and key.
+    ///
+    /// # Errors
+    /// If they are none.
+    pub(crate) fn of(pair: &pki::Identity) -> Result<Self, PkiError> {
         let key = KeyPair::from_pem(&pair.key_pem).map_err(about("signing authority's key"))?;
         let issuer = Issuer::from_ca_cert_pem(&pair.cert_pem, key).map_err(about("signing authority"))?;
         Ok(Self { issuer })

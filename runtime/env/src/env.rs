@@ -1,10 +1,11 @@
 //! The clock and the source of randomness.
 
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, RngExt, SeedableRng};
 use tokio::time::Instant;
@@ -19,6 +20,8 @@ const NAME_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 #[derive(Clone)]
 pub struct Env {
     clock: Clock,
+    /// By how many seconds the wall clock has been set.
+    set: Arc<AtomicI64>,
     rng: Arc<Mutex<StdRng>>,
 }
 
@@ -39,7 +42,7 @@ impl Env {
     /// If the operating system has no source of randomness.
     pub fn system() -> Self {
         let rng = StdRng::try_from_rng(&mut SysRng).expect("the operating system gives random bytes");
-        Self { clock: Clock::System, rng: Arc::new(Mutex::new(rng)) }
+        Self { clock: Clock::System, set: Arc::default(), rng: Arc::new(Mutex::new(rng)) }
     }
 
     /// A clock that starts at `epoch` and follows tokio's (pausable) clock, and the random
@@ -48,7 +51,7 @@ impl Env {
     pub fn seeded(seed: u64, epoch: Timestamp) -> Self {
         collections::repeat();
         let clock = Clock::Virtual { epoch, origin: Instant::now() };
-        Self { clock, rng: Arc::new(Mutex::new(StdRng::seed_from_u64(seed))) }
+        Self { clock, set: Arc::default(), rng: Arc::new(Mutex::new(StdRng::seed_from_u64(seed))) }
     }
 
     /// The wall-clock time.
@@ -56,8 +59,19 @@ impl Env {
     pub fn now(&self) -> Timestamp {
         match self.clock {
             Clock::System => Timestamp::now(),
-            Clock::Virtual { epoch, origin } => epoch.saturating_add(origin.elapsed()).unwrap_or(Timestamp::MAX),
+            Clock::Virtual { epoch, origin } => {
+                let set = SignedDuration::from_secs(self.set.load(Ordering::Relaxed));
+                let now = epoch.saturating_add(origin.elapsed()).unwrap_or(Timestamp::MAX);
+                now.saturating_add(set).unwrap_or(Timestamp::MAX)
+            }
         }
+    }
+
+    /// Sets a virtual wall clock forward, or back, by so many seconds, as somebody does whose clock was wrong.
+    /// Nobody sleeps longer or shorter for it. The system's clock is not ours to set: under [`Env::system`] this
+    /// does nothing.
+    pub fn set_clock(&self, seconds: i64) {
+        self.set.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// Waits for `duration`, in virtual time where time is virtual.
@@ -119,6 +133,8 @@ mod tests {
         let (a, b) = (Env::seeded(7, epoch), Env::seeded(7, epoch));
         a.sleep(Duration::from_secs(86_400)).await;
         assert_eq!(a.now().to_string(), "2026-01-02T00:00:00Z");
+        a.set_clock(-3_600);
+        assert_eq!(a.now().to_string(), "2026-01-01T23:00:00Z");
         assert_eq!((a.uuid(), a.name_suffix(5), a.below(9)), (b.uuid(), b.name_suffix(5), b.below(9)));
     }
 

@@ -1,121 +1,252 @@
-//! What goes wrong between a program and the API server.
+//! Which faults a run meets: those that are planned, and those that are drawn from its seed.
 
-use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use bytes::Bytes;
-use futures::future::{self, BoxFuture};
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full};
 use tokio::sync::watch;
-use trimtab_api::ApiError;
-use trimtab_client::{Body, Switched, Transport, TransportError};
 
-/// What goes wrong with one write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The program dies before it has asked.
-    CrashBefore,
-    /// The program dies when the write is made, before it has heard so.
-    CrashAfter,
-    /// The write is made, and the answer lost.
-    ReplyLost,
-    /// The server refuses with this code, as it does when somebody else has written (409), when it is asked too
-    /// much (429) and when something failed (500).
-    Refused(u16),
+use super::plan::{Fault, Outage, Plan, Trouble, WatchFault};
+
+/// What the server answers when somebody else has written, when it is asked too much, and when something failed.
+const CODES: [u16; 3] = [409, 429, 500];
+/// How late news is at most, and how long a watch is silent.
+const LATE: Duration = Duration::from_secs(8);
+/// Within this time after the start outages begin.
+const OUTAGES_WITHIN: Duration = Duration::from_secs(120);
+/// How long a node is away at most: not so long that its pods are replaced.
+const AWAY: Duration = Duration::from_secs(90);
+/// By how much the clock is set at most.
+const CLOCK: i64 = 600;
+
+/// How much goes wrong, at random by a seed. Whether a write or a watch meets a fault follows from the seed, the
+/// program and the number of the write alone, so that one fault more or less leaves the others as they are.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    writes: f64,
+    watches: f64,
+    outages: u32,
+    clock: bool,
+    most: usize,
+    programs: Vec<String>,
 }
 
-/// One program's way to the server, on which its `nth` write meets a fault.
-pub(super) struct Line {
-    inner: Arc<dyn Transport>,
-    /// Which write, counted from 0, and what happens to it.
-    fault: Mutex<Option<(u64, Fault)>>,
-    /// Of all who were this program.
-    all: Arc<AtomicU64>,
-    own: AtomicU64,
-    dead: watch::Sender<bool>,
+impl Default for Faults {
+    /// One of ten writes and one of five watches meets a fault, a dozen in all, and the clock is set once. No node
+    /// and no container dies: what they do after that, restarts counted, is for each test to say.
+    fn default() -> Self {
+        Self { writes: 0.1, watches: 0.2, outages: 0, clock: true, most: 12, programs: Vec::new() }
+    }
 }
 
-impl Line {
-    pub(super) fn new(inner: Arc<dyn Transport>, fault: Option<(u64, Fault)>, all: Arc<AtomicU64>) -> Self {
-        Self { inner, fault: Mutex::new(fault), all, own: AtomicU64::new(0), dead: watch::Sender::new(false) }
+impl Faults {
+    /// None, to begin with.
+    pub fn none() -> Self {
+        Self { writes: 0.0, watches: 0.0, clock: false, ..Self::default() }
     }
 
-    /// Returns once the program is dead.
-    pub(super) async fn died(&self) {
+    /// Of all writes this part meets a fault: the program dies before it or after it, its answer is lost, or the
+    /// server refuses it.
+    #[must_use]
+    pub fn writes(mut self, part: f64) -> Self {
+        self.writes = part;
+        self
+    }
+
+    /// Of all watches this part meets a fault: it breaks off, is silent for a while, expires, or tells everything
+    /// late.
+    #[must_use]
+    pub fn watches(mut self, part: f64) -> Self {
+        self.watches = part;
+        self
+    }
+
+    /// So often a node dies for a while, or its containers end.
+    #[must_use]
+    pub fn outages(mut self, count: u32) -> Self {
+        self.outages = count;
+        self
+    }
+
+    /// Whether the clock is set, once, by up to ten minutes.
+    #[must_use]
+    pub fn clock(mut self, is_set: bool) -> Self {
+        self.clock = is_set;
+        self
+    }
+
+    /// Writes and watches meet at most so many faults; then there is peace, so that all can end well.
+    #[must_use]
+    pub fn at_most(mut self, count: usize) -> Self {
+        self.most = count;
+        self
+    }
+
+    /// Only writes and watches of this program meet faults, or of those that are named by further calls.
+    #[must_use]
+    pub fn of(mut self, program: &str) -> Self {
+        self.programs.push(program.to_owned());
+        self
+    }
+}
+
+/// Randomness that is a function of what it is for.
+struct Draw(DefaultHasher);
+
+impl Draw {
+    fn new(seed: u64, what: impl Hash) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (seed, what).hash(&mut hasher);
+        Self(hasher)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0.write_u8(1);
+        self.0.finish()
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a part of all needs no more than the upper bits")]
+    fn is(&mut self, part: f64) -> bool {
+        ((self.next() >> 11) as f64) < part * (1_u64 << 53) as f64
+    }
+
+    /// A whole number of milliseconds, at least one.
+    fn time(&mut self, most: Duration) -> Duration {
+        Duration::from_millis(1 + self.below(u64::try_from(most.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// The faults of one run.
+pub(super) struct Weather {
+    seed: u64,
+    drawn: Option<Faults>,
+    plan: Plan,
+    met: Mutex<Plan>,
+    /// Whether all outages are over.
+    over: watch::Sender<bool>,
+    /// Whether the cluster is up: before, nothing goes wrong unless it is planned.
+    fair: AtomicBool,
+}
+
+impl Weather {
+    pub(super) fn new(seed: u64, plan: Plan, drawn: Option<Faults>) -> Self {
+        Self { seed, drawn, plan, met: Mutex::default(), over: watch::Sender::new(true), fair: AtomicBool::new(true) }
+    }
+
+    /// From now on, or no more, faults are drawn.
+    pub(super) fn set_fair(&self, fair: bool) {
+        self.fair.store(fair, Ordering::Relaxed);
+    }
+
+    /// All that has gone wrong so far.
+    pub(super) fn met(&self) -> Plan {
+        lock(&self.met).clone()
+    }
+
+    /// What a program's write meets.
+    pub(super) fn of_write(&self, program: &str, number: u64) -> Option<Fault> {
+        let planned = self.plan.iter().find_map(|trouble| match trouble {
+            Trouble::Write { program: whose, number: at, fault } if whose == program && *at == number => Some(*fault),
+            _ => None,
+        });
+        let fault = planned.or_else(|| {
+            let faults = self.drawn_for(program)?;
+            let mut draw = Draw::new(self.seed, ("write", program, number));
+            draw.is(faults.writes).then(|| match draw.below(6) {
+                0 => Fault::CrashBefore,
+                1 => Fault::CrashAfter,
+                2 | 3 => Fault::ReplyLost,
+                _ => Fault::Refused(CODES[usize::try_from(draw.below(3)).unwrap_or(0)]),
+            })
+        })?;
+        self.meet(Trouble::Write { program: program.to_owned(), number, fault });
+        Some(fault)
+    }
+
+    /// What a program's watch meets.
+    pub(super) fn of_watch(&self, program: &str, path: &str, number: u64) -> Option<WatchFault> {
+        let planned = self.plan.iter().find_map(|trouble| match trouble {
+            Trouble::Watch { program: whose, path: of, number: at, fault }
+                if whose == program && of == path && *at == number =>
+            {
+                Some(*fault)
+            }
+            _ => None,
+        });
+        let fault = planned.or_else(|| {
+            let faults = self.drawn_for(program)?;
+            let mut draw = Draw::new(self.seed, ("watch", program, path, number));
+            draw.is(faults.watches).then(|| {
+                let after = u32::try_from(draw.below(6)).unwrap_or(0);
+                match draw.below(6) {
+                    0 => WatchFault::Dropped(after),
+                    1 => WatchFault::Stalled(after, draw.time(LATE)),
+                    2 => WatchFault::Expired(after),
+                    _ => WatchFault::Late(draw.time(LATE)),
+                }
+            })
+        })?;
+        self.meet(Trouble::Watch { program: program.to_owned(), path: path.to_owned(), number, fault });
+        Some(fault)
+    }
+
+    /// What happens to the cluster with these nodes, and when.
+    pub(super) fn outages(&self, nodes: &[String]) -> Vec<(Duration, Outage)> {
+        let mut all: Vec<_> = self
+            .plan
+            .iter()
+            .filter_map(|trouble| match trouble {
+                Trouble::Outage { after, outage } => Some((*after, outage.clone())),
+                _ => None,
+            })
+            .collect();
+        if let Some(faults) = &self.drawn {
+            let mut draw = Draw::new(self.seed, "outages");
+            for _ in 0..if nodes.is_empty() { 0 } else { faults.outages } {
+                let name = nodes[usize::try_from(draw.below(nodes.len() as u64)).unwrap_or(0)].clone();
+                let outage = match draw.below(2) {
+                    0 => Outage::Node(name, draw.time(AWAY)),
+                    _ => Outage::Containers(name),
+                };
+                all.push((draw.time(OUTAGES_WITHIN), outage));
+            }
+            if faults.clock {
+                let seconds = i64::try_from(draw.below(2 * CLOCK.unsigned_abs())).unwrap_or(0) - CLOCK;
+                all.push((draw.time(OUTAGES_WITHIN), Outage::Clock(seconds)));
+            }
+        }
+        all.sort_by_key(|(after, _)| *after);
+        all
+    }
+
+    /// Outages begin; who is told `true` knows that they are over.
+    pub(super) fn begin_outages(&self) -> watch::Sender<bool> {
+        self.over.send_replace(false);
+        self.over.clone()
+    }
+
+    pub(super) async fn outages_over(&self) {
         // The sender is at hand.
-        let _ = self.dead.subscribe().wait_for(|dead| *dead).await;
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
     }
 
-    fn fault_of(&self, request: &Request<Bytes>) -> Option<Fault> {
-        if !is_write(request) {
-            return None;
-        }
-        self.all.fetch_add(1, Ordering::Relaxed);
-        let number = self.own.fetch_add(1, Ordering::Relaxed);
-        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        fault.take_if(|(at, _)| *at == number).map(|(_, fault)| fault)
+    pub(super) fn meet(&self, trouble: Trouble) {
+        lock(&self.met).push(trouble);
     }
 
-    /// A dead program asks nothing, and hears nothing.
-    async fn die<T>(&self) -> T {
-        self.dead.send_replace(true);
-        future::pending().await
+    fn drawn_for(&self, program: &str) -> Option<&Faults> {
+        let faults = self.drawn.as_ref().filter(|_| !self.fair.load(Ordering::Relaxed))?;
+        let of_these = faults.programs.is_empty() || faults.programs.iter().any(|named| named == program);
+        let met = lock(&self.met).iter().filter(|trouble| !matches!(trouble, Trouble::Outage { .. })).count();
+        (of_these && met < faults.most).then_some(faults)
     }
 }
 
-/// Events are told once, and reviews change nothing.
-fn is_write(request: &Request<Bytes>) -> bool {
-    let path = request.uri().path();
-    let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-    !reads && !path.contains("/events") && !path.ends_with("reviews")
-}
-
-impl Transport for Line {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
-        Box::pin(async move {
-            let fault = self.fault_of(&request);
-            if *self.dead.borrow() || fault == Some(Fault::CrashBefore) {
-                return self.die().await;
-            }
-            if let Some(Fault::Refused(code)) = fault {
-                return Ok(refusal(code));
-            }
-            let answer = self.inner.send(request).await;
-            match fault {
-                Some(Fault::CrashAfter) => self.die().await,
-                Some(Fault::ReplyLost) => Err(lost(self.server())),
-                _ if *self.dead.borrow() => self.die().await,
-                _ => answer,
-            }
-        })
-    }
-
-    fn upgrade(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Switched, TransportError>> {
-        self.inner.upgrade(request)
-    }
-
-    fn server(&self) -> &str {
-        self.inner.server()
-    }
-}
-
-fn lost(server: &str) -> TransportError {
-    TransportError { server: server.to_owned(), source: Box::new(io::Error::from(io::ErrorKind::ConnectionReset)) }
-}
-
-fn refusal(code: u16) -> Response<Body> {
-    let (reason, message) = match code {
-        409 => {
-            ("Conflict", "the object has been modified; please apply your changes to the latest version and try again")
-        }
-        429 => ("TooManyRequests", "the server has received too many requests and has asked us to try again later"),
-        _ => ("InternalError", "an error on the server has prevented the request from succeeding"),
-    };
-    let status = serde_json::to_vec(ApiError::new(code, reason, message).status()).unwrap_or_default();
-    let body = Full::new(Bytes::from(status)).map_err(|never| match never {}).boxed_unsync();
-    let mut response = Response::new(body);
-    *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    response
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

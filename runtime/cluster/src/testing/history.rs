@@ -1,17 +1,22 @@
-//! What a cluster has written.
+//! What a cluster has written, and who asked for it.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::sync::Notify;
-use trimtab_env::Tasks;
+use trimtab_env::{Instant, Tasks};
 use trimtab_store::{Event, Store};
 
-/// How many of the last writes are told when a test fails.
+use super::ledger::Ledger;
+
+/// How many of the last lines are told when a test fails.
 const TOLD: usize = 200;
+/// How many lines are kept.
+const KEPT: usize = 50_000;
 const LEASES: &str = "/registry/coordination.k8s.io/leases/";
 const NODES: &str = "/registry/nodes/";
 
@@ -26,20 +31,35 @@ struct Told {
     hasher: DefaultHasher,
     /// Those that are no heartbeats.
     writes: u64,
-    last: VecDeque<String>,
+    lines: Vec<Line>,
+    made: Made,
+    since: Instant,
+}
+
+/// How often an object of each key was made, and deleted. Objects with generated names are one.
+pub(super) type Made = BTreeMap<String, (u32, u32)>;
+
+#[derive(Clone)]
+pub(super) struct Line {
+    after: Duration,
+    text: String,
+    /// Of what was written; what went wrong has none.
+    key: Option<String>,
 }
 
 impl History {
     /// The history of `store`, which a task of `tasks` writes down.
-    pub(super) fn follow(store: Arc<dyn Store>, tasks: &Tasks) -> Self {
-        let told = Told { hasher: DefaultHasher::new(), writes: 0, last: VecDeque::new() };
+    pub(super) fn follow(store: Arc<Ledger>, tasks: &Tasks) -> Self {
+        let (lines, made) = (Vec::new(), Made::new());
+        let told = Told { hasher: DefaultHasher::new(), writes: 0, lines, made, since: Instant::now() };
         let history = Self { told: Arc::new(Mutex::new(told)), changed: Arc::default() };
         let written = history.clone();
         tasks.spawn_cancellable("history", async move {
             let mut events = store.watch("/", store.revision()).await.expect("what comes can be watched");
             while let Some(batch) = events.next().await {
                 for event in batch.expect("nothing is compacted that has not been seen") {
-                    written.told().add(&event);
+                    let author = store.take_author(event.revision);
+                    written.told().add(&event, author.map(|author| author.to_string()).as_deref());
                 }
                 written.changed.notify_waiters();
             }
@@ -62,13 +82,39 @@ impl History {
         self.changed.notified().await;
     }
 
+    /// Something that went wrong.
+    pub(super) fn note(&self, text: String) {
+        let mut told = self.told();
+        let after = told.since.elapsed();
+        told.push(Line { after, text, key: None });
+    }
+
+    pub(super) fn made(&self) -> Made {
+        self.told().made.clone()
+    }
+
+    /// What went wrong, and what was written of these keys, in order.
+    pub(super) fn trace(&self, keys: &[String]) -> String {
+        let told = self.told();
+        let concerns = |line: &&Line| line.key.as_ref().is_none_or(|key| keys.contains(key));
+        told.lines.iter().filter(concerns).map(|line| format!("  {line}\n")).collect()
+    }
+
+    /// What was written after the first so many writes.
+    pub(super) fn since(&self, writes: u64) -> String {
+        let told = self.told();
+        let written: Vec<_> = told.lines.iter().filter(|line| line.key.is_some()).collect();
+        let new = usize::try_from(told.writes - writes).unwrap_or(usize::MAX);
+        written.iter().skip(written.len().saturating_sub(new)).map(|line| format!("  {line}\n")).collect()
+    }
+
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Told {
-    fn add(&mut self, event: &Event) {
+    fn add(&mut self, event: &Event, author: Option<&str>) {
         let value = event.entry.as_ref().map(|entry| &entry.value[..]).unwrap_or_default();
         self.hasher.write_u64(event.revision);
         self.hasher.write(event.key().as_bytes());
@@ -77,15 +123,42 @@ impl Told {
             return;
         }
         self.writes += 1;
-        if self.last.len() == TOLD {
-            self.last.pop_front();
-        }
         let verb = match (&event.previous, &event.entry) {
-            (None, _) => "create",
-            (Some(_), Some(_)) => "update",
-            (Some(_), None) => "delete",
+            (None, Some(entry)) => {
+                self.made.entry(common_key(&entry.key, &entry.value)).or_default().0 += 1;
+                "create"
+            }
+            (Some(entry), None) => {
+                self.made.entry(common_key(&entry.key, &entry.value)).or_default().1 += 1;
+                "delete"
+            }
+            _ => "update",
         };
-        self.last.push_back(format!("{:>6} {verb} {}", event.revision, event.key()));
+        let author = author.unwrap_or("the server by itself");
+        let text = format!("{verb} {} @{} by {author}", event.key(), event.revision);
+        let after = self.since.elapsed();
+        self.push(Line { after, text, key: Some(event.key().to_owned()) });
+    }
+
+    fn push(&mut self, line: Line) {
+        if self.lines.len() == KEPT {
+            self.lines.drain(..KEPT / 2);
+        }
+        self.lines.push(line);
+    }
+}
+
+/// The key, with a star for what was generated of the name.
+fn common_key(key: &str, value: &[u8]) -> String {
+    const FIELD: &[u8] = br#""generateName":""#;
+    let generated = value.windows(FIELD.len()).position(|part| part == FIELD).and_then(|at| {
+        let rest = &value[at + FIELD.len()..];
+        let end = rest.iter().position(|byte| *byte == b'"')?;
+        std::str::from_utf8(&rest[..end]).ok()
+    });
+    match (generated, key.rsplit_once('/')) {
+        (Some(prefix), Some((place, name))) if name.starts_with(prefix) => format!("{place}/{prefix}*"),
+        _ => key.to_owned(),
     }
 }
 
@@ -95,11 +168,17 @@ fn is_heartbeat(event: &Event) -> bool {
     key.starts_with(LEASES) || (key.starts_with(NODES) && event.previous.is_some() && event.entry.is_some())
 }
 
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>9.3} s  {}", self.after.as_secs_f64(), self.text)
+    }
+}
+
 /// The last writes, a line each.
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told = self.told();
         writeln!(f, "the last writes:")?;
-        told.last.iter().try_for_each(|line| writeln!(f, "{line}"))
+        told.lines.iter().skip(told.lines.len().saturating_sub(TOLD)).try_for_each(|line| writeln!(f, "{line}"))
     }
 }

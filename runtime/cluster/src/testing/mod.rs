@@ -4,8 +4,17 @@
 //! The same seed gives the same [`History`], byte for byte: time, randomness, and the order of maps and of
 //! tasks all follow from it.
 
+mod builder;
+mod ending;
+mod explore;
 mod faults;
 mod history;
+mod ledger;
+mod line;
+mod listen;
+mod news;
+mod outages;
+mod plan;
 mod program;
 mod seeds;
 mod state;
@@ -17,107 +26,43 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
-use trimtab_api::{Kind, Object};
+use trimtab_api::Object;
 use trimtab_apiserver::ApiServer;
 use trimtab_client::{Api, ApiResource, Client, Patch};
-use trimtab_env::{Env, Tasks};
+use trimtab_env::{Env, Instant, Tasks};
 use trimtab_node::NodeConfig;
-use trimtab_node::runtime::ContainerSpec;
-use trimtab_node::sim::{Behaviour, Sim};
+use trimtab_node::sim::Sim;
 use trimtab_reconcile::{Controller, Manager};
-use trimtab_store::{Memory, Store};
+use trimtab_store::Store;
 
-pub use faults::Fault;
+pub use builder::Builder;
+pub use faults::Faults;
 pub use history::History;
+pub use listen::Listening;
+pub use plan::{Fault, Outage, Plan, Trouble, WatchFault};
 pub use program::Running;
 pub use seeds::{Outcome, Seeds, in_virtual_time, run};
 pub use sweep::sweep;
 pub use trimtab_macros::test;
 
+use faults::Weather;
 use program::Programs;
 
 use crate::component;
 use crate::identity::Identity;
-use crate::names::{DOMAIN, SERVICE_CIDR};
+use crate::names::DOMAIN;
+use crate::pki::Authority;
 
-/// When every test cluster starts.
-const EPOCH: &str = "2026-01-01T00:00:00Z";
 /// How much virtual time anything may take: more than the longest grace period and back-off.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// So long without a write but heartbeats is rest. Longer than a second, which is how exact most stored times are.
 const QUIET: Duration = Duration::from_secs(5);
+/// The same where something has gone wrong: longer than news may be late, and than what failed is put off.
+const QUIET_AFTER_FAULTS: Duration = Duration::from_secs(60);
 /// How long after a write, or without one, a condition is looked at again.
 const GLANCE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(1));
-
-type Script = Arc<dyn Fn(&ContainerSpec) -> Behaviour + Send + Sync>;
-
-/// What a [`TestCluster`] is made from.
-pub struct Builder {
-    seed: u64,
-    nodes: u32,
-    kinds: Vec<Kind>,
-    script: Script,
-    fault: Option<(String, u64, Fault)>,
-}
-
-impl Builder {
-    /// So many nodes; one when it is not said.
-    #[must_use]
-    pub fn nodes(mut self, count: u32) -> Self {
-        self.nodes = count;
-        self
-    }
-
-    /// Kinds that the server knows from the start, beside the built-in ones.
-    #[must_use]
-    pub fn kinds(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
-        self.kinds.extend(kinds);
-        self
-    }
-
-    /// How containers behave; by default they start at once and run until they are stopped.
-    #[must_use]
-    pub fn script(mut self, script: impl Fn(&ContainerSpec) -> Behaviour + Send + Sync + 'static) -> Self {
-        self.script = Arc::new(script);
-        self
-    }
-
-    /// Lets the `write`th write of a program, counted from 0, meet a fault. The programs are
-    /// `kube-controller-manager`, `kube-scheduler`, `kubelet` (that of all nodes), and each controller that is run
-    /// beside them by its name.
-    #[must_use]
-    pub fn fault(mut self, program: &str, write: u64, fault: Fault) -> Self {
-        self.fault = Some((program.to_owned(), write, fault));
-        self
-    }
-
-    /// Starts the cluster. Its nodes are ready when this returns.
-    ///
-    /// # Panics
-    /// If it does not start.
-    pub async fn start(self) -> TestCluster {
-        let env = Env::seeded(self.seed, EPOCH.parse::<Timestamp>().expect("a time"));
-        let store: Arc<dyn Store> = Arc::new(Memory::new());
-        let kinds = trimtab_api::builtin().with(self.kinds);
-        let config = trimtab_apiserver::Config::new(kinds, Arc::clone(&store), env.clone(), SERVICE_CIDR);
-        let tasks = Tasks::new();
-        let history = History::follow(Arc::clone(&store), &tasks);
-        let server = ApiServer::new(config).await.expect("an empty store can be read");
-        let node = |index| {
-            let script = Arc::clone(&self.script);
-            (format!("node-{index}"), Sim::scripted(env.clone(), index, move |spec| script(spec)))
-        };
-        let nodes: BTreeMap<String, Sim> = (0..self.nodes).map(node).collect();
-        let (nodes, programs) = (Arc::new(nodes), Arc::new(Programs::new(self.fault)));
-        let cluster = TestCluster { seed: self.seed, env, store, server, nodes, history, programs, tasks };
-        cluster.start_components();
-        cluster.until("the nodes are ready", async |cluster| cluster.ready_nodes().await == cluster.nodes.len()).await;
-        cluster
-    }
-}
 
 /// A cluster of this test's own. Cloning is cheap; clones are the same cluster.
 #[derive(Clone)]
@@ -128,14 +73,17 @@ pub struct TestCluster {
     server: ApiServer,
     nodes: Arc<BTreeMap<String, Sim>>,
     history: History,
+    weather: Arc<Weather>,
     programs: Arc<Programs>,
+    /// Who signs certificates.
+    authority: Arc<Authority>,
     tasks: Tasks,
 }
 
 impl TestCluster {
     /// A cluster of one node, whose randomness is that of `seed`.
     pub fn builder(seed: u64) -> Builder {
-        Builder { seed, nodes: 1, kinds: Vec::new(), script: Arc::new(Behaviour::of), fault: None }
+        Builder::new(seed)
     }
 
     /// As `TestCluster::builder(seed).start()`.
@@ -195,7 +143,7 @@ impl TestCluster {
 
     /// How often a program has written.
     pub fn writes_of(&self, program: &str) -> u64 {
-        self.programs.writes_of(program)
+        self.programs.counts(program).map_or(0, |counts| counts.writes())
     }
 
     /// Applies the objects of a YAML text (server-side apply; field manager `test`).
@@ -232,9 +180,10 @@ impl TestCluster {
     /// # Panics
     /// If it does not within an hour of the cluster's time.
     pub async fn until(&self, what: &str, holds: impl AsyncFn(&Self) -> bool) {
-        let end = self.env.now() + PATIENCE;
+        // Not the wall clock, which may be set.
+        let end = Instant::now() + PATIENCE;
         while !holds(self).await {
-            assert!(self.env.now() < end, "never: {what}\n{}", self.history);
+            assert!(Instant::now() < end, "never: {what}\n{}", self.history);
             // What is read to tell whether it holds takes no time: most of what changes does so by a write.
             let _ = tokio::time::timeout(GLANCE.1, self.history.changed()).await;
             self.env.sleep(GLANCE.0).await;
@@ -246,15 +195,15 @@ impl TestCluster {
     /// # Panics
     /// If it does not come to rest within an hour of the cluster's time.
     pub async fn settle(&self) {
-        let end = self.env.now() + PATIENCE;
+        let end = Instant::now() + PATIENCE;
         let mut writes = self.history.writes();
         loop {
-            self.env.sleep(QUIET).await;
+            self.env.sleep(if self.weather.met().is_empty() { QUIET } else { QUIET_AFTER_FAULTS }).await;
             let now = self.history.writes();
             if now == writes {
                 return;
             }
-            assert!(self.env.now() < end, "it does not come to rest\n{}", self.history);
+            assert!(Instant::now() < end, "it does not come to rest\n{}", self.history);
             writes = now;
         }
     }
@@ -267,8 +216,11 @@ impl TestCluster {
     }
 
     fn start_components(&self) {
-        self.start_program("kube-controller-manager", &Identity::controllers(), |manager, tasks| {
-            component::controllers(manager, component::Authority::default(), tasks);
+        let authority = Arc::clone(&self.authority);
+        self.start_program("kube-controller-manager", &Identity::controllers(), move |manager, tasks| {
+            let signer = authority.signer().expect("it has signed its own certificate");
+            let root_ca = Some(authority.ca_pem().to_owned());
+            component::controllers(manager, component::Authority { root_ca, signer: Some(Arc::new(signer)) }, tasks);
         });
         self.start_program("kube-scheduler", &Identity::scheduler(), |manager, tasks| {
             component::scheduler(manager, manager.client().clone(), tasks);

@@ -1,31 +1,44 @@
 //! Programs beside the server, which may die and are then started again.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use trimtab_client::{Client, Transport};
 use trimtab_env::{Env, Tasks};
 
-use super::faults::{Fault, Line};
+use super::faults::Weather;
+use super::history::History;
+use super::line::{Counts, Line};
 
 /// How long after its death a program is started again.
 const RESTART: Duration = Duration::from_secs(1);
 
-/// Who has written how often, and whose write is to meet a fault.
+/// All programs, dead or alive.
 pub(super) struct Programs {
-    fault: Mutex<Option<(String, u64, Fault)>>,
-    writes: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+    weather: Arc<Weather>,
+    history: History,
+    known: Mutex<BTreeMap<String, Arc<Counts>>>,
+    alive: Mutex<Vec<Arc<Mutex<Option<Arc<Line>>>>>>,
 }
 
 impl Programs {
-    pub(super) fn new(fault: Option<(String, u64, Fault)>) -> Self {
-        Self { fault: Mutex::new(fault), writes: Mutex::default() }
+    pub(super) fn new(weather: Arc<Weather>, history: History) -> Self {
+        Self { weather, history, known: Mutex::default(), alive: Mutex::default() }
     }
 
-    pub(super) fn writes_of(&self, program: &str) -> u64 {
-        lock(&self.writes).get(program).map_or(0, |writes| writes.load(Ordering::Relaxed))
+    /// What is known of the program, if it was ever started.
+    pub(super) fn counts(&self, program: &str) -> Option<Arc<Counts>> {
+        lock(&self.known).get(program).cloned()
+    }
+
+    /// Has every program die now.
+    pub(super) fn restart(&self) {
+        for current in lock(&self.alive).iter() {
+            if let Some(line) = &*lock(current) {
+                line.kill();
+            }
+        }
     }
 
     /// Runs what `start` starts with a client, again after each death.
@@ -37,23 +50,29 @@ impl Programs {
         tasks: &Tasks,
         start: impl Fn(Client, &Tasks) + Send + 'static,
     ) -> Running {
-        let mut fault =
-            lock(&self.fault).take_if(|(program, ..)| program == name).map(|(_, write, fault)| (write, fault));
-        let writes = Arc::clone(lock(&self.writes).entry(name.to_owned()).or_default());
+        let new = || Arc::new(Counts::new(name, &self.weather, &self.history));
+        let counts = Arc::clone(lock(&self.known).entry(name.to_owned()).or_insert_with(new));
+        let current = Arc::<Mutex<Option<Arc<Line>>>>::default();
+        lock(&self.alive).push(Arc::clone(&current));
         let (running, env) = (Tasks::under(tasks.token()), env.clone());
         let ending = running.token().clone();
         running.spawn("program", async move {
             loop {
-                let line = Arc::new(Line::new(Arc::clone(&transport), fault.take(), Arc::clone(&writes)));
+                let line = Arc::new(Line::new(Arc::clone(&transport), &counts));
+                *lock(&current) = Some(Arc::clone(&line));
                 let alive = Tasks::new();
                 start(Client::new(Arc::<Line>::clone(&line)), &alive);
                 tokio::select! {
                     biased;
-                    () = ending.cancelled() => return alive.shutdown().await,
+                    () = ending.cancelled() => {
+                        *lock(&current) = None;
+                        return alive.shutdown().await;
+                    }
                     () = line.died() => {}
                 }
                 // Nobody waits for the dead: what they had asked for is never answered.
                 alive.token().cancel();
+                *lock(&current) = None;
                 tokio::select! {
                     biased;
                     () = ending.cancelled() => return,

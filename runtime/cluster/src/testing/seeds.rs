@@ -1,9 +1,12 @@
 //! One test over many seeds.
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
+use std::sync::Once;
 
+use super::explore::explore;
 use super::{Builder, TestCluster};
 
 /// The environment variable with the one seed that is to be used.
@@ -48,11 +51,21 @@ impl<T: Outcome, E: Debug> Outcome for Result<T, E> {
 
 /// Runs a test once for each seed, in this thread and in virtual time, on the cluster that `builder` makes.
 ///
+/// If the builder has [`Faults`](super::Faults) or a fault, the test runs twice with each seed, without and with them, and must come to the
+/// same end: the same objects, none left whose owner is gone, none made again and again, and all at rest, even when
+/// every program is started anew. If it does not, faults are left out until none can be, and what is left is told.
+///
 /// # Panics
 /// If the test does, or answers an error; then the seed is printed before.
 #[expect(clippy::print_stderr, reason = "whoever reads the failed test's output wants to run it again")]
 pub fn run<R: Outcome>(seeds: Seeds, builder: impl Fn(u64) -> Builder, test: impl AsyncFn(&TestCluster) -> R) {
     for seed in seeds.all() {
+        if builder(seed).has_faults() {
+            if let Err(text) = explore(|| builder(seed), &test) {
+                panic!("with {SEED}={seed}: {text}");
+            }
+            continue;
+        }
         let once = || {
             in_virtual_time(async {
                 let cluster = builder(seed).start().await;
@@ -67,6 +80,35 @@ pub fn run<R: Outcome>(seeds: Seeds, builder: impl Fn(u64) -> Builder, test: imp
     }
 }
 
+thread_local! {
+    /// Whether this thread's time is virtual, by [`in_virtual_time`].
+    static PAUSED: Cell<bool> = const { Cell::new(false) };
+    /// Whether what panics on this thread is told by whoever catches it.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Panics of this thread meanwhile are not printed: the same test fails many times until the least that makes it
+/// fail is found, and is told once.
+pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    static HOOKED: Once = Once::new();
+    HOOKED.call_once(|| {
+        let print = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                print(panic);
+            }
+        }));
+    });
+    struct Loud(bool);
+    impl Drop for Loud {
+        fn drop(&mut self) {
+            QUIET.set(self.0);
+        }
+    }
+    let _loud = Loud(QUIET.replace(true));
+    work()
+}
+
 /// Runs what a test does in this thread, in virtual time: whenever all that runs waits, it is the next point in
 /// time that anything waits for.
 ///
@@ -74,5 +116,15 @@ pub fn run<R: Outcome>(seeds: Seeds, builder: impl Fn(u64) -> Builder, test: imp
 /// If the operating system gives no runtime.
 pub fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_all().start_paused(true).build().expect("a runtime").block_on(test)
+    PAUSED.set(true);
+    let answer = runtime.enable_all().start_paused(true).build().expect("a runtime").block_on(test);
+    PAUSED.set(false);
+    answer
+}
+
+/// Lets time pass as it does outside.
+pub(super) fn in_real_time() {
+    if PAUSED.replace(false) {
+        tokio::time::resume();
+    }
 }

@@ -1,44 +1,52 @@
-//! A program that meets each fault at each of its writes, one at a time.
+//! A program that meets each fault at each of its writes and in each of its watches, one at a time.
 
-use super::{Builder, Fault, TestCluster, state};
+use std::time::Duration;
+
+use super::ending::{Ending, once};
+use super::plan::{Fault, Trouble, WatchFault};
+use super::{Builder, TestCluster};
 
 /// What every write meets in turn.
 const FAULTS: [Fault; 3] = [Fault::CrashBefore, Fault::CrashAfter, Fault::ReplyLost];
+/// How late everything is that a watch tells.
+const LATE: Duration = Duration::from_secs(7);
 
-/// Runs `scenario` without a fault; then, for each write that the program called `program` made, three times
-/// more: the program dies before it, dies after it, or loses the answer. A program that died is started again.
-/// Each time the cluster must end as it did without a fault, and come to rest.
+/// Runs `scenario` without a fault; then, for each write that the program called `program` made since the cluster
+/// was up, three times more: the program dies before it, dies after it, or loses the answer. And for each kind of
+/// which it was told something, twice more: it is told everything late, and its watch expires in the middle. A
+/// program that died is started again. Each time the cluster must end as it did without a fault, no object be left
+/// whose owner is gone, none be made again and again, and everything stay at rest when all programs start anew.
 ///
 /// Answers how many runs there were.
 ///
 /// # Panics
-/// If one ends otherwise; the fault is told.
+/// If one ends otherwise; the fault is told, and how it came.
 pub fn sweep(program: &str, builder: impl Fn() -> Builder, scenario: impl AsyncFn(&TestCluster)) -> usize {
-    let once = |fault: Option<(u64, Fault)>| {
-        super::seeds::in_virtual_time(async {
-            let builder = builder();
-            let cluster = match fault {
-                Some((write, fault)) => builder.fault(program, write, fault),
-                None => builder,
-            };
-            let cluster = cluster.start().await;
-            scenario(&cluster).await;
-            cluster.settle().await;
-            let (state, writes) = (state::of(&cluster).await, cluster.writes_of(program));
-            cluster.stop().await;
-            (state, writes)
-        })
-    };
-    let (expected, writes) = once(None);
-    for write in 0..writes {
-        for fault in FAULTS {
-            let (found, _) = once(Some((write, fault)));
-            assert!(
-                found == expected,
-                "{program} met {fault:?} at its write {write}, and the cluster ended otherwise\n{}",
-                state::difference(&expected, &found)
-            );
+    let without = once(builder(), program, &scenario);
+    let expected = without.unwrap_or_else(|failure| panic!("without a fault: {}\n{}", failure.text, failure.trace));
+    let troubles = troubles(program, &expected);
+    for trouble in &troubles {
+        let found = once(builder().with_plan(vec![trouble.clone()]), program, &scenario);
+        if let Err(failure) = found.and_then(|ending| ending.check(&expected)) {
+            panic!("{trouble}: {}\nhow it came:\n{}", failure.text, failure.trace);
         }
     }
-    1 + writes as usize * FAULTS.len()
+    1 + troubles.len()
+}
+
+fn troubles(program: &str, expected: &Ending) -> Vec<Trouble> {
+    let (before, after) = &expected.work;
+    let name = || program.to_owned();
+    let of_write = |number| FAULTS.map(|fault| Trouble::Write { program: name(), number, fault });
+    let mut all: Vec<_> = (before.writes..after.writes).flat_map(of_write).collect();
+    for (path, told) in &after.news {
+        let known = before.news.get(path).copied().unwrap_or_default();
+        if *told > known {
+            // In the middle of what it was told.
+            let faults = [WatchFault::Late(LATE), WatchFault::Expired(known + (told - known) / 2)];
+            let of = |fault| Trouble::Watch { program: name(), path: path.clone(), number: 0, fault };
+            all.extend(faults.map(of));
+        }
+    }
+    all
 }

@@ -79,6 +79,16 @@ impl Sim {
         self.changed.notify_waiters();
     }
 
+    /// Ends all containers with an error, as if the machine had run out of memory.
+    pub fn crash(&self) {
+        let now = self.env.now();
+        for pretended in self.world().containers.values_mut().filter(|pretended| pretended.container.state.is_running())
+        {
+            pretended.exit(now, KILLED);
+        }
+        self.changed.notify_waiters();
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         lock(&self.world)
     }

@@ -1,12 +1,15 @@
 //! The cluster inside a test: whole, repeatable, and quick.
 
+mod listen;
+mod planted;
+mod random;
+mod sweeps;
+
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, ReplicationController, Secret};
-use serde_json::json;
-use trimtab_client::{Api, Patch};
-use trimtab_cluster::testing::{Fault, Seeds, TestCluster, in_virtual_time, run, sweep};
-use trimtab_reconcile::{Context, Next, Result, controller};
+use k8s_openapi::api::core::v1::{Node, Pod, ReplicationController};
+use trimtab_client::Api;
+use trimtab_cluster::testing::{Fault, Seeds, TestCluster, in_virtual_time, run};
 
 const WEB: &str = "
 apiVersion: v1
@@ -97,53 +100,4 @@ fn a_refused_write_is_made_again() {
             cluster.stop().await;
         });
     }
-}
-
-/// Makes a Secret for each ConfigMap that is marked, and then takes the mark away: whoever dies in between makes
-/// another.
-struct Forgetful;
-
-#[controller(for = ConfigMap, crate = "trimtab_reconcile")]
-impl Forgetful {
-    async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
-        let marked = map.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key("wanted"));
-        if marked {
-            let secret: Secret =
-                serde_json::from_value(json!({"metadata": {"generateName": "made-", "namespace": "default"}})).unwrap();
-            cx.create(&secret).await?;
-            let unmark = Patch::Merge(json!({"metadata": {"labels": {"wanted": null}}}));
-            cx.api::<ConfigMap>().patch("wish", &unmark).await?;
-        }
-        Ok(Next::on_change())
-    }
-}
-
-#[test]
-fn a_controller_that_makes_something_twice_is_found() {
-    let found = std::panic::catch_unwind(|| {
-        sweep(
-            "forgetful",
-            || TestCluster::builder(3),
-            async |cluster| {
-                cluster.run(|| Forgetful);
-                cluster
-                    .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: wish, labels: {wanted: really}}}")
-                    .await;
-            },
-        );
-    });
-    let message = *found.unwrap_err().downcast::<String>().unwrap();
-    assert!(message.starts_with("forgetful met CrashAfter at its write 0"), "{message}");
-    assert!(message.contains("\ntoo much: ") && message.contains("made-*"), "{message}");
-}
-
-#[test]
-fn the_controllers_may_die_at_each_of_their_writes() {
-    sweep("kube-controller-manager", || TestCluster::builder(3), web_runs);
-}
-
-#[test]
-fn the_scheduler_and_the_nodes_agent_may_die_at_each_of_their_writes() {
-    sweep("kube-scheduler", || TestCluster::builder(3), web_runs);
-    sweep("kubelet", || TestCluster::builder(3), web_runs);
 }

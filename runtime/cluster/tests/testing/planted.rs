@@ -1,0 +1,154 @@
+//! Controllers with the mistakes that controllers are known for: a sweep finds each.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use serde_json::json;
+use std::time::Duration;
+use trimtab_client::{Api, DeleteParams, Patch};
+use trimtab_cluster::testing::{Seeds, TestCluster, run, sweep};
+use trimtab_reconcile::{Context, Next, Result, controller};
+
+fn has(map: &ConfigMap, label: &str) -> bool {
+    map.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(label))
+}
+
+fn made() -> Secret {
+    let metadata = json!({"generateName": "made-", "namespace": "default", "labels": {"made": "yes"}});
+    serde_json::from_value(json!({"metadata": metadata})).unwrap()
+}
+
+/// Runs a sweep that must fail, and answers what it tells.
+fn found(sweep: impl FnOnce() -> usize) -> String {
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(sweep));
+    *told.expect_err("the mistake is found").downcast::<String>().unwrap()
+}
+
+const WISH: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: wish, labels: {wanted: really}}}";
+
+/// Makes a Secret for each ConfigMap that is marked, and then takes the mark away: whoever dies in between makes
+/// another.
+struct Forgetful;
+
+#[controller(for = ConfigMap, crate = "trimtab_reconcile")]
+impl Forgetful {
+    async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
+        if has(map, "wanted") {
+            cx.create(&made()).await?;
+            let unmark = Patch::Merge(json!({"metadata": {"labels": {"wanted": null}}}));
+            Api::<ConfigMap>::namespaced(cx.client(), "default").patch("wish", &unmark).await?;
+        }
+        Ok(Next::on_change())
+    }
+}
+
+async fn forgetful(cluster: &TestCluster) {
+    cluster.run(|| Forgetful);
+    cluster.apply(WISH).await;
+}
+
+#[test]
+fn who_makes_without_expecting_is_found() {
+    let message = found(|| sweep("forgetful", || TestCluster::builder(3), forgetful));
+    assert!(message.starts_with("forgetful, write 0: it dies right after: the cluster ended otherwise"), "{message}");
+    assert!(message.contains("\ntoo much: ") && message.contains("made-*"), "{message}");
+    // Who did what to the objects that differ, and nothing else.
+    let trace = message.split("how it came:\n").nth(1).unwrap();
+    assert!(trace.contains("forgetful: POST /api/v1/namespaces/default/secrets"), "{message}");
+    assert!(!trace.contains("/registry/namespaces/"), "{message}");
+}
+
+/// Holds two Secrets ready; counts those that it has heard of, and looks again after a while. It writes past its
+/// cache, which does not know of what was made until the watch has told.
+struct Hasty;
+
+#[controller(for = ConfigMap, owns(Secret), crate = "trimtab_reconcile")]
+impl Hasty {
+    async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
+        let marked = |secret: &Secret| secret.metadata.labels.as_ref().is_some_and(|all| all.contains_key("made"));
+        let known = cx.cache::<Secret>().list().iter().filter(|secret| marked(secret)).count();
+        if !has(map, "wanted") || known >= 2 {
+            return Ok(Next::on_change());
+        }
+        for _ in known..2 {
+            Api::<Secret>::namespaced(cx.client(), "default").create(&made()).await?;
+        }
+        Ok(Next::after(Duration::from_secs(2)))
+    }
+}
+
+#[test]
+fn who_acts_on_a_stale_read_is_found() {
+    let message = found(|| {
+        sweep(
+            "hasty",
+            || TestCluster::builder(3),
+            async |cluster| {
+                cluster.run(|| Hasty);
+                cluster.apply(WISH).await;
+            },
+        )
+    });
+    assert!(message.starts_with("hasty, watch 0 of /api/v1/secrets: all news comes 7s late"), "{message}");
+    assert!(message.contains("\ntoo much: ") && message.contains("made-*"), "{message}");
+}
+
+/// Has a Secret as long as its ConfigMap is there, and a finalizer, which it takes away too early: whoever dies then
+/// leaves the Secret.
+struct Careless;
+
+#[controller(for = ConfigMap, crate = "trimtab_reconcile")]
+impl Careless {
+    async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
+        let maps = Api::<ConfigMap>::namespaced(cx.client(), "default");
+        let secrets = Api::<Secret>::namespaced(cx.client(), "default");
+        let finalizers = |list: serde_json::Value| Patch::Merge(json!({"metadata": {"finalizers": list}}));
+        if map.metadata.name.as_deref() != Some("wish") {
+            return Ok(Next::on_change());
+        }
+        if map.metadata.deletion_timestamp.is_some() {
+            maps.patch("wish", &finalizers(json!([]))).await?;
+            match secrets.delete("held", &DeleteParams::default()).await {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                _ => return Ok(Next::on_change()),
+            }
+        }
+        if map.metadata.finalizers.as_ref().is_none_or(Vec::is_empty) {
+            maps.patch("wish", &finalizers(json!(["demo.io/held"]))).await?;
+        }
+        if secrets.get_opt("held").await?.is_none() {
+            secrets.create(&serde_json::from_value(json!({"metadata": {"name": "held"}})).unwrap()).await?;
+        }
+        Ok(Next::on_change())
+    }
+}
+
+#[test]
+fn who_misses_a_step_of_its_finalizer_is_found() {
+    let message = found(|| {
+        sweep(
+            "careless",
+            || TestCluster::builder(3),
+            async |cluster| {
+                cluster.run(|| Careless);
+                cluster.apply(WISH).await;
+                let secrets = cluster.api::<Secret>("default");
+                cluster.until("it is held", async |_| secrets.get_opt("held").await.unwrap().is_some()).await;
+                let maps = cluster.api::<ConfigMap>("default");
+                maps.delete("wish", &DeleteParams::default()).await.unwrap();
+            },
+        )
+    });
+    assert!(message.starts_with("careless, write 2: it dies right after"), "{message}");
+    assert!(message.contains("\ntoo much: ") && message.contains(r#""name":"held""#), "{message}");
+}
+
+/// The same mistakes are found at random, and of all that goes wrong the one fault is told that matters.
+#[test]
+fn the_least_that_must_go_wrong_is_told() {
+    let faults = trimtab_cluster::testing::Faults::default().writes(0.4);
+    let told = std::panic::catch_unwind(|| {
+        run(Seeds(20), |seed| TestCluster::builder(seed).faults(faults.clone()), forgetful);
+    });
+    let message = *told.unwrap_err().downcast::<String>().unwrap();
+    assert!(message.starts_with("with TRIMTAB_SEED="), "{message}");
+    assert!(message.contains(" these 1 are needed:\n  forgetful, write "), "{message}");
+}

@@ -1,0 +1,333 @@
+//! Every built-in controller, the scheduler and the nodes' agent, under the full sweep: each may die at each of its
+//! writes, lose the answer to it, and hear late or not at all of what it watches.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::Resource as Kind;
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, ResourceQuota, Secret, Service, ServiceAccount};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::flowcontrol::v1::FlowSchema;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use serde_json::json;
+use trimtab_client::{Api, DeleteParams, Patch, Propagation};
+use trimtab_cluster::testing::{TestCluster, sweep};
+use trimtab_reconcile::Resource;
+
+use super::{WEB, pods, ready};
+
+const CONTROLLERS: &str = "kube-controller-manager";
+
+fn check(scenario: impl AsyncFn(&TestCluster)) {
+    let runs = sweep(CONTROLLERS, || TestCluster::builder(3), scenario);
+    assert!(runs > 3, "the controllers have something to do");
+}
+
+async fn web_runs(cluster: &TestCluster) {
+    cluster.apply(WEB).await;
+    cluster.until("three pods are ready", async |cluster| ready(cluster).await == Some(3)).await;
+}
+
+async fn delete<K: Resource>(cluster: &TestCluster, namespace: &str, name: &str, params: DeleteParams) {
+    cluster.api::<K>(namespace).delete(name, &params).await.unwrap();
+}
+
+async fn gone<K: Resource>(cluster: &TestCluster, namespace: &str, name: &str) {
+    let api = cluster.api::<K>(namespace);
+    let what = format!("there is no {} {name}", <K as Kind>::KIND);
+    cluster.until(&what, async |_| api.get_opt(name).await.unwrap().is_none()).await;
+}
+
+async fn there<K: Resource>(cluster: &TestCluster, namespace: &str, name: &str) {
+    let api = cluster.api::<K>(namespace);
+    let what = format!("there is a {} {name}", <K as Kind>::KIND);
+    cluster.until(&what, async |_| api.get_opt(name).await.unwrap().is_some()).await;
+}
+
+async fn scaled(cluster: &TestCluster, replicas: usize) {
+    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    let controllers = cluster.api::<k8s_openapi::api::core::v1::ReplicationController>("default");
+    controllers.patch("web", &patch).await.unwrap();
+    cluster.until("there are so many pods", async |cluster| pods(cluster).await.len() == replicas).await;
+}
+
+#[test]
+fn replication_and_endpoints() {
+    check(web_runs);
+    check(async |cluster| {
+        web_runs(cluster).await;
+        scaled(cluster, 1).await;
+        delete::<Service>(cluster, "default", "web", DeleteParams::default()).await;
+        let slices = cluster.api::<EndpointSlice>("default");
+        let none = async |_: &TestCluster| slices.list(&Default::default()).await.unwrap().items.is_empty();
+        cluster.until("its slices are gone", none).await;
+    });
+}
+
+#[test]
+fn the_scheduler() {
+    sweep("kube-scheduler", || TestCluster::builder(3).nodes(2), web_runs);
+}
+
+#[test]
+fn the_nodes_agent() {
+    sweep(
+        "kubelet",
+        || TestCluster::builder(3),
+        async |cluster| {
+            web_runs(cluster).await;
+            scaled(cluster, 1).await;
+        },
+    );
+}
+
+#[test]
+fn garbage_collection() {
+    for (propagation, stays) in
+        [(Propagation::Background, false), (Propagation::Foreground, false), (Propagation::Orphan, true)]
+    {
+        check(async |cluster| {
+            let maps = cluster.api::<ConfigMap>("default");
+            let map = |name: &str, owner: Option<&str>| -> ConfigMap {
+                let owner = owner.map(|uid| {
+                    json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid, "blockOwnerDeletion": true}])
+                });
+                serde_json::from_value(json!({"metadata": {"name": name, "ownerReferences": owner}})).unwrap()
+            };
+            let owner = maps.create(&map("owner", None)).await.unwrap();
+            for name in ["one", "other"] {
+                maps.create(&map(name, owner.metadata.uid.as_deref())).await.unwrap();
+            }
+            cluster.advance(Duration::from_secs(1)).await;
+            let params = DeleteParams::default().propagation(propagation);
+            delete::<ConfigMap>(cluster, "default", "owner", params).await;
+            gone::<ConfigMap>(cluster, "default", "owner").await;
+            for name in ["one", "other"] {
+                if stays {
+                    let owners = maps.get(name).await.unwrap().metadata.owner_references;
+                    assert!(owners.is_none_or(|owners| owners.is_empty()));
+                } else {
+                    gone::<ConfigMap>(cluster, "default", name).await;
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn namespaces() {
+    check(async |cluster| {
+        cluster
+            .apply(
+                "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: prices, namespace: shop}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: till, namespace: shop}, spec: {ports: [{port: 80}]}}",
+            )
+            .await;
+        there::<ServiceAccount>(cluster, "shop", "default").await;
+        there::<ConfigMap>(cluster, "shop", "kube-root-ca.crt").await;
+        delete::<Namespace>(cluster, "", "shop", DeleteParams::default()).await;
+        gone::<Namespace>(cluster, "", "shop").await;
+    });
+}
+
+#[test]
+fn service_accounts_and_the_root_certificate() {
+    check(async |cluster| {
+        there::<ServiceAccount>(cluster, "default", "default").await;
+        there::<ConfigMap>(cluster, "default", "kube-root-ca.crt").await;
+        delete::<ServiceAccount>(cluster, "default", "default", DeleteParams::default()).await;
+        delete::<ConfigMap>(cluster, "default", "kube-root-ca.crt", DeleteParams::default()).await;
+        there::<ServiceAccount>(cluster, "default", "default").await;
+        there::<ConfigMap>(cluster, "default", "kube-root-ca.crt").await;
+        let patch = Patch::Merge(json!({"data": {"ca.crt": "another"}}));
+        cluster.api::<ConfigMap>("default").patch("kube-root-ca.crt", &patch).await.unwrap();
+    });
+}
+
+#[test]
+fn tokens() {
+    check(async |cluster| {
+        cluster
+            .apply(
+                "apiVersion: v1
+kind: Secret
+metadata: {name: bootstrap-token-abcdef, namespace: kube-system}
+type: bootstrap.kubernetes.io/token
+stringData: {token-id: abcdef, token-secret: 0123456789abcdef, expiration: 2026-01-01T00:10:00Z}",
+            )
+            .await;
+        gone::<Secret>(cluster, "kube-system", "bootstrap-token-abcdef").await;
+    });
+}
+
+#[test]
+fn disruption_budgets() {
+    check(async |cluster| {
+        cluster
+            .apply(
+                "apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web}
+spec: {minAvailable: 2, selector: {matchLabels: {app: web}}}",
+            )
+            .await;
+        web_runs(cluster).await;
+        let budgets = cluster.api::<PodDisruptionBudget>("default");
+        let healthy = async |_: &TestCluster| {
+            budgets.get("web").await.unwrap().status.is_some_and(|status| status.disruptions_allowed == Some(1))
+        };
+        cluster.until("one pod may go", healthy).await;
+    });
+}
+
+#[test]
+fn quotas() {
+    check(async |cluster| {
+        cluster
+            .apply("{apiVersion: v1, kind: ResourceQuota, metadata: {name: few}, spec: {hard: {pods: 5, secrets: 3}}}")
+            .await;
+        let quotas = cluster.api::<ResourceQuota>("default");
+        let used = async |pods: &str| {
+            let status = quotas.get("few").await.unwrap().status;
+            status.and_then(|status| status.used?.get("pods").map(|used| used.0 == pods)).unwrap_or(false)
+        };
+        cluster.until("it is counted", async |_| used("0").await).await;
+        web_runs(cluster).await;
+        scaled(cluster, 2).await;
+        cluster.until("it is counted again", async |_| used("2").await).await;
+    });
+}
+
+#[test]
+fn aggregated_roles() {
+    check(async |cluster| {
+        cluster
+            .apply(
+                "apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: all}
+aggregationRule: {clusterRoleSelectors: [{matchLabels: {part: of-all}}]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: some, labels: {part: of-all}}
+rules: [{apiGroups: [''], resources: [pods], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: more, labels: {part: of-all}}
+rules: [{apiGroups: [''], resources: [nodes], verbs: [get]}]",
+            )
+            .await;
+        let roles = cluster.api::<ClusterRole>("");
+        let rules = async || roles.get("all").await.unwrap().rules.map_or(0, |rules| rules.len());
+        cluster.until("it has the rules of both", async |_| rules().await == 2).await;
+        delete::<ClusterRole>(cluster, "", "some", DeleteParams::default()).await;
+        cluster.until("it has those of the other", async |_| rules().await == 1).await;
+    });
+}
+
+#[test]
+fn flow_schemas_and_policies() {
+    check(async |cluster| {
+        cluster
+            .apply(
+                "apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: FlowSchema
+metadata: {name: mine}
+spec:
+  priorityLevelConfiguration: {name: mine}
+  matchingPrecedence: 500
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: small}
+spec:
+  matchConstraints: {resourceRules: [{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [pods]}]}
+  validations: [{expression: 'object.spec.containers.size() < 9'}]",
+            )
+            .await;
+        let schemas = cluster.api::<FlowSchema>("");
+        let dangling = async |status: &str| {
+            let conditions = schemas.get("mine").await.unwrap().status.and_then(|status| status.conditions);
+            conditions.into_iter().flatten().any(|condition| condition.status.as_deref() == Some(status))
+        };
+        cluster.until("it hangs in the air", async |_| dangling("True").await).await;
+        cluster
+            .apply(
+                "apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: PriorityLevelConfiguration
+metadata: {name: mine}
+spec: {type: Limited, limited: {limitResponse: {type: Reject}}}",
+            )
+            .await;
+        cluster.until("it does not any more", async |_| dangling("False").await).await;
+    });
+}
+
+/// One for all runs: it is another one each time that it is made.
+static REQUEST: LazyLock<String> = LazyLock::new(|| {
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::OrganizationName, "system:nodes");
+    params.distinguished_name.push(rcgen::DnType::CommonName, "system:node:node-0");
+    let key = rcgen::KeyPair::generate().unwrap();
+    STANDARD.encode(params.serialize_request(&key).unwrap().pem().unwrap())
+});
+
+#[test]
+fn certificates() {
+    check(async |cluster| {
+        cluster
+            .apply(
+                "apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: nodes-ask}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'system:certificates.k8s.io:certificatesigningrequests:selfnodeclient'}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: 'system:nodes'}]",
+            )
+            .await;
+        let node = cluster.client_of("system:node:node-0", &["system:nodes", "system:authenticated"]);
+        let request = json!({"metadata": {"name": "mine"}, "spec": {
+            "request": *REQUEST,
+            "signerName": "kubernetes.io/kube-apiserver-client-kubelet",
+            "usages": ["digital signature", "client auth"],
+        }});
+        let requests = Api::<CertificateSigningRequest>::all(&node);
+        requests.create(&serde_json::from_value(request).unwrap()).await.unwrap();
+        let all = cluster.api::<CertificateSigningRequest>("");
+        let signed = async || all.get("mine").await.unwrap().status.is_some_and(|status| status.certificate.is_some());
+        cluster.until("it is signed", async |_| signed().await).await;
+        // What is signed is cleaned away an hour later.
+        cluster.advance(Duration::from_secs(1_800)).await;
+        gone::<CertificateSigningRequest>(cluster, "", "mine").await;
+    });
+}
+
+#[test]
+fn dead_nodes() {
+    let builder = || TestCluster::builder(3).nodes(2);
+    sweep(CONTROLLERS, builder, async |cluster| {
+        web_runs(cluster).await;
+        let victim = pods(cluster).await[0].spec.clone().unwrap().node_name.unwrap();
+        cluster.node(&victim).set_down(true);
+        let elsewhere = |pod: &&Pod| pod.spec.as_ref().unwrap().node_name.as_ref() != Some(&victim);
+        cluster
+            .until("its pods run elsewhere", async |cluster| {
+                ready(cluster).await == Some(3) && pods(cluster).await.iter().filter(elsewhere).count() >= 3
+            })
+            .await;
+        cluster.node(&victim).set_down(false);
+        cluster.until("what was on it is gone", async |cluster| pods(cluster).await.len() == 3).await;
+        let nodes = cluster.api::<Node>("");
+        let taints = async || nodes.get(&victim).await.unwrap().spec.and_then(|spec| spec.taints).unwrap_or_default();
+        cluster.until("it is trusted again", async |_| taints().await.is_empty()).await;
+    });
+}
