@@ -63,8 +63,14 @@ fn read_body(call: &Call<'_>, expected: Expected<'_>) -> Result<(Value, Repeated
             (value, Repeated::json(paths))
         }
         "application/yaml" | "application/apply-patch+yaml" => {
-            let (value, texts) = text(yaml(&call.body))?;
-            (value, Repeated { texts, is_yaml: true })
+            // JSON is YAML, too, and most who apply send it: it is read in a tenth of the time.
+            match trimtab_api::read_json_noting(&call.body) {
+                Ok((value, paths)) if paths.is_empty() => (value, Repeated::default()),
+                _ => {
+                    let (value, texts) = text(yaml(&call.body))?;
+                    (value, Repeated { texts, is_yaml: true })
+                }
+            }
         }
         protobuf::CONTENT_TYPE if expected.message.is_some() => (message(&call.body, expected)?, Repeated::default()),
         other => {

@@ -38,6 +38,7 @@ impl Flow {
 }
 
 struct Schema {
+    uid: String,
     spec: FlowSchemaSpec,
     flow: Flow,
 }
@@ -82,6 +83,18 @@ impl Flows {
         schemas.iter().find(|schema| fits(&schema.spec, user, asked)).map(|schema| schema.flow.clone())
     }
 
+    /// Whether what was written is a schema as it is known: of its status nobody asks here.
+    fn knows(&self, entry: &Entry) -> bool {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).schemas.clone();
+        known.is_some_and(|schemas| {
+            serde_json::from_slice::<FlowSchema>(&entry.value).is_ok_and(|written| {
+                schemas.iter().any(|schema| {
+                    written.metadata.uid.as_ref() == Some(&schema.uid) && written.spec.as_ref() == Some(&schema.spec)
+                })
+            })
+        })
+    }
+
     fn forget(&self) {
         let mut state = exclusive(&self.0);
         state.schemas = None;
@@ -96,8 +109,10 @@ impl Hook for Flows {
 
     fn release(&self, _object: &Object, _kept: Option<&Object>) {}
 
-    fn written(&self, _entry: &Entry) {
-        self.forget();
+    fn written(&self, entry: &Entry) {
+        if !self.knows(entry) {
+            self.forget();
+        }
     }
 
     fn removed(&self, _entry: &Entry, _revision: Revision) {
@@ -121,8 +136,9 @@ async fn read(store: &dyn Store, kinds: &Kinds) -> Option<Vec<Schema>> {
             let spec = schema.spec?;
             // One that hangs in the air is nobody's.
             let level = uids.get(&spec.priority_level_configuration.name)?.clone();
-            let uid = HeaderValue::from_str(schema.metadata.uid.as_deref()?).ok()?;
-            Some((schema.metadata.name, Schema { spec, flow: Flow { schema: uid, level } }))
+            let uid = schema.metadata.uid?;
+            let flow = Flow { schema: HeaderValue::from_str(&uid).ok()?, level };
+            Some((schema.metadata.name, Schema { uid, spec, flow }))
         })
         .collect();
     found.sort_by(|(a, one), (b, other)| (one.spec.matching_precedence, a).cmp(&(other.spec.matching_precedence, b)));

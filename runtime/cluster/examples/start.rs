@@ -42,7 +42,11 @@ fn main() {
         })
         .collect();
     times.sort();
-    println!("each further one:   {:>8.2?} (median of {COUNT}), {:.2?} at most", times[times.len() / 2], times[times.len() - 1]);
+    println!(
+        "each further one:   {:>8.2?} (median of {COUNT}), {:.2?} at most",
+        times[times.len() / 2],
+        times[times.len() - 1]
+    );
 
     let before = resident();
     in_virtual_time(async {
@@ -50,7 +54,10 @@ fn main() {
         for seed in 0..COUNT {
             clusters.push(TestCluster::start(seed).await);
         }
-        println!("memory of each:     {:>8} KiB (of {COUNT} in one thread)", (resident().saturating_sub(before)) / COUNT);
+        println!(
+            "memory of each:     {:>8} KiB (of {COUNT} in one thread)",
+            (resident().saturating_sub(before)) / COUNT
+        );
         for cluster in clusters {
             cluster.stop().await;
         }

@@ -116,8 +116,19 @@ impl Builder {
         let nodes: Arc<BTreeMap<String, Sim>> = Arc::new((0..self.nodes).map(node).collect());
         let weather = Arc::new(Weather::new(self.seed, self.plan, self.faults));
         let programs = Arc::new(Programs::new(Arc::clone(&weather), history.clone()));
-        let cluster =
-            TestCluster { seed: self.seed, env, store, server, nodes, history, weather, programs, authority, tasks };
+        let cluster = TestCluster {
+            seed: self.seed,
+            env,
+            store,
+            server,
+            nodes,
+            history,
+            weather,
+            programs,
+            authority,
+            tasks,
+            outside: Tasks::new(),
+        };
         cluster.start_components();
         cluster.until("the nodes are ready", async |cluster| cluster.ready_nodes().await == cluster.nodes.len()).await;
         cluster.begin_weather();

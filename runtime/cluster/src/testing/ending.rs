@@ -107,7 +107,10 @@ async fn stays_at_rest(cluster: &TestCluster) {
     cluster.programs.restart();
     cluster.settle().await;
     let since = cluster.history.since(writes);
-    assert!(since.is_empty(), "all was at rest; looked at anew by programs started again, it was written again\n{since}");
+    assert!(
+        since.is_empty(),
+        "all was at rest; looked at anew by programs started again, it was written again\n{since}"
+    );
 }
 
 impl Ending {

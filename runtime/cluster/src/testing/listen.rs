@@ -34,8 +34,8 @@ impl TestCluster {
         let address = listener.local_addr().expect("it is bound");
         let identity = authority.server("kube-apiserver", &names::api_server()).expect("these are names");
         let tls = tls::server(&identity, authority.ca_pem(), Clients::MayBeStrangers).expect("this is a certificate");
-        let (server, token) = (self.server.clone(), self.tasks.token().clone());
-        self.tasks.spawn("listener", async move {
+        let (server, token) = (self.server.clone(), self.outside.token().clone());
+        self.outside.spawn("listener", async move {
             if let Err(error) = server.serve(listener, tls, token).await {
                 tracing::error!(%error, "the cluster is no longer reached from outside");
             }

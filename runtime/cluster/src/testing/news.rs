@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
 use http_body::Frame;
+use http_body_util::BodyExt;
 use tokio::time::Sleep;
 use trimtab_api::ApiError;
 use trimtab_client::{Body, BoxError};

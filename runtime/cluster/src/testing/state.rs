@@ -53,7 +53,8 @@ pub(super) fn orphans(entries: &[(String, Value)]) -> Vec<String> {
 /// Everything that is stored.
 pub(super) async fn read(cluster: &TestCluster) -> Vec<(String, Value)> {
     let page = cluster.store.list("/registry/", Page::default()).await.expect("the store can be read");
-    let object = |entry: &std::sync::Arc<Entry>| Some((entry.key.to_string(), serde_json::from_slice(&entry.value).ok()?));
+    let object =
+        |entry: &std::sync::Arc<Entry>| Some((entry.key.to_string(), serde_json::from_slice(&entry.value).ok()?));
     page.entries.iter().filter_map(object).collect()
 }
 
@@ -135,17 +136,19 @@ impl PartialEq for State {
 pub(super) fn difference(expected: &State, found: &State) -> (String, Vec<String>) {
     let less = |from: &State, taken: &State| -> Vec<Shown> {
         let mut taken = taken.objects.clone();
-        let kept = from.objects.iter().filter(|object| match taken.iter().position(|other| other.text == object.text) {
-            Some(at) => {
-                taken.swap_remove(at);
-                false
-            }
-            None => true,
-        });
+        let kept =
+            from.objects.iter().filter(|object| match taken.iter().position(|other| other.text == object.text) {
+                Some(at) => {
+                    taken.swap_remove(at);
+                    false
+                }
+                None => true,
+            });
         kept.cloned().collect()
     };
     let (missing, extra) = (less(expected, found), less(found, expected));
     let line = |what: &str, shown: &Shown| format!("{what}: {}\n", shown.text);
-    let text = missing.iter().map(|shown| line("missing", shown)).chain(extra.iter().map(|shown| line("too much", shown)));
+    let text =
+        missing.iter().map(|shown| line("missing", shown)).chain(extra.iter().map(|shown| line("too much", shown)));
     (text.collect(), missing.iter().chain(&extra).map(|shown| shown.key.clone()).collect())
 }

@@ -1,6 +1,7 @@
 //! Every built-in controller, the scheduler and the nodes' agent, under the full sweep: each may die at each of its
 //! writes, lose the answer to it, and hear late or not at all of what it watches.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::Resource as Kind;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, ResourceQuota, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, ResourceQuota, Secret, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::flowcontrol::v1::FlowSchema;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -22,8 +23,9 @@ use super::{WEB, pods, ready};
 
 const CONTROLLERS: &str = "kube-controller-manager";
 
-fn check(scenario: impl AsyncFn(&TestCluster)) {
-    let runs = sweep(CONTROLLERS, || TestCluster::builder(3), scenario);
+/// On so many nodes: each costs time for as long as a scenario takes.
+fn check(nodes: u32, scenario: impl AsyncFn(&TestCluster)) {
+    let runs = sweep(CONTROLLERS, || TestCluster::builder(3).nodes(nodes), scenario);
     assert!(runs > 3, "the controllers have something to do");
 }
 
@@ -57,8 +59,7 @@ async fn scaled(cluster: &TestCluster, replicas: usize) {
 
 #[test]
 fn replication_and_endpoints() {
-    check(web_runs);
-    check(async |cluster| {
+    check(1, async |cluster| {
         web_runs(cluster).await;
         scaled(cluster, 1).await;
         delete::<Service>(cluster, "default", "web", DeleteParams::default()).await;
@@ -90,7 +91,7 @@ fn garbage_collection() {
     for (propagation, stays) in
         [(Propagation::Background, false), (Propagation::Foreground, false), (Propagation::Orphan, true)]
     {
-        check(async |cluster| {
+        check(0, async |cluster| {
             let maps = cluster.api::<ConfigMap>("default");
             let map = |name: &str, owner: Option<&str>| -> ConfigMap {
                 let owner = owner.map(|uid| {
@@ -120,7 +121,7 @@ fn garbage_collection() {
 
 #[test]
 fn namespaces() {
-    check(async |cluster| {
+    check(0, async |cluster| {
         cluster
             .apply(
                 "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}
@@ -139,7 +140,7 @@ fn namespaces() {
 
 #[test]
 fn service_accounts_and_the_root_certificate() {
-    check(async |cluster| {
+    check(0, async |cluster| {
         there::<ServiceAccount>(cluster, "default", "default").await;
         there::<ConfigMap>(cluster, "default", "kube-root-ca.crt").await;
         delete::<ServiceAccount>(cluster, "default", "default", DeleteParams::default()).await;
@@ -153,14 +154,14 @@ fn service_accounts_and_the_root_certificate() {
 
 #[test]
 fn tokens() {
-    check(async |cluster| {
+    check(0, async |cluster| {
         cluster
             .apply(
                 "apiVersion: v1
 kind: Secret
 metadata: {name: bootstrap-token-abcdef, namespace: kube-system}
 type: bootstrap.kubernetes.io/token
-stringData: {token-id: abcdef, token-secret: 0123456789abcdef, expiration: 2026-01-01T00:10:00Z}",
+stringData: {token-id: abcdef, token-secret: 0123456789abcdef, expiration: 2026-01-01T00:01:00Z}",
             )
             .await;
         gone::<Secret>(cluster, "kube-system", "bootstrap-token-abcdef").await;
@@ -169,7 +170,7 @@ stringData: {token-id: abcdef, token-secret: 0123456789abcdef, expiration: 2026-
 
 #[test]
 fn disruption_budgets() {
-    check(async |cluster| {
+    check(1, async |cluster| {
         cluster
             .apply(
                 "apiVersion: policy/v1
@@ -189,7 +190,7 @@ spec: {minAvailable: 2, selector: {matchLabels: {app: web}}}",
 
 #[test]
 fn quotas() {
-    check(async |cluster| {
+    check(1, async |cluster| {
         cluster
             .apply("{apiVersion: v1, kind: ResourceQuota, metadata: {name: few}, spec: {hard: {pods: 5, secrets: 3}}}")
             .await;
@@ -207,7 +208,7 @@ fn quotas() {
 
 #[test]
 fn aggregated_roles() {
-    check(async |cluster| {
+    check(0, async |cluster| {
         cluster
             .apply(
                 "apiVersion: rbac.authorization.k8s.io/v1
@@ -236,7 +237,7 @@ rules: [{apiGroups: [''], resources: [nodes], verbs: [get]}]",
 
 #[test]
 fn flow_schemas_and_policies() {
-    check(async |cluster| {
+    check(0, async |cluster| {
         cluster
             .apply(
                 "apiVersion: flowcontrol.apiserver.k8s.io/v1
@@ -284,7 +285,7 @@ static REQUEST: LazyLock<String> = LazyLock::new(|| {
 
 #[test]
 fn certificates() {
-    check(async |cluster| {
+    check(0, async |cluster| {
         cluster
             .apply(
                 "apiVersion: rbac.authorization.k8s.io/v1
@@ -306,28 +307,43 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: 'system:node
         let signed = async || all.get("mine").await.unwrap().status.is_some_and(|status| status.certificate.is_some());
         cluster.until("it is signed", async |_| signed().await).await;
         // What is signed is cleaned away an hour later.
-        cluster.advance(Duration::from_secs(1_800)).await;
+        cluster.advance(Duration::from_secs(3_700)).await;
         gone::<CertificateSigningRequest>(cluster, "", "mine").await;
     });
 }
 
+/// Pods that do not wait for a node that is gone.
+const IMPATIENT: &str = "
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {app: web}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers: [{name: web, image: web:1}]
+      tolerations:
+      - {key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 2}
+      - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 2}
+";
+
 #[test]
 fn dead_nodes() {
-    let builder = || TestCluster::builder(3).nodes(2);
+    let builder = || TestCluster::builder(3).nodes(1);
     sweep(CONTROLLERS, builder, async |cluster| {
-        web_runs(cluster).await;
-        let victim = pods(cluster).await[0].spec.clone().unwrap().node_name.unwrap();
-        cluster.node(&victim).set_down(true);
-        let elsewhere = |pod: &&Pod| pod.spec.as_ref().unwrap().node_name.as_ref() != Some(&victim);
-        cluster
-            .until("its pods run elsewhere", async |cluster| {
-                ready(cluster).await == Some(3) && pods(cluster).await.iter().filter(elsewhere).count() >= 3
-            })
-            .await;
-        cluster.node(&victim).set_down(false);
-        cluster.until("what was on it is gone", async |cluster| pods(cluster).await.len() == 3).await;
+        cluster.apply(IMPATIENT).await;
+        cluster.until("two pods are ready", async |cluster| ready(cluster).await == Some(2)).await;
+        let uids = async || pods(cluster).await.into_iter().filter_map(|pod| pod.metadata.uid).collect::<BTreeSet<_>>();
+        let before = uids().await;
+        cluster.node("node-0").set_down(true);
+        cluster.advance(Duration::from_secs(70)).await;
+        cluster.node("node-0").set_down(false);
+        let others = async |cluster: &TestCluster| ready(cluster).await == Some(2) && uids().await.is_disjoint(&before);
+        cluster.until("others took their place", others).await;
         let nodes = cluster.api::<Node>("");
-        let taints = async || nodes.get(&victim).await.unwrap().spec.and_then(|spec| spec.taints).unwrap_or_default();
-        cluster.until("it is trusted again", async |_| taints().await.is_empty()).await;
+        let taints = async || nodes.get("node-0").await.unwrap().spec.and_then(|spec| spec.taints);
+        cluster.until("it is trusted again", async |_| taints().await.is_none_or(|taints| taints.is_empty())).await;
     });
 }
