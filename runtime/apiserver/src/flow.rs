@@ -85,7 +85,7 @@ impl Flows {
 
     /// Whether what was written is a schema as it is known: of its status nobody asks here.
     fn knows(&self, entry: &Entry) -> bool {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).schemas.clone();
+        let known = shared(&self.0).schemas.clone();
         known.is_some_and(|schemas| {
             serde_json::from_slice::<FlowSchema>(&entry.value).is_ok_and(|written| {
                 schemas.iter().any(|schema| {

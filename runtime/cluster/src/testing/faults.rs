@@ -1,11 +1,12 @@
 //! Which faults a run meets: those that are planned, and those that are drawn from its seed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use trimtab_env::lock;
 
 use super::plan::{Fault, Outage, Plan, Trouble, WatchFault};
 
@@ -245,8 +246,4 @@ impl Weather {
         let met = lock(&self.met).iter().filter(|trouble| !matches!(trouble, Trouble::Outage { .. })).count();
         (of_these && met < faults.most).then_some(faults)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::sync::Notify;
-use trimtab_env::{Instant, Tasks};
+use trimtab_env::{Instant, Tasks, lock};
 use trimtab_store::{Event, Store};
 
 use super::ledger::Ledger;
@@ -109,7 +109,7 @@ impl History {
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.told)
     }
 }
 

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use http::Request;
+use trimtab_env::lock;
 use trimtab_store::{Entry, ListPage, Outcome, Page, ReadError, Revision, Store, Watch, Write};
 
 /// A program's request.
@@ -67,7 +68,7 @@ impl Ledger {
 
     /// Who asked for a commit, told once; nobody did of what the server does by itself.
     pub(super) fn take_author(&self, revision: Revision) -> Option<Author> {
-        self.authors.lock().unwrap_or_else(PoisonError::into_inner).remove(&revision)
+        lock(&self.authors).remove(&revision)
     }
 }
 
@@ -85,7 +86,7 @@ impl Store for Ledger {
         Box::pin(async move {
             let outcome = self.inner.commit(write).await;
             if let (Ok((revision, _)), Some(author)) = (&outcome, author) {
-                self.authors.lock().unwrap_or_else(PoisonError::into_inner).insert(*revision, author);
+                lock(&self.authors).insert(*revision, author);
             }
             outcome
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures::future::{self, BoxFuture};
@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full};
 use tokio::sync::watch;
 use trimtab_api::ApiError;
 use trimtab_client::{Body, Switched, Transport, TransportError};
+use trimtab_env::lock;
 
 use super::faults::Weather;
 use super::history::History;
@@ -55,13 +56,13 @@ impl Counts {
 
     /// The paths that were watched, and how many pieces of news the first watch of each has told.
     pub(super) fn news(&self) -> BTreeMap<String, u32> {
-        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let watches = lock(&self.watches);
         watches.iter().map(|(path, watched)| (path.clone(), watched.news.load(Ordering::Relaxed))).collect()
     }
 
     /// The number of a watch that begins, and where its news is counted.
     fn begin_watch(&self, path: &str) -> (u64, Arc<AtomicU32>) {
-        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watches = lock(&self.watches);
         let watched = watches.entry(path.to_owned()).or_default();
         watched.begun += 1;
         let news = if watched.begun == 1 { Arc::clone(&watched.news) } else { Arc::default() };

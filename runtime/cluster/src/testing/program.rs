@@ -1,11 +1,11 @@
 //! Programs beside the server, which may die and are then started again.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use trimtab_client::{Client, Transport};
-use trimtab_env::{Env, Tasks};
+use trimtab_env::{Env, Tasks, lock};
 
 use super::faults::Weather;
 use super::history::History;
@@ -84,10 +84,6 @@ impl Programs {
         tasks.spawn("program", async move { all.join().await });
         Running(running)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A program that runs; dropping this leaves it running.
