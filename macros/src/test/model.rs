@@ -17,7 +17,7 @@ pub(crate) struct Model {
     pub seeds: Option<LitInt>,
     pub nodes: Option<LitInt>,
     pub kinds: Vec<Type>,
-    pub faults: Option<Option<Expr>>,
+    pub faults: Option<Option<Box<Expr>>>,
     pub root: Path,
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 }
 
 /// `faults`, or `faults = …` with which ones.
-pub(crate) struct Faults(pub Option<Expr>);
+pub(crate) struct Faults(pub Option<Box<Expr>>);
 
 struct Argument {
     name: proc_macro2::Ident,
@@ -30,7 +30,7 @@ struct Argument {
 enum Value {
     Number(LitInt),
     Kinds(Vec<Type>),
-    Faults(Option<Expr>),
+    Faults(Option<Box<Expr>>),
     Text(LitStr),
     Wrong(Error),
 }
@@ -100,7 +100,7 @@ fn value(name: &proc_macro2::Ident, input: ParseStream<'_>) -> Result<Value> {
     }
     input.parse::<Token![=]>()?;
     let value = match name.to_string().as_str() {
-        "faults" => Value::Faults(Some(input.parse()?)),
+        "faults" => Value::Faults(Some(Box::new(input.parse()?))),
         "crate" => Value::Text(input.parse()?),
         _ => Value::Number(input.parse()?),
     };
