@@ -14,12 +14,15 @@ use super::line::{Counts, Line};
 /// How long after its death a program is started again.
 const RESTART: Duration = Duration::from_secs(1);
 
+/// The present life of a program, if it lives.
+type Life = Arc<Mutex<Option<Arc<Line>>>>;
+
 /// All programs, dead or alive.
 pub(super) struct Programs {
     weather: Arc<Weather>,
     history: History,
     known: Mutex<BTreeMap<String, Arc<Counts>>>,
-    alive: Mutex<Vec<Arc<Mutex<Option<Arc<Line>>>>>>,
+    alive: Mutex<Vec<Life>>,
 }
 
 impl Programs {
@@ -52,7 +55,7 @@ impl Programs {
     ) -> Running {
         let new = || Arc::new(Counts::new(name, &self.weather, &self.history));
         let counts = Arc::clone(lock(&self.known).entry(name.to_owned()).or_insert_with(new));
-        let current = Arc::<Mutex<Option<Arc<Line>>>>::default();
+        let current = Life::default();
         lock(&self.alive).push(Arc::clone(&current));
         let (running, env) = (Tasks::under(tasks.token()), env.clone());
         let ending = running.token().clone();
