@@ -92,11 +92,14 @@ pub(super) fn once<R: Outcome>(
     catch_unwind(AssertUnwindSafe(|| quietly(|| in_virtual_time(run)))).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let (met, trace) = match seen.take() {
+        let text = text.unwrap_or_else(|| "the test panicked".to_owned());
+        let (met, history) = match seen.take() {
             Some((history, weather)) => (Weather::met(&weather), history.to_string()),
             None => (Plan::new(), String::new()),
         };
-        Failure { text: text.unwrap_or_else(|| "the test panicked".to_owned()), met, trace }
+        // Who waited in vain has told it already.
+        let trace = if text.contains(&history) { String::new() } else { history };
+        Failure { text, met, trace }
     })
 }
 

@@ -1,7 +1,6 @@
 //! Every built-in controller, the scheduler and the nodes' agent, under the full sweep: each may die at each of its
 //! writes, lose the answer to it, and hear late or not at all of what it watches.
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::Resource as Kind;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, ResourceQuota, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, ResourceQuota, Secret, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::flowcontrol::v1::FlowSchema;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -331,19 +330,24 @@ spec:
 
 #[test]
 fn dead_nodes() {
-    let builder = || TestCluster::builder(3).nodes(1);
+    // Where no node is left, none is taken for dead.
+    let builder = || TestCluster::builder(3).nodes(2);
     sweep(CONTROLLERS, builder, async |cluster| {
         cluster.apply(IMPATIENT).await;
         cluster.until("two pods are ready", async |cluster| ready(cluster).await == Some(2)).await;
-        let uids = async || pods(cluster).await.into_iter().filter_map(|pod| pod.metadata.uid).collect::<BTreeSet<_>>();
-        let before = uids().await;
-        cluster.node("node-0").set_down(true);
-        cluster.advance(Duration::from_secs(70)).await;
-        cluster.node("node-0").set_down(false);
-        let others = async |cluster: &TestCluster| ready(cluster).await == Some(2) && uids().await.is_disjoint(&before);
-        cluster.until("others took their place", others).await;
+        let victim = pods(cluster).await[0].spec.clone().unwrap().node_name.unwrap();
+        let is_on_it = |pod: &Pod| pod.spec.as_ref().unwrap().node_name.as_ref() == Some(&victim);
+        cluster.node(&victim).set_down(true);
+        // Silent for so long it counts as dead.
+        cluster.advance(Duration::from_secs(60)).await;
+        let elsewhere = async |cluster: &TestCluster| {
+            ready(cluster).await == Some(2) && pods(cluster).await.iter().filter(|pod| !is_on_it(pod)).count() == 2
+        };
+        cluster.until("its pods run elsewhere", elsewhere).await;
+        cluster.node(&victim).set_down(false);
+        cluster.until("what was on it is gone", async |cluster| pods(cluster).await.len() == 2).await;
         let nodes = cluster.api::<Node>("");
-        let taints = async || nodes.get("node-0").await.unwrap().spec.and_then(|spec| spec.taints);
+        let taints = async || nodes.get(&victim).await.unwrap().spec.and_then(|spec| spec.taints);
         cluster.until("it is trusted again", async |_| taints().await.is_none_or(|taints| taints.is_empty())).await;
     });
 }
