@@ -10,3 +10,4 @@ mod harness;
 mod kube_rs;
 mod kubectl;
 mod python;
+mod three_ways;

@@ -46,7 +46,11 @@ fn is_held(object: &impl Metadata<Ty = ObjectMeta>, finalizer: &str) -> bool {
 async fn release<K: crate::Resource>(object: &K, finalizer: &str, cx: &Context<K>) -> Result<Next> {
     let finalizers = object.metadata().finalizers.iter().flatten().filter(|held| *held != finalizer);
     match write(object, &finalizers.cloned().collect::<Vec<_>>(), cx).await {
-        Ok(_) => Ok(Next::on_change()),
+        // Others may hold it still: then it is not cleaned up after once more.
+        Ok(left) => {
+            cx.fold(&left);
+            Ok(Next::on_change())
+        }
         Err(crate::Error::Client(error)) if error.is_not_found() => Ok(Next::on_change()),
         Err(error) => Err(error),
     }
