@@ -146,8 +146,6 @@ pub(crate) fn controllers(runtime: &Runtime) {
         runtime.block_on(controller(way, &server));
     }
     let server = Server::start(runtime);
-    let pods = Api::<Pod>::namespaced(&server.clients[0], "default");
-    let _ = &pods;
     runtime.block_on(server.each(PODS, |client, index| {
         Box::pin(async move {
             let pod: Pod = typed(large_pod(&format!("pod-{index}")));
@@ -174,7 +172,7 @@ async fn prepare(server: &Server<'_>) {
 }
 
 async fn make(client: &Client, index: usize) {
-    let mut notice = Notice::new(&name(index), NoticeSpec { text: "a".to_owned() });
+    let mut notice = Notice::new(name(index), NoticeSpec { text: "a".to_owned() });
     notice.metadata.namespace = Some("default".to_owned());
     Api::<Notice>::namespaced(client, "default").create(&notice).await.unwrap();
 }

@@ -9,5 +9,5 @@ mod harness;
 
 mod kube_rs;
 mod kubectl;
+mod one_behaviour;
 mod python;
-mod three_ways;

@@ -414,6 +414,42 @@ fn a_cache_may_hold_a_part_of_its_objects() {
     });
 }
 
+/// Makes what it did not declare.
+struct Greedy;
+
+#[controller(for = ConfigMap, crate = "trimtab_reconcile")]
+impl Greedy {
+    async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
+        if map.metadata.name.as_deref() == Some("wish") {
+            let name = ObjectMeta { name: Some("made".to_owned()), ..ObjectMeta::default() };
+            Api::<Secret>::namespaced(cx.client(), "default")
+                .create(&Secret { metadata: name, ..Secret::default() })
+                .await?;
+        }
+        Ok(Next::on_change())
+    }
+}
+
+#[test]
+fn who_does_more_than_it_declares_is_denied_and_told_the_rule() {
+    let told = std::panic::catch_unwind(|| {
+        in_virtual_time(async {
+            let cluster = cluster().await;
+            let _greedy = cluster.run(|| Greedy);
+            cluster.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: wish}}").await;
+            cluster.settle().await;
+        });
+    });
+    let expected = "greedy may not create secrets: its role follows from what it declares.
+Add to #[controller]: uses(Secret: create)
+The rule is:
+- apiGroups: [\"\"]
+  resources: [\"secrets\"]
+  verbs: [\"create\"]
+";
+    assert_eq!(*told.unwrap_err().downcast::<String>().unwrap(), expected);
+}
+
 struct Candidate {
     manager: Manager,
     tasks: Tasks,

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures::future::{self, BoxFuture};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use tokio::sync::watch;
 use trimtab_api::ApiError;
 use trimtab_client::{Body, Switched, Transport, TransportError};
@@ -19,6 +20,7 @@ use super::history::History;
 use super::ledger::{Author, attributed};
 use super::news::Disturbed;
 use super::plan::Fault;
+use super::roles::Denials;
 
 /// What is kept of a program over all its lives.
 pub(super) struct Counts {
@@ -28,6 +30,7 @@ pub(super) struct Counts {
     watches: Mutex<BTreeMap<String, Watched>>,
     weather: Arc<Weather>,
     history: History,
+    denials: Arc<Denials>,
 }
 
 /// What is known of a program's watches of one path.
@@ -40,13 +43,14 @@ struct Watched {
 }
 
 impl Counts {
-    pub(super) fn new(name: &str, weather: &Arc<Weather>, history: &History) -> Self {
+    pub(super) fn new(name: &str, weather: &Arc<Weather>, history: &History, denials: &Arc<Denials>) -> Self {
         Self {
             name: name.to_owned(),
             writes: AtomicU64::new(0),
             watches: Mutex::default(),
             weather: Arc::clone(weather),
             history: history.clone(),
+            denials: Arc::clone(denials),
         }
     }
 
@@ -123,6 +127,20 @@ impl Line {
         }
     }
 
+    /// Notes what was denied.
+    async fn heard(&self, answer: Response<Body>) -> Result<Response<Body>, TransportError> {
+        if answer.status() != StatusCode::FORBIDDEN {
+            return Ok(answer);
+        }
+        let (parts, body) = answer.into_parts();
+        let failed = |source| TransportError { server: self.server().to_owned(), source };
+        let bytes = body.collect().await.map_err(failed)?.to_bytes();
+        if let Ok(status) = serde_json::from_slice::<Status>(&bytes) {
+            self.counts.denials.note(&self.counts.name, &status.message.unwrap_or_default());
+        }
+        Ok(Response::from_parts(parts, Full::new(bytes).map_err(|never| match never {}).boxed_unsync()))
+    }
+
     async fn watch(&self, request: Request<Bytes>) -> Result<Response<Body>, TransportError> {
         let path = request.uri().path().to_owned();
         let (number, news) = self.counts.begin_watch(&path);
@@ -161,7 +179,7 @@ impl Transport for Line {
                 attributed(Author::new(&self.counts.name, &request), self.inner.send(request)).await
             };
             // It may have died of another request meanwhile.
-            if self.is_dead() { self.die().await } else { answer }
+            if self.is_dead() { self.die().await } else { self.heard(answer?).await }
         })
     }
 

@@ -54,11 +54,13 @@ mod news;
 mod outages;
 mod plan;
 mod program;
+mod roles;
 mod seeds;
 mod state;
 mod sweep;
 
 use std::collections::BTreeMap;
+use std::future::{Future, ready};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -178,8 +180,15 @@ impl TestCluster {
 
     /// Runs the controller that `make` makes, as a process of its own: with caches that it shares with nobody. When
     /// it dies of a [`Fault`], it is started again.
+    ///
+    /// It may do what follows from what it declares, and no more: where it is denied anything, [`TestCluster::settle`],
+    /// [`TestCluster::until`] and [`TestCluster::stop`] panic, and tell the rule that is missing.
     pub fn run<C: Controller>(&self, make: impl Fn() -> C + Send + 'static) -> Running {
-        self.start_program(C::NAME, &Identity::administrator(), move |manager, _| manager.add(make()))
+        let needs = Manager::needs_of(|manager| manager.add(make()));
+        self.programs.denials.enforce(C::NAME);
+        let administrator = self.client();
+        let granted = async move { roles::grant(&administrator, C::NAME, &needs).await };
+        self.start_program(C::NAME, &roles::identity(C::NAME), granted, move |manager, _| manager.add(make()))
     }
 
     /// How often a program has written.
@@ -224,6 +233,7 @@ impl TestCluster {
         // Not the wall clock, which may be set.
         let end = Instant::now() + PATIENCE;
         while !holds(self).await {
+            self.check_denials();
             assert!(Instant::now() < end, "never: {what}\n{}", self.history);
             // What is read to tell whether it holds takes no time: most of what changes does so by a write.
             let _ = tokio::time::timeout(GLANCE.1, self.history.changed()).await;
@@ -239,6 +249,7 @@ impl TestCluster {
         let end = Instant::now() + PATIENCE;
         let mut writes = self.history.writes();
         loop {
+            self.check_denials();
             self.env.sleep(if self.weather.met().is_empty() { QUIET } else { QUIET_AFTER_FAULTS }).await;
             let now = self.history.writes();
             if now == writes {
@@ -255,20 +266,25 @@ impl TestCluster {
         self.outside.shutdown().await;
         self.server.shutdown().await;
         self.store.close().await;
+        self.check_denials();
+    }
+
+    fn check_denials(&self) {
+        self.programs.denials.check(&self.server.kinds());
     }
 
     fn start_components(&self) {
         let authority = Arc::clone(&self.authority);
-        self.start_program("kube-controller-manager", &Identity::controllers(), move |manager, tasks| {
+        self.start_program("kube-controller-manager", &Identity::controllers(), ready(()), move |manager, tasks| {
             let signer = authority.signer().expect("it has signed its own certificate");
             let root_ca = Some(authority.ca_pem().to_owned());
             component::controllers(manager, component::Authority { root_ca, signer: Some(Arc::new(signer)) }, tasks);
         });
-        self.start_program("kube-scheduler", &Identity::scheduler(), |manager, tasks| {
+        self.start_program("kube-scheduler", &Identity::scheduler(), ready(()), |manager, tasks| {
             component::scheduler(manager, manager.client().clone(), tasks);
         });
         let nodes = Arc::clone(&self.nodes);
-        self.start_program("kubelet", &Identity::simulated_nodes(), move |manager, tasks| {
+        self.start_program("kubelet", &Identity::simulated_nodes(), ready(()), move |manager, tasks| {
             let agent = trimtab_node::Config {
                 nodes: nodes.iter().map(|(name, sim)| node(name, sim)).collect(),
                 pods: manager.cache(),
@@ -292,11 +308,12 @@ impl TestCluster {
         &self,
         name: &str,
         identity: &Identity,
+        before: impl Future<Output = ()> + Send + 'static,
         add: impl Fn(&Manager, &Tasks) + Send + 'static,
     ) -> Running {
         let user = trimtab_apiserver::Identity::new(&identity.user, identity.groups);
         let env = self.env.clone();
-        self.programs.start(name, self.server.transport(user), &self.env, &self.tasks, move |client, tasks| {
+        self.programs.start(name, self.server.transport(user), &self.env, &self.tasks, before, move |client, tasks| {
             let manager = Manager::new(client, env.clone());
             add(&manager, tasks);
             let ending = tasks.token().clone();

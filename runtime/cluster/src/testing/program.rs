@@ -10,6 +10,7 @@ use trimtab_env::{Env, Tasks, lock};
 use super::faults::Weather;
 use super::history::History;
 use super::line::{Counts, Line};
+use super::roles::Denials;
 
 /// How long after its death a program is started again.
 const RESTART: Duration = Duration::from_secs(1);
@@ -21,13 +22,15 @@ type Life = Arc<Mutex<Option<Arc<Line>>>>;
 pub(super) struct Programs {
     weather: Arc<Weather>,
     history: History,
+    /// What controllers were denied that run by a role.
+    pub(super) denials: Arc<Denials>,
     known: Mutex<BTreeMap<String, Arc<Counts>>>,
     alive: Mutex<Vec<Life>>,
 }
 
 impl Programs {
     pub(super) fn new(weather: Arc<Weather>, history: History) -> Self {
-        Self { weather, history, known: Mutex::default(), alive: Mutex::default() }
+        Self { weather, history, denials: Arc::default(), known: Mutex::default(), alive: Mutex::default() }
     }
 
     /// What is known of the program, if it was ever started.
@@ -44,22 +47,26 @@ impl Programs {
         }
     }
 
-    /// Runs what `start` starts with a client, again after each death.
+    /// Runs what `start` starts with a client, after `before` and again after each death.
     pub(super) fn start(
         &self,
         name: &str,
         transport: Arc<dyn Transport>,
         env: &Env,
         tasks: &Tasks,
+        before: impl Future<Output = ()> + Send + 'static,
         start: impl Fn(Client, &Tasks) + Send + 'static,
     ) -> Running {
-        let new = || Arc::new(Counts::new(name, &self.weather, &self.history));
+        let new = || Arc::new(Counts::new(name, &self.weather, &self.history, &self.denials));
         let counts = Arc::clone(lock(&self.known).entry(name.to_owned()).or_insert_with(new));
         let current = Life::default();
         lock(&self.alive).push(Arc::clone(&current));
         let (running, env) = (Tasks::under(tasks.token()), env.clone());
         let ending = running.token().clone();
         running.spawn("program", async move {
+            if ending.run_until_cancelled(before).await.is_none() {
+                return;
+            }
             loop {
                 let line = Arc::new(Line::new(Arc::clone(&transport), &counts));
                 *lock(&current) = Some(Arc::clone(&line));

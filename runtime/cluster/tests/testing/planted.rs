@@ -28,7 +28,7 @@ const WISH: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: wish, lab
 /// another.
 struct Forgetful;
 
-#[controller(for = ConfigMap, crate = "trimtab_reconcile")]
+#[controller(for = ConfigMap, uses(ConfigMap: patch, Secret: create), crate = "trimtab_reconcile")]
 impl Forgetful {
     async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
         if has(map, "wanted") {
@@ -95,7 +95,7 @@ fn who_acts_on_a_stale_read_is_found() {
 /// leaves the Secret.
 struct Careless;
 
-#[controller(for = ConfigMap, crate = "trimtab_reconcile")]
+#[controller(for = ConfigMap, uses(ConfigMap: patch, Secret: get | create | delete), crate = "trimtab_reconcile")]
 impl Careless {
     async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
         let maps = Api::<ConfigMap>::namespaced(cx.client(), "default");
