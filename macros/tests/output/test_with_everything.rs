@@ -10,6 +10,7 @@ fn converges() {
             trimtab_cluster::testing::TestCluster::builder(seed)
                 .nodes(3)
                 .kinds([<Website>::kind(), <demo::Page>::kind()])
+                .faults(trimtab_cluster::testing::Faults::default())
         },
         async |cluster: &trimtab_cluster::testing::TestCluster| converges(cluster).await,
     );
