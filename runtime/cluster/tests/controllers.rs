@@ -320,7 +320,7 @@ fn a_role_follows_from_what_is_declared() {
         rule("", &["configmaps"], &["list", "watch"]),
         rule("", &["events"], &["create", "patch"]),
         rule("", &["services"], &["list", "watch", "create", "patch", "delete"]),
-        rule("demo.io", &["albums"], &["list", "watch"]),
+        rule("demo.io", &["albums"], &["get", "list", "watch"]),
         rule("demo.io", &["albums/finalizers"], &["update"]),
         rule("demo.io", &["albums/status"], &["patch"]),
     ]);

@@ -42,6 +42,8 @@ impl EndpointsController {
         let wanted = endpoints(service, &backends, current.as_deref());
         match current {
             None if service.metadata.deletion_timestamp.is_some() => {}
+            // They may have been deleted because the Service is.
+            None if !cx.is_still_there().await? => {}
             None => drop(cx.create(&wanted).await?),
             Some(current) if *current == wanted => {}
             Some(_) => drop(cx.replace(&wanted).await?),

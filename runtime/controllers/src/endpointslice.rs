@@ -55,6 +55,10 @@ impl EndpointSliceController {
         let current = ours.map(|slice| EndpointSlice::clone(slice)).collect();
         let nodes: Cache<Node> = cx.cache();
         let plan = plan(service, &backends, current, |node| zone(&nodes, node));
+        // They may have been deleted because the Service is.
+        if !plan.create.is_empty() && !cx.is_still_there().await? {
+            return Ok(Next::on_change());
+        }
         // New ones first, so that no endpoint is missing in between.
         for slice in &plan.create {
             cx.create(slice).await?;

@@ -106,7 +106,7 @@ async fn claim(rc: &ReplicationController, cx: &Cx) -> Result<Vec<Arc<Pod>>> {
             Some(_) => release(rc, &pod, cx).await?,
             None if matches && is_active(&pod) => {
                 // Before the first adoption: is it still us, and not going? The cache may be behind.
-                if !std::mem::replace(&mut certain, true) && !still_there(rc, cx).await? {
+                if !std::mem::replace(&mut certain, true) && !cx.is_still_there().await? {
                     return Ok(claimed);
                 }
                 claimed.extend(adopt(rc, &pod, cx).await?.map(Arc::new));
@@ -115,13 +115,6 @@ async fn claim(rc: &ReplicationController, cx: &Cx) -> Result<Vec<Arc<Pod>>> {
         }
     }
     Ok(claimed)
-}
-
-async fn still_there(rc: &ReplicationController, cx: &Cx) -> Result<bool> {
-    let namespace = rc.metadata.namespace.as_deref().unwrap_or_default();
-    let api: Api<ReplicationController> = Api::namespaced(cx.client(), namespace);
-    let live = api.get_opt(rc.metadata.name.as_deref().unwrap_or_default()).await?;
-    Ok(live.is_some_and(|live| live.metadata.uid == rc.metadata.uid && live.metadata.deletion_timestamp.is_none()))
 }
 
 async fn adopt(rc: &ReplicationController, pod: &Pod, cx: &Cx) -> Result<Option<Pod>> {

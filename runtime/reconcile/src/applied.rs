@@ -45,6 +45,12 @@ impl Applied {
         same
     }
 
+    /// Whether this child was applied before.
+    pub(crate) fn has<C: Resource>(&self, owner: &ObjectRef, key: &ObjectRef) -> bool {
+        let child = (TypeId::of::<C>(), key.clone());
+        lock(&self.0).get(owner).is_some_and(|children| children.contains_key(&child))
+    }
+
     /// Applying something of the digest `wanted` made `written`.
     pub(crate) fn remember<C: Resource>(&self, owner: &ObjectRef, key: &ObjectRef, wanted: u64, written: &C) {
         let uid = written.metadata().uid.clone();

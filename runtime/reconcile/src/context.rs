@@ -110,6 +110,19 @@ impl<K: Resource> Context<K> {
         Ok(now.filter(|now| now.metadata().uid == object.metadata().uid).unwrap_or_else(|| Arc::clone(object)))
     }
 
+    /// Whether the object is still there and is not going, as the server knows it now. Whoever makes something again
+    /// that somebody else has deleted asks before: its owner may be gone, and the news of that late.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn is_still_there(&self) -> Result<bool> {
+        let object = self.object()?;
+        let key = ObjectRef::of(&**object);
+        let now = Api::<K>::namespaced(self.client(), &key.namespace).get_opt(&key.name).await?;
+        let same = |now: &K| now.metadata().uid == object.metadata().uid && now.metadata().deletion_timestamp.is_none();
+        Ok(now.as_ref().is_some_and(same))
+    }
+
     /// The object's generation, for an `observedGeneration`.
     pub fn generation(&self) -> Option<i64> {
         self.object.as_ref().and_then(|object| object.metadata().generation)
@@ -156,7 +169,8 @@ impl<K: Resource> Context<K> {
     /// Of all these methods, the answer is what the cache keeps: no `managedFields`.
     ///
     /// # Errors
-    /// When the object cannot own the child, or the API refuses; a conflict, when the child changed since it was read.
+    /// When the object cannot own the child, or the API refuses; a conflict, when the child changed since it was read;
+    /// [`Error::Gone`], when the child is gone because its owner is.
     pub async fn apply<C: Resource>(&self, mut child: C) -> Result<Arc<C>> {
         let (name, object) = (self.name(), self.object()?);
         children::adopt(&mut child, &**object, name)?;
@@ -168,6 +182,9 @@ impl<K: Resource> Context<K> {
         }
         let asked = digest(&wanted);
         let known = self.shared.manager.known::<C>().and_then(|cache| cache.get(&key));
+        if known.is_none() && self.shared.applied.has::<C>(&owner, &key) && !self.is_still_there().await? {
+            return Err(Error::Gone { kind: K::KIND, object: owner });
+        }
         if let Some(known) = known {
             if self.shared.applied.holds(&owner, &key, asked, &*known) {
                 return Ok(known);

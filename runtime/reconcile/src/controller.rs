@@ -177,7 +177,8 @@ impl<C: Controller> Running<C> {
                 record.failed(key, error.to_string(), false, now);
                 record.ended("error", took);
                 // A conflict is no news: somebody else wrote, and the next look is at the newer version.
-                if !matches!(&error, Error::Client(error) if error.is_conflict()) {
+                let late = matches!(&error, Error::Gone { .. });
+                if !late && !matches!(&error, Error::Client(error) if error.is_conflict()) {
                     tracing::warn!(controller = C::NAME, %key, %error, "a reconcile failed; it is tried again");
                 }
                 queue.retry(key.clone());

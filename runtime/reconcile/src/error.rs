@@ -52,6 +52,14 @@ pub enum Error {
     /// Trying again is in vain until the object changes.
     #[error("{0}")]
     Terminal(String),
+    /// The object is gone, or going, and the news of that late. Looked at again with back-off, until it is in.
+    #[error("the {kind} {object} is gone")]
+    Gone {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        object: trimtab_api::ObjectRef,
+    },
 }
 
 impl Error {

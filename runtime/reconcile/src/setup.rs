@@ -77,6 +77,8 @@ impl<C: Controller> Setup<'_, C> {
     /// As [`Setup::owns`], but only what changes the digest that `matters` gives wakes the owner.
     pub fn owns_when<K: Resource>(&mut self, matters: impl Fn(&K) -> u64 + Send + Sync + 'static) {
         self.uses::<K>("", &["create", "patch", "delete"]);
+        // A child that is gone may have gone with its owner.
+        self.uses::<C::Kind>("", &["get"]);
         // With OwnerReferencesPermissionEnforcement, whoever blocks an owner's deletion must be allowed to hold it.
         self.uses::<C::Kind>("finalizers", &["update"]);
         children::index(&self.manager.cache::<K>());
