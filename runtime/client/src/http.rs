@@ -11,6 +11,7 @@ use reqwest::ClientBuilder;
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 
+use crate::bearer::Bearer;
 use crate::transport::{Body, Transport, TransportError, Upgraded};
 
 /// A transport over HTTPS: HTTP/2 for requests, HTTP/1.1 for upgrades.
@@ -18,7 +19,7 @@ pub struct HttpTransport {
     server: String,
     requests: reqwest::Client,
     upgrades: reqwest::Client,
-    bearer: Option<String>,
+    bearer: Option<Bearer>,
 }
 
 /// Who vouches for a server that is not the cluster's.
@@ -37,7 +38,7 @@ impl HttpTransport {
     ///
     /// # Errors
     /// When the TLS configuration cannot be used.
-    pub fn new(server: &str, tls: &ClientConfig, bearer: Option<String>) -> Result<Self, TransportError> {
+    pub fn new(server: &str, tls: &ClientConfig, bearer: Option<Bearer>) -> Result<Self, TransportError> {
         Self::made(server, bearer, |builder| Ok(builder.tls_backend_preconfigured(tls.clone())))
     }
 
@@ -46,7 +47,7 @@ impl HttpTransport {
     ///
     /// # Errors
     /// As [`HttpTransport::new`].
-    pub fn uncompressed(server: &str, tls: &ClientConfig, bearer: Option<String>) -> Result<Self, TransportError> {
+    pub fn uncompressed(server: &str, tls: &ClientConfig, bearer: Option<Bearer>) -> Result<Self, TransportError> {
         Self::made(server, bearer, |builder| Ok(builder.tls_backend_preconfigured(tls.clone()).gzip(false)))
     }
 
@@ -81,7 +82,7 @@ impl HttpTransport {
 
     fn made(
         server: &str,
-        bearer: Option<String>,
+        bearer: Option<Bearer>,
         with: impl Fn(ClientBuilder) -> reqwest::Result<ClientBuilder>,
     ) -> Result<Self, TransportError> {
         let server = server.trim_end_matches('/').to_owned();
@@ -103,7 +104,10 @@ impl HttpTransport {
     ) -> Result<reqwest::Response, TransportError> {
         let (parts, body) = request.into_parts();
         let mut builder = client.request(parts.method, format!("{}{}", self.server, parts.uri)).headers(parts.headers);
-        if let Some(token) = &self.bearer {
+        if let Some(bearer) = &self.bearer {
+            let token = bearer
+                .token()
+                .map_err(|source| TransportError { server: self.server.clone(), source: source.into() })?;
             builder = builder.bearer_auth(token);
         }
         builder.body(body).send().await.map_err(|error| self.failed(error))

@@ -16,9 +16,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use trimtab_api::to_yaml;
 
+use crate::bearer::Bearer;
 use crate::client::Client;
 use crate::error::Error;
 use crate::http::{HttpTransport, provider};
+
+/// Where a pod finds its service account.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Why a kubeconfig cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -229,6 +233,36 @@ impl Kubeconfig {
         Ok(config)
     }
 
+    /// What a pod is given: the server of its cluster, as its service account, in its own namespace. `None` outside
+    /// of a cluster (<https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/>).
+    pub fn in_cluster() -> Option<Self> {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let (host, port) = (variable("KUBERNETES_SERVICE_HOST")?, variable("KUBERNETES_SERVICE_PORT")?);
+        let account = Path::new(SERVICE_ACCOUNT);
+        account.join("token").exists().then(|| Self::of_service_account(&host, &port, account))
+    }
+
+    fn of_service_account(host: &str, port: &str, dir: &Path) -> Self {
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let name = "in-cluster";
+        let mut config = Self::single(name, &format!("https://{host}:{port}"), "", "", "");
+        let cluster = &mut config.clusters[0].entry.cluster;
+        cluster.certificate_authority_data = None;
+        cluster.certificate_authority = Some(dir.join("ca.crt"));
+        config.users[0].entry.user = UserInfo { token_file: Some(dir.join("token")), ..UserInfo::default() };
+        let namespace = std::fs::read_to_string(dir.join("namespace")).ok();
+        config.contexts[0].entry.context.namespace = namespace.map(|text| text.trim().to_owned());
+        config
+    }
+
+    /// The namespace of `context`, or of the current one, if it says one.
+    ///
+    /// # Errors
+    /// When there is no such context.
+    pub fn namespace(&self, context: Option<&str>) -> Result<Option<&str>, ConfigError> {
+        Ok(self.place(context)?.0.namespace.as_deref())
+    }
+
     /// Reads one file to write it again: relative paths in it stay as they are.
     ///
     /// # Errors
@@ -335,13 +369,14 @@ impl Kubeconfig {
     pub fn client(&self, context: Option<&str>) -> Result<Client, Error> {
         let (context, cluster) = self.place(context)?;
         let user = &find(&self.users, "user", &context.user)?.user;
-        let token = user.token.clone().map_or_else(
-            || user.token_file.as_deref().map(read_file).transpose().map(|t| t.map(|t| t.trim().to_owned())),
-            |token| Ok(Some(token)),
-        )?;
+        let bearer = match (&user.token, &user.token_file) {
+            (Some(token), _) => Some(Bearer::Token(token.clone())),
+            (None, Some(path)) => Some(Bearer::file(path)?),
+            (None, None) => None,
+        };
         let uncompressed = cluster.disable_compression == Some(true);
         let make = if uncompressed { HttpTransport::uncompressed } else { HttpTransport::new };
-        let transport = make(&cluster.server, &tls(cluster, user)?, token)?;
+        let transport = make(&cluster.server, &tls(cluster, user)?, bearer)?;
         let client = Client::new(Arc::new(transport));
         Ok(match &context.namespace {
             Some(namespace) => client.with_namespace(namespace),
@@ -372,7 +407,7 @@ fn find<'a, T>(list: &'a [Named<T>], what: &'static str, name: &str) -> Result<&
     found.map(|named| &named.entry).ok_or_else(|| ConfigError::Missing { what, name: name.to_owned() })
 }
 
-fn read_file(path: &Path) -> Result<String, ConfigError> {
+pub(crate) fn read_file(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
@@ -496,6 +531,16 @@ mod tests {
             assert_eq!(*written == true, uncompressed, "{server}");
             assert_eq!(written.is_null(), !uncompressed, "{server}");
         }
+    }
+
+    #[test]
+    fn a_pods_service_account_is_a_context() {
+        let dir = Path::new("/run/account");
+        let config = Kubeconfig::of_service_account("fd00::1", "443", dir);
+        let (context, cluster) = config.place(None).unwrap();
+        assert_eq!((cluster.server.as_str(), context.namespace.as_deref()), ("https://[fd00::1]:443", None));
+        assert_eq!(config.users[0].entry.user.token_file.as_deref(), Some(Path::new("/run/account/token")));
+        assert_eq!(config.client(None).err().unwrap().to_string(), "could not read /run/account/token");
     }
 
     #[test]

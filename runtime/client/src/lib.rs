@@ -4,6 +4,7 @@
 //! what it needs from `K`, a dynamic one from discovery.
 
 mod api;
+mod bearer;
 mod client;
 pub mod discovery;
 mod error;
@@ -16,6 +17,7 @@ mod transport;
 mod watch;
 
 pub use api::{Api, List};
+pub use bearer::Bearer;
 pub use client::{Client, request};
 pub use discovery::Discovered;
 pub use error::{Error, root_cause};
