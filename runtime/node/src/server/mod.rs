@@ -22,22 +22,16 @@ mod websocket;
 
 pub use spdy::fuzz;
 
-use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use trimtab_api::ApiError;
 use trimtab_env::Tasks;
+use trimtab_serve::{Body, Server, response};
 
 use crate::agent::KubeletServer;
 use crate::feed::Nodes;
@@ -46,52 +40,26 @@ use crate::runtime::Container;
 use authority::Caller;
 use query::Query;
 
-pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 type Answer = Result<Response<Body>, ApiError>;
 
 /// Serves until `tasks` are cancelled; returns the port.
 pub(crate) fn start(server: KubeletServer, nodes: Arc<Nodes>, tasks: &Tasks) -> u16 {
     let port = server.listener.local_addr().map_or(0, |address| address.port());
-    let connections = tasks.clone();
-    tasks.spawn_cancellable("node server", async move {
-        let acceptor = TlsAcceptor::from(server.tls);
-        loop {
-            match server.listener.accept().await {
-                Ok((stream, _)) => {
-                    let (acceptor, nodes, tasks) = (acceptor.clone(), Arc::clone(&nodes), connections.clone());
-                    connections.spawn_cancellable("node connection", connection(stream, acceptor, nodes, tasks));
-                }
-                Err(error) => {
-                    // Out of file descriptors, most likely: others may be closed soon.
-                    tracing::warn!(%error, "the node server could not accept a connection");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                }
-            }
+    let streams = tasks.clone();
+    // Logs that are followed end with the agent.
+    let server = Server { listener: server.listener, tls: Some(server.tls), grace: Duration::ZERO };
+    server.start(tasks, move |request, peer| {
+        let (nodes, tasks) = (Arc::clone(&nodes), streams.clone());
+        async move {
+            let answered = async {
+                let caller = peer.certificate.as_ref().and_then(|certificate| Caller::of(certificate));
+                check(&nodes, caller.as_ref(), &request).await?;
+                answer(&nodes, &tasks, request).await
+            };
+            answered.await.unwrap_or_else(|error| refusal(&error))
         }
     });
     port
-}
-
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, nodes: Arc<Nodes>, tasks: Tasks) {
-    let stream = match acceptor.accept(stream).await {
-        Ok(stream) => stream,
-        Err(error) => return tracing::debug!(%error, "a TLS handshake with the node server failed"),
-    };
-    let caller = stream.get_ref().1.peer_certificates().and_then(|chain| Caller::of(chain.first()?)).map(Arc::new);
-    let service = service_fn(move |request| {
-        let (nodes, tasks, caller) = (Arc::clone(&nodes), tasks.clone(), caller.clone());
-        async move {
-            let answered = async {
-                check(&nodes, caller.as_deref(), &request).await?;
-                answer(&nodes, &tasks, request).await
-            };
-            Ok::<_, Infallible>(answered.await.unwrap_or_else(|error| refusal(&error)))
-        }
-    });
-    let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = served.with_upgrades().await {
-        tracing::debug!(%error, "a connection to the node server broke");
-    }
 }
 
 /// Whether the caller may ask this.
@@ -193,13 +161,7 @@ fn text(text: &str) -> Response<Body> {
 }
 
 fn with_type(type_: &'static str, body: String) -> Response<Body> {
-    let mut response = Response::new(full(body));
-    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(type_));
-    response
-}
-
-fn full(body: impl Into<Bytes>) -> Body {
-    Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()
+    response(StatusCode::OK, type_, body)
 }
 
 fn refusal(error: &ApiError) -> Response<Body> {

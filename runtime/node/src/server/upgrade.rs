@@ -15,9 +15,10 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use trimtab_api::ApiError;
 use trimtab_client::header_list;
 use trimtab_env::Tasks;
+use trimtab_serve::{Body, full};
 
 use super::websocket::{self, Socket};
-use super::{Answer, Body, full, refusal};
+use super::{Answer, refusal};
 
 /// Channels of a command, which the client can close one by one.
 pub(super) const V5: &str = "v5.channel.k8s.io";
