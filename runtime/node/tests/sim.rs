@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret};
 use serde_json::json;
 use trimtab_client::{Api, DeleteParams};
 use trimtab_node::Runtime;
@@ -52,6 +52,32 @@ async fn pods_run_end_and_restart_on_their_nodes() {
     world.pods().delete("plain", &DeleteParams::default()).await.unwrap();
     world.until_gone("plain").await;
     assert_eq!(sims[1].observe(None).await.unwrap(), trimtab_node::runtime::Observed::default());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_pod_waits_for_what_its_environment_refers_to() {
+    let mut world = World::new().await;
+    world.start(vec![("n".to_owned(), Arc::new(Sim::scripted(world.env.clone(), 0, Behaviour::of)))]).await;
+    let from = |kind: &str| json!({kind: {"name": "settings", "key": "log"}});
+    world
+        .create(
+            "waits",
+            "n",
+            json!({"containers": [{"name": "a", "image": "i:1", "env": [
+                {"name": "SIM_LOG", "valueFrom": from("configMapKeyRef")}, {"name": "B", "valueFrom": from("secretKeyRef")}]}]}),
+        )
+        .await;
+    let says = |text: &'static str| move |pod: &Pod| serde_json::to_string(&pod.status).unwrap().contains(text);
+    world.until("waits", "without its ConfigMap", says("configmap \\\"settings\\\" not found")).await;
+    let map: ConfigMap =
+        serde_json::from_value(json!({"metadata": {"name": "settings"}, "data": {"log": "x"}})).unwrap();
+    Api::<ConfigMap>::namespaced(&world.client, "default").create(&map).await.unwrap();
+    world.until("waits", "without its Secret", says("secret \\\"settings\\\" not found")).await;
+    let secret: Secret =
+        serde_json::from_value(json!({"metadata": {"name": "settings"}, "stringData": {"log": "x"}})).unwrap();
+    Api::<Secret>::namespaced(&world.client, "default").create(&secret).await.unwrap();
+    world.until("waits", "ready", is_ready).await;
     world.end().await;
 }
 

@@ -18,6 +18,21 @@ pub(crate) struct References {
 impl References {
     /// What the pod's environment, volumes and images refer to.
     pub(crate) fn of(pod: &Pod) -> Self {
+        let mut all = Self::of_environment(pod);
+        for volume in spec(pod).volumes.iter().flatten() {
+            all.config_maps.extend(volume.config_map.as_ref().map(|source| source.name.clone()));
+            all.secrets.extend(volume.secret.as_ref().and_then(|source| source.secret_name.clone()));
+            for source in volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten()) {
+                all.config_maps.extend(source.config_map.as_ref().map(|source| source.name.clone()));
+                all.secrets.extend(source.secret.as_ref().map(|source| source.name.clone()));
+            }
+        }
+        all.pull_secrets.extend(spec(pod).image_pull_secrets.iter().flatten().map(|secret| secret.name.clone()));
+        all
+    }
+
+    /// What the environment of its containers refers to.
+    pub(crate) fn of_environment(pod: &Pod) -> Self {
         let mut all = Self::default();
         let ephemeral = ephemeral_containers(pod);
         for container in spec(pod).containers.iter().chain(init_containers(pod)).chain(&ephemeral) {
@@ -30,15 +45,6 @@ impl References {
                 all.secrets.extend(from.secret_key_ref.as_ref().map(|reference| reference.name.clone()));
             }
         }
-        for volume in spec(pod).volumes.iter().flatten() {
-            all.config_maps.extend(volume.config_map.as_ref().map(|source| source.name.clone()));
-            all.secrets.extend(volume.secret.as_ref().and_then(|source| source.secret_name.clone()));
-            for source in volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten()) {
-                all.config_maps.extend(source.config_map.as_ref().map(|source| source.name.clone()));
-                all.secrets.extend(source.secret.as_ref().map(|source| source.name.clone()));
-            }
-        }
-        all.pull_secrets.extend(spec(pod).image_pull_secrets.iter().flatten().map(|secret| secret.name.clone()));
         all
     }
 }

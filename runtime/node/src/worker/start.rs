@@ -128,8 +128,10 @@ impl Worker {
     /// Looks for images, fetches what the pod refers to, and makes its files.
     async fn prepare(&self, starts: &[Start]) -> Result<Prepared, Fault> {
         if self.runtime().is_simulated() {
-            let images = self.present_images(starts).await;
-            return Ok(Prepared { images, sources: self.no_sources(), volumes: Volumes::new() });
+            // It has no files, but waits for what its environment refers to, as any other does.
+            let environment = self.objects(References::of_environment(&self.pod));
+            let (images, sources) = tokio::join!(self.present_images(starts), environment);
+            return Ok(Prepared { images, sources: sources?, volumes: Volumes::new() });
         }
         let (images, sources) = tokio::join!(self.present_images(starts), self.sources());
         let sources = sources?;
@@ -211,16 +213,10 @@ impl Worker {
         Ok(container)
     }
 
-    fn no_sources(&self) -> Sources {
-        let host = &self.node.host;
-        Sources { host_ip: Some(self.node.config.address), capacity: (host.cpus, host.memory), ..Sources::default() }
-    }
-
-    /// Fetches the objects that the pod's environment and volumes refer to.
-    async fn sources(&self) -> Result<Sources, Fault> {
-        let (shared, namespace) = (&self.node.shared, pod::id(&self.pod).namespace);
-        let References { config_maps, secrets, .. } = References::of(&self.pod);
-        let api = Api::<ConfigMap>::namespaced(&shared.client, &namespace);
+    /// Fetches these of the pod's objects.
+    async fn objects(&self, references: References) -> Result<Sources, Fault> {
+        let References { config_maps, secrets, .. } = references;
+        let api = Api::<ConfigMap>::namespaced(&self.node.shared.client, &pod::id(&self.pod).namespace);
         let maps = try_join_all(config_maps.into_iter().map(|name| {
             let api = &api;
             async move { Ok::<_, Fault>(api.get_opt(&name).await?.map(|map| (name, map))) }
@@ -230,20 +226,28 @@ impl Worker {
                 .into_iter()
                 .map(|name| async move { Ok::<_, Fault>(self.secret(&name).await?.map(|secret| (name, secret))) }),
         );
+        let ((maps, secrets), host) = (tokio::try_join!(maps, secrets)?, &self.node.host);
+        Ok(Sources {
+            config_maps: maps.into_iter().flatten().collect(),
+            secrets: secrets.into_iter().flatten().collect(),
+            host_ip: Some(self.node.config.address),
+            capacity: (host.cpus, host.memory),
+            ..Sources::default()
+        })
+    }
+
+    /// Fetches all that the pod is made from.
+    async fn sources(&self) -> Result<Sources, Fault> {
+        let (shared, namespace) = (&self.node.shared, pod::id(&self.pod).namespace);
+        let objects = self.objects(References::of(&self.pod));
         let tokens = shared.tokens.of(&self.pod, &shared.client, &shared.env);
-        let ((), maps, secrets, tokens) = tokio::join!(shared.services.synced(), maps, secrets, tokens);
+        let ((), objects, tokens) = tokio::join!(shared.services.synced(), objects, tokens);
         // The API's own Service is told in every namespace.
         let master = (namespace != "default").then(|| shared.services.get(&ObjectRef::new("default", "kubernetes")));
         let mut services: Vec<_> =
             shared.services.in_namespace(&namespace).into_iter().chain(master.flatten()).collect();
         services.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
-        Ok(Sources {
-            config_maps: maps?.into_iter().flatten().collect(),
-            secrets: secrets?.into_iter().flatten().collect(),
-            tokens: tokens.map_err(token_refused)?,
-            services,
-            ..self.no_sources()
-        })
+        Ok(Sources { tokens: tokens.map_err(token_refused)?, services, ..objects? })
     }
 
     /// A Secret of the pod's namespace.
