@@ -175,20 +175,7 @@ fn spec(model: &Model) -> TokenStream {
         Some(status) => (quote!(#status), quote!(self.status), quote!(status,)),
         None => (quote!(__custom::NoStatus), quote!(::core::option::Option::None), quote!()),
     };
-    let has_status = model.status.as_ref().map(|status| {
-        quote! {
-            impl __custom::HasStatus for #resource {
-                type Status = #status;
-
-                fn status(&self) -> ::core::option::Option<&#status> {
-                    self.status.as_ref()
-                }
-            }
-        }
-    });
     quote! {
-        #has_status
-
         impl __custom::Spec for #spec {
             type Resource = #resource;
             const NAMES: __custom::Names = #names;
@@ -230,20 +217,36 @@ fn own(model: &Model) -> TokenStream {
     let Model { resource, spec, root, .. } = model;
     let no_status = model.status.as_ref().map(|_| quote!(status: ::core::option::Option::None,));
     let given = if model.spec_optional { quote!(spec: ::core::option::Option::Some(spec)) } else { quote!(spec) };
-    let (whole, declaration) = match &model.of {
-        Of::File(file) => {
-            let declaration = quote! {
-                #[doc(hidden)]
-                pub fn __declaration() -> &'static __custom::Declaration {
-                    &DECLARATION
-                }
-            };
-            let whole = file.stored.as_ref().map(|stored| quote!(#stored::__declaration()));
-            (whole.unwrap_or_else(|| quote!(DECLARATION)), declaration)
+    let declaration = matches!(model.of, Of::File(_)).then(|| {
+        quote! {
+            #[doc(hidden)]
+            pub fn __declaration() -> &'static __custom::Declaration {
+                &DECLARATION
+            }
         }
-        _ => (whole(model), TokenStream::new()),
-    };
+    });
+    let whole = quote!(<Self as __custom::Declared>::declared());
+    let declared = declared(model);
+    let has_status = model.status.as_ref().filter(|_| model.status_subresource).map(|status| {
+        quote! {
+            impl __custom::HasStatus for #resource {
+                type Status = #status;
+
+                fn status(&self) -> ::core::option::Option<&#status> {
+                    self.status.as_ref()
+                }
+            }
+        }
+    });
     quote! {
+        #has_status
+
+        impl __custom::Declared for #resource {
+            fn declared() -> &'static __custom::Declaration {
+                #declared
+            }
+        }
+
         impl #resource {
             #declaration
 
@@ -286,10 +289,15 @@ fn own(model: &Model) -> TokenStream {
     }
 }
 
-fn whole(model: &Model) -> TokenStream {
+// What knows all versions.
+fn declared(model: &Model) -> TokenStream {
     match &model.of {
         Of::Other(hub) => quote!(<#hub as __custom::Spec>::declaration()),
-        Of::Kind(..) | Of::File(_) => quote!(DECLARATION),
+        Of::File(file) if file.stored.is_some() => {
+            let stored = &file.stored;
+            quote!(#stored::__declaration())
+        }
+        Of::Kind(..) | Of::File(_) => quote!(&DECLARATION),
     }
 }
 

@@ -62,6 +62,17 @@ pub mod gallery {
                     version: "{\"name\":\"v1\",\"schema\":{\"openAPIV3Schema\":{\"description\":\"Pictures on walls.\",\"properties\":{},\"required\":[\"spec\"],\"type\":\"object\"}},\"served\":true,\"storage\":true,\"subresources\":{\"status\":{}}}",
                 }),
             };
+            impl __custom::HasStatus for Gallery {
+                type Status = GalleryStatus;
+                fn status(&self) -> ::core::option::Option<&GalleryStatus> {
+                    self.status.as_ref()
+                }
+            }
+            impl __custom::Declared for Gallery {
+                fn declared() -> &'static __custom::Declaration {
+                    &DECLARATION
+                }
+            }
             impl Gallery {
                 #[doc(hidden)]
                 pub fn __declaration() -> &'static __custom::Declaration {
@@ -91,11 +102,13 @@ pub mod gallery {
                 }
                 /// The CustomResourceDefinition, to be applied to any Kubernetes.
                 pub fn crd() -> __json::Value {
-                    DECLARATION.definition()
+                    <Self as __custom::Declared>::declared().definition()
                 }
                 /// The same as YAML.
                 pub fn crd_yaml() -> ::std::string::String {
-                    __custom::yaml(&DECLARATION.definition())
+                    __custom::yaml(
+                        &<Self as __custom::Declared>::declared().definition(),
+                    )
                 }
                 /// Checks the CustomResourceDefinition, its rules and defaults among all else, as the API
                 /// server does.
@@ -106,7 +119,7 @@ pub mod gallery {
                     (),
                     __custom::WrongDeclaration,
                 > {
-                    DECLARATION.check()
+                    <Self as __custom::Declared>::declared().check()
                 }
             }
             impl __k8s_openapi::Resource for Gallery {
@@ -424,6 +437,11 @@ pub mod gallery {
                     version: "{\"name\":\"v1alpha1\",\"schema\":{\"openAPIV3Schema\":{\"properties\":{},\"type\":\"object\"}},\"served\":false,\"storage\":false}",
                 }),
             };
+            impl __custom::Declared for Gallery {
+                fn declared() -> &'static __custom::Declaration {
+                    super::v1::Gallery::__declaration()
+                }
+            }
             impl Gallery {
                 #[doc(hidden)]
                 pub fn __declaration() -> &'static __custom::Declaration {
@@ -455,11 +473,13 @@ pub mod gallery {
                 }
                 /// The CustomResourceDefinition, to be applied to any Kubernetes.
                 pub fn crd() -> __json::Value {
-                    super::v1::Gallery::__declaration().definition()
+                    <Self as __custom::Declared>::declared().definition()
                 }
                 /// The same as YAML.
                 pub fn crd_yaml() -> ::std::string::String {
-                    __custom::yaml(&super::v1::Gallery::__declaration().definition())
+                    __custom::yaml(
+                        &<Self as __custom::Declared>::declared().definition(),
+                    )
                 }
                 /// Checks the CustomResourceDefinition, its rules and defaults among all else, as the API
                 /// server does.
@@ -470,7 +490,7 @@ pub mod gallery {
                     (),
                     __custom::WrongDeclaration,
                 > {
-                    super::v1::Gallery::__declaration().check()
+                    <Self as __custom::Declared>::declared().check()
                 }
             }
             impl __k8s_openapi::Resource for Gallery {

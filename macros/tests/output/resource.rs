@@ -68,12 +68,6 @@ const _: () = {
         versions: &[__custom::Version::of::<WebsiteV1Alpha1Spec, WebsiteSpec>()],
         exact: ::core::option::Option::None,
     };
-    impl __custom::HasStatus for Website {
-        type Status = WebsiteStatus;
-        fn status(&self) -> ::core::option::Option<&WebsiteStatus> {
-            self.status.as_ref()
-        }
-    }
     impl __custom::Spec for WebsiteSpec {
         type Resource = Website;
         const NAMES: __custom::Names = __custom::Names {
@@ -115,6 +109,17 @@ const _: () = {
             Self { metadata, spec, status }
         }
     }
+    impl __custom::HasStatus for Website {
+        type Status = WebsiteStatus;
+        fn status(&self) -> ::core::option::Option<&WebsiteStatus> {
+            self.status.as_ref()
+        }
+    }
+    impl __custom::Declared for Website {
+        fn declared() -> &'static __custom::Declaration {
+            &DECLARATION
+        }
+    }
     impl Website {
         /// One called `name` that wants `spec`, without namespace or labels.
         pub fn new(
@@ -140,11 +145,11 @@ const _: () = {
         }
         /// The CustomResourceDefinition, to be applied to any Kubernetes.
         pub fn crd() -> __json::Value {
-            DECLARATION.definition()
+            <Self as __custom::Declared>::declared().definition()
         }
         /// The same as YAML.
         pub fn crd_yaml() -> ::std::string::String {
-            __custom::yaml(&DECLARATION.definition())
+            __custom::yaml(&<Self as __custom::Declared>::declared().definition())
         }
         /// Checks the CustomResourceDefinition, its rules and defaults among all else, as the API
         /// server does.
@@ -152,7 +157,7 @@ const _: () = {
         /// # Errors
         /// All that the API server would refuse it for.
         pub fn check() -> ::core::result::Result<(), __custom::WrongDeclaration> {
-            DECLARATION.check()
+            <Self as __custom::Declared>::declared().check()
         }
     }
     impl __k8s_openapi::Resource for Website {

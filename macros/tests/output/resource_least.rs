@@ -74,6 +74,11 @@ const _: () = {
             Self { metadata, spec }
         }
     }
+    impl __custom::Declared for Policy {
+        fn declared() -> &'static __custom::Declaration {
+            &DECLARATION
+        }
+    }
     impl Policy {
         /// One called `name` that wants `spec`, without namespace or labels.
         pub fn new(
@@ -95,11 +100,11 @@ const _: () = {
         }
         /// The CustomResourceDefinition, to be applied to any Kubernetes.
         pub fn crd() -> __json::Value {
-            DECLARATION.definition()
+            <Self as __custom::Declared>::declared().definition()
         }
         /// The same as YAML.
         pub fn crd_yaml() -> ::std::string::String {
-            __custom::yaml(&DECLARATION.definition())
+            __custom::yaml(&<Self as __custom::Declared>::declared().definition())
         }
         /// Checks the CustomResourceDefinition, its rules and defaults among all else, as the API
         /// server does.
@@ -107,7 +112,7 @@ const _: () = {
         /// # Errors
         /// All that the API server would refuse it for.
         pub fn check() -> ::core::result::Result<(), __custom::WrongDeclaration> {
-            DECLARATION.check()
+            <Self as __custom::Declared>::declared().check()
         }
     }
     impl __k8s_openapi::Resource for Policy {

@@ -42,12 +42,6 @@ const _: () = {
         versions: &[],
         exact: ::core::option::Option::None,
     };
-    impl __custom::HasStatus for WebsiteV1Beta1 {
-        type Status = WebsiteStatus;
-        fn status(&self) -> ::core::option::Option<&WebsiteStatus> {
-            self.status.as_ref()
-        }
-    }
     impl __custom::Spec for WebsiteV1Beta1Spec {
         type Resource = WebsiteV1Beta1;
         const NAMES: __custom::Names = <WebsiteSpec as __custom::Spec>::NAMES;
@@ -78,6 +72,17 @@ const _: () = {
             Self { metadata, spec, status }
         }
     }
+    impl __custom::HasStatus for WebsiteV1Beta1 {
+        type Status = WebsiteStatus;
+        fn status(&self) -> ::core::option::Option<&WebsiteStatus> {
+            self.status.as_ref()
+        }
+    }
+    impl __custom::Declared for WebsiteV1Beta1 {
+        fn declared() -> &'static __custom::Declaration {
+            <WebsiteSpec as __custom::Spec>::declaration()
+        }
+    }
     impl WebsiteV1Beta1 {
         /// One called `name` that wants `spec`, without namespace or labels.
         pub fn new(
@@ -103,11 +108,11 @@ const _: () = {
         }
         /// The CustomResourceDefinition, to be applied to any Kubernetes.
         pub fn crd() -> __json::Value {
-            <WebsiteSpec as __custom::Spec>::declaration().definition()
+            <Self as __custom::Declared>::declared().definition()
         }
         /// The same as YAML.
         pub fn crd_yaml() -> ::std::string::String {
-            __custom::yaml(&<WebsiteSpec as __custom::Spec>::declaration().definition())
+            __custom::yaml(&<Self as __custom::Declared>::declared().definition())
         }
         /// Checks the CustomResourceDefinition, its rules and defaults among all else, as the API
         /// server does.
@@ -115,7 +120,7 @@ const _: () = {
         /// # Errors
         /// All that the API server would refuse it for.
         pub fn check() -> ::core::result::Result<(), __custom::WrongDeclaration> {
-            <WebsiteSpec as __custom::Spec>::declaration().check()
+            <Self as __custom::Declared>::declared().check()
         }
     }
     impl __k8s_openapi::Resource for WebsiteV1Beta1 {

@@ -15,7 +15,7 @@ use crate::object::Object;
 use crate::schema::{self, Lazy, Limits, Rules, Schema, Type};
 use crate::strategy::{Admission, Operation, Strategy};
 
-pub use version::{HasStatus, NoStatus, Parts, Spec, Version, VersionOf, contains, converted, joined, text};
+pub use version::{Declared, HasStatus, NoStatus, Parts, Spec, Version, VersionOf, contains, converted, joined, text};
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 /// With one of these a value is not even what the rules expect it to be.

@@ -52,6 +52,16 @@ pub trait Parts: k8s_openapi::Resource + Serialize + DeserializeOwned {
     fn from_parts(metadata: ObjectMeta, spec: Self::Spec, status: Option<Self::Status>) -> Self;
 }
 
+/// A kind that a program declares, as `derive(Resource)` and `resources_from!` make them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not declared here",
+    note = "a kind of one's own is made by `derive(Resource)` or `resources_from!`"
+)]
+pub trait Declared: k8s_openapi::Resource {
+    /// What is declared of the version of it that knows all others, of which the definition is made.
+    fn declared() -> &'static Declaration;
+}
+
 /// A kind with a status, as `derive(Resource)` and `resources_from!` make them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no status",
@@ -124,6 +134,11 @@ impl Declaration {
         definition["spec"]["conversion"] =
             json!({"strategy": "Webhook", "webhook": {"clientConfig": webhook, "conversionReviewVersions": ["v1"]}});
         definition
+    }
+
+    /// Whether there are versions that [`Declaration::convert`] converts between.
+    pub fn converts(&self) -> bool {
+        self.exact.is_none() && !self.versions.is_empty()
     }
 
     /// Answers a `ConversionReview` (`apiextensions.k8s.io/v1`): all its objects in the version that is
