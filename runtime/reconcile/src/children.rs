@@ -19,9 +19,11 @@ use crate::resource::{Resource, View, controller_of, owner_reference};
 /// Who manages an object (<https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/>).
 pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const INDEX: &str = "trimtab.dev/children";
+const OWNED: &str = "trimtab.dev/owned";
 
-/// Has the cache find the children of an owner.
+/// Has the cache find the children of an owner, and all that it controls.
 pub(crate) fn index<C: View>(cache: &Cache<C>) {
+    cache.add_index(OWNED, |owned| controller_of(owned).map(|owner| owner.uid.clone()).into_iter().collect());
     cache.add_index(INDEX, |child| {
         let manager = child.metadata().labels.as_ref().and_then(|labels| labels.get(MANAGED_BY));
         manager.zip(controller_of(child)).map(|(manager, owner)| family(manager, &owner.uid)).into_iter().collect()
@@ -37,12 +39,31 @@ pub(crate) fn list<C: View>(cache: &Cache<C>, controller: &str, owner: &str) -> 
     cache.by_index(INDEX, &family(controller, owner))
 }
 
-/// Makes `child` one of `owner`'s.
+/// The objects of kind `C` that the object `owner` controls, ordered by name.
+pub(crate) fn owned<C: View>(cache: &Cache<C>, owner: &str) -> Vec<Arc<C>> {
+    cache.by_index(OWNED, owner)
+}
+
+/// Makes `child` one of `owner`'s, which is applied.
 pub(crate) fn adopt<K: Resource, C: Resource>(child: &mut C, owner: &K, controller: &str) -> Result<()> {
     let wrong = |why: String| Err(Error::terminal(format!("{} {}: {why}", C::KIND, ObjectRef::of(child))));
     if child.metadata().name.as_deref().unwrap_or_default().is_empty() {
         return wrong("what is applied has a name, by which it is found again; set metadata.name".to_owned());
     }
+    let labels = child.metadata().labels.as_ref();
+    if let Some(other) = labels.and_then(|labels| labels.get(MANAGED_BY)).filter(|other| *other != controller) {
+        return wrong(format!(
+            "the label {MANAGED_BY} says {other:?}, but it is {controller:?} who applies it; remove the label"
+        ));
+    }
+    own(child, owner)?;
+    child.metadata_mut().labels.get_or_insert_default().insert(MANAGED_BY.to_owned(), controller.to_owned());
+    Ok(())
+}
+
+/// Has `owner` control `child`.
+pub(crate) fn own<K: Resource, C: Resource>(child: &mut C, owner: &K) -> Result<()> {
+    let wrong = |why: String| Err(Error::terminal(format!("{} {}: {why}", C::KIND, ObjectRef::of(child))));
     let (here, there) = (ApiResource::of::<K>().namespaced, ApiResource::of::<C>().namespaced);
     let home = owner.metadata().namespace.clone().filter(|_| here);
     let namespace = child.metadata().namespace.clone().filter(|namespace| !namespace.is_empty());
@@ -56,18 +77,11 @@ pub(crate) fn adopt<K: Resource, C: Resource>(child: &mut C, owner: &K, controll
         (None, None) if there => return wrong("its owner lives in no namespace; set metadata.namespace".to_owned()),
         _ => {}
     }
-    let labels = child.metadata().labels.as_ref();
-    if let Some(other) = labels.and_then(|labels| labels.get(MANAGED_BY)).filter(|other| *other != controller) {
-        return wrong(format!(
-            "the label {MANAGED_BY} says {other:?}, but it is {controller:?} who applies it; remove the label"
-        ));
-    }
     let reference = owner_reference(owner);
     let metadata = child.metadata_mut();
     if there {
         metadata.namespace = namespace.or(home);
     }
-    metadata.labels.get_or_insert_default().insert(MANAGED_BY.to_owned(), controller.to_owned());
     let owners = metadata.owner_references.get_or_insert_default();
     owners.retain(|owner| owner.uid != reference.uid);
     owners.push(reference);

@@ -157,6 +157,14 @@ impl<K: Resource> Context<K> {
         cache.map(|cache| children::list(&cache, self.name(), &uid)).unwrap_or_default()
     }
 
+    /// All objects of a kind that the object controls, applied or made, ordered by name. Of the kinds that the
+    /// controller owns.
+    pub fn owned<C: View>(&self) -> Vec<Arc<C>> {
+        let uid = self.object.as_ref().and_then(|object| object.metadata().uid.clone()).unwrap_or_default();
+        let cache = self.shared.manager.known::<C>();
+        cache.map(|cache| children::owned(&cache, &uid)).unwrap_or_default()
+    }
+
     pub(crate) fn has_applied(&self, kind: TypeId, key: &ObjectRef) -> bool {
         lock(&self.kept).contains(&(kind, key.clone()))
     }
@@ -242,6 +250,16 @@ impl<K: Resource> Context<K> {
         }
     }
 
+    /// Makes an object that the object controls, in its namespace: one run of many, which is never changed. Unlike
+    /// what is applied, it is never pruned.
+    ///
+    /// # Errors
+    /// When the object cannot own it, or the API refuses, as when there is one of its name.
+    pub async fn create_owned<C: Resource>(&self, mut object: C) -> Result<C> {
+        children::own(&mut object, &**self.object()?)?;
+        self.create(&object).await
+    }
+
     /// Makes an object.
     ///
     /// # Errors
@@ -275,6 +293,11 @@ impl<K: Resource> Context<K> {
     /// Takes in what was written by way of the client, so that it is not looked at as it was before.
     pub fn fold<C: Resource>(&self, written: &C) {
         self.shared.manager.fold(written);
+    }
+
+    pub(crate) fn fold_gone(&self, object: &K) {
+        let uid = object.metadata().uid.clone().unwrap_or_default();
+        self.shared.manager.fold_delete::<K>(&ObjectRef::of(object), &uid);
     }
 
     /// Deletes exactly this object. That it is gone already is fine.

@@ -144,6 +144,10 @@ impl<C: Controller> Running<C> {
         let going = object.metadata().deletion_timestamp.is_some();
         let cx = Context::new(&self.shared, Some(Arc::clone(&object)));
         let next = finalizer::present(&self.controller, object, &cx).await;
+        if let Err(Error::Waiting(what)) = &next {
+            tracing::debug!(controller = C::NAME, %key, what, "it waits");
+            return Ok(Next::on_change());
+        }
         if let Err(Error::Terminal(why)) = &next {
             cx.event(&*cx.object()?.clone(), EventType::Warning, "ReconcileFailed", why);
         }

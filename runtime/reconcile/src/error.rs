@@ -60,12 +60,21 @@ pub enum Error {
         /// Its name.
         object: trimtab_api::ObjectRef,
     },
+    /// Something has to happen first. No failure: the object is looked at again when something changes.
+    #[error("{0}")]
+    Waiting(String),
 }
 
 impl Error {
     /// Trying again is in vain until the object changes.
     pub fn terminal(why: impl Into<String>) -> Self {
         Self::Terminal(why.into())
+    }
+
+    /// Something has to happen first, as a `cleanup` waits for what it began. No failure: the object is looked at
+    /// again when something changes.
+    pub fn waiting(for_what: impl Into<String>) -> Self {
+        Self::Waiting(for_what.into())
     }
 
     /// Any other error.

@@ -46,14 +46,14 @@ fn is_held(object: &impl Metadata<Ty = ObjectMeta>, finalizer: &str) -> bool {
 async fn release<K: crate::Resource>(object: &K, finalizer: &str, cx: &Context<K>) -> Result<Next> {
     let finalizers = object.metadata().finalizers.iter().flatten().filter(|held| *held != finalizer);
     match write(object, &finalizers.cloned().collect::<Vec<_>>(), cx).await {
-        // Others may hold it still: then it is not cleaned up after once more.
-        Ok(left) => {
-            cx.fold(&left);
-            Ok(Next::on_change())
-        }
-        Err(crate::Error::Client(error)) if error.is_not_found() => Ok(Next::on_change()),
-        Err(error) => Err(error),
+        // Others hold it still: it is not cleaned up after once more.
+        Ok(left) if left.metadata().finalizers.as_ref().is_some_and(|held| !held.is_empty()) => cx.fold(&left),
+        // Whatever is done to what it owned must not have it looked at again as it was.
+        Ok(_) => cx.fold_gone(object),
+        Err(crate::Error::Client(error)) if error.is_not_found() => cx.fold_gone(object),
+        Err(error) => return Err(error),
     }
+    Ok(Next::on_change())
 }
 
 // The list is replaced as a whole, so that the write must be of the version that was read.

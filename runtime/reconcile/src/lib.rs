@@ -37,11 +37,11 @@ pub use informer::cache_one;
 pub use leader::{LeaderElection, LeadershipLost};
 pub use manager::Manager;
 pub use meta::Meta;
-pub use needs::Needs;
+pub use needs::{Needs, Relation, Tie};
 pub use queue::Queue;
 pub use reconcile::{Of, Reconcile};
 pub use recorder::{EventType, Recorder};
-pub use resource::{Resource, View, controller_of, object_reference, owner_reference, revision};
+pub use resource::{Named, Resource, View, controller_of, named, object_reference, owner_reference, revision};
 pub use setup::{Setup, Wake};
 pub use status::{Conditions, HasStatus};
 

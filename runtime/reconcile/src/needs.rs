@@ -1,4 +1,4 @@
-//! What controllers ask the API server for, as the rules of a role.
+//! What controllers ask the API server for: why, and as the rules of a role.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +16,46 @@ struct Target {
     namespaced: bool,
 }
 
+/// What a kind is to a controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tie {
+    /// It looks after its objects.
+    For,
+    /// It makes objects of it.
+    Owns,
+    /// A change of one wakes objects of the controller's own kind.
+    Watches,
+    /// Objects of the controller's own kind name some.
+    References,
+    /// It reads them.
+    Reads,
+    /// It does this by way of the client.
+    Uses {
+        /// Of which subresource; `""` for the objects themselves.
+        subresource: String,
+        /// The verbs.
+        verbs: Vec<String>,
+    },
+}
+
+/// A kind that a controller deals with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// The controller's name.
+    pub controller: &'static str,
+    /// What the kind is to it.
+    pub tie: Tie,
+    /// The kind.
+    pub resource: ApiResource,
+}
+
 /// What may be done, and with what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needs(BTreeMap<Target, BTreeSet<String>>);
+pub struct Needs {
+    rights: BTreeMap<Target, BTreeSet<String>>,
+    relations: Vec<Relation>,
+}
 
 impl Needs {
     /// Adds `verbs` on a resource, or on its `subresource` if that is not empty.
@@ -29,26 +66,36 @@ impl Needs {
             resource: format!("{}{slash}{subresource}", resource.plural),
             namespaced: resource.namespaced,
         };
-        self.0.entry(target).or_default().extend(verbs.into_iter().map(str::to_owned));
+        self.rights.entry(target).or_default().extend(verbs.into_iter().map(str::to_owned));
     }
 
     /// Adds all that another needs.
     pub fn extend(&mut self, other: &Self) {
-        for (target, verbs) in &other.0 {
-            self.0.entry(target.clone()).or_default().extend(verbs.iter().cloned());
+        for (target, verbs) in &other.rights {
+            self.rights.entry(target.clone()).or_default().extend(verbs.iter().cloned());
         }
+        self.relations.extend(other.relations.iter().cloned());
+    }
+
+    pub(crate) fn relate(&mut self, controller: &'static str, tie: Tie, resource: ApiResource) {
+        self.relations.push(Relation { controller, tie, resource });
+    }
+
+    /// Which kinds the controllers deal with, and why.
+    pub fn relations(&self) -> &[Relation] {
+        &self.relations
     }
 
     /// The rules (`rbac.authorization.k8s.io/v1`): one for all resources of a group with the same verbs.
     pub fn rules(&self) -> Vec<PolicyRule> {
-        rules(self.0.iter())
+        rules(self.rights.iter())
     }
 
     /// The rules for what lives in namespaces, and for what does not.
     pub fn rules_by_scope(&self) -> (Vec<PolicyRule>, Vec<PolicyRule>) {
         (
-            rules(self.0.iter().filter(|(target, _)| target.namespaced)),
-            rules(self.0.iter().filter(|(target, _)| !target.namespaced)),
+            rules(self.rights.iter().filter(|(target, _)| target.namespaced)),
+            rules(self.rights.iter().filter(|(target, _)| !target.namespaced)),
         )
     }
 }

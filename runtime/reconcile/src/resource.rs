@@ -46,6 +46,30 @@ impl<K> View for K where
 
 impl<K: View + Serialize> Resource for K {}
 
+/// What an object is called.
+pub trait Named {
+    /// Its name; `""` when it has none.
+    fn name(&self) -> &str;
+
+    /// Its namespace; `""` when it has none.
+    fn namespace(&self) -> &str;
+}
+
+impl<K: Metadata<Ty = ObjectMeta>> Named for K {
+    fn name(&self) -> &str {
+        self.metadata().name.as_deref().unwrap_or_default()
+    }
+
+    fn namespace(&self) -> &str {
+        self.metadata().namespace.as_deref().unwrap_or_default()
+    }
+}
+
+/// The metadata of an object called `name`, and nothing else.
+pub fn named(name: impl Into<String>) -> ObjectMeta {
+    ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() }
+}
+
 /// The revision that wrote an object; 0 when it was never stored.
 pub fn revision(object: &impl Metadata<Ty = ObjectMeta>) -> u64 {
     object.metadata().resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)

@@ -12,7 +12,7 @@ use crate::cache::Change;
 use crate::children::{self, Children};
 use crate::controller::Controller;
 use crate::manager::Manager;
-use crate::needs::Needs;
+use crate::needs::{Needs, Tie};
 use crate::predicates;
 use crate::queue::Queue;
 use crate::resource::{Resource, View, controller_of};
@@ -50,14 +50,15 @@ impl<'a, C: Controller> Setup<'a, C> {
             needs: Needs::default(),
             controller: PhantomData,
         };
-        setup.watches_when::<C::Kind>(C::selection(), C::matters, |object| vec![ObjectRef::of(object)]);
+        setup.is_to::<C::Kind>(Tie::For);
+        setup.follow::<C::Kind>(C::selection(), C::matters, |object| vec![ObjectRef::of(object)]);
         if C::FINALIZER.is_some() {
-            setup.uses::<C::Kind>("", &["patch"]);
+            setup.may::<C::Kind>("", &["patch"]);
         }
         if C::STATUS {
-            setup.uses::<C::Kind>("status", &["patch"]);
+            setup.may::<C::Kind>("status", &["patch"]);
         }
-        setup.uses::<k8s_openapi::api::core::v1::Event>("", &["create", "patch"]);
+        setup.may::<k8s_openapi::api::core::v1::Event>("", &["create", "patch"]);
         setup
     }
 }
@@ -76,14 +77,15 @@ impl<C: Controller> Setup<'_, C> {
 
     /// As [`Setup::owns`], but only what changes the digest that `matters` gives wakes the owner.
     pub fn owns_when<K: Resource>(&mut self, matters: impl Fn(&K) -> u64 + Send + Sync + 'static) {
-        self.uses::<K>("", &["create", "patch", "delete"]);
+        self.is_to::<K>(Tie::Owns);
+        self.may::<K>("", &["create", "patch", "delete"]);
         // A child that is gone may have gone with its owner.
-        self.uses::<C::Kind>("", &["get"]);
+        self.may::<C::Kind>("", &["get"]);
         // With OwnerReferencesPermissionEnforcement, whoever blocks an owner's deletion must be allowed to hold it.
-        self.uses::<C::Kind>("finalizers", &["update"]);
+        self.may::<C::Kind>("finalizers", &["update"]);
         children::index(&self.manager.cache::<K>());
         self.children.push(children::of::<C::Kind, K>());
-        self.watches_when::<K>(ListParams::default(), matters, |owned| {
+        self.follow::<K>(ListParams::default(), matters, |owned| {
             let ours = |kind: &str, api_version: &str| {
                 kind == <C::Kind as k8s_openapi::Resource>::KIND
                     && api_version == <C::Kind as k8s_openapi::Resource>::API_VERSION
@@ -117,7 +119,21 @@ impl<C: Controller> Setup<'_, C> {
         matters: impl Fn(&K) -> u64 + Send + Sync + 'static,
         map: impl Fn(&K) -> Vec<ObjectRef> + Send + Sync + 'static,
     ) {
-        self.needs.add(&ApiResource::of::<K>(), "", READ);
+        self.is_to::<K>(Tie::Watches);
+        self.follow(params, matters, map);
+    }
+
+    fn is_to<K: View>(&mut self, tie: Tie) {
+        self.needs.relate(C::NAME, tie, ApiResource::of::<K>());
+    }
+
+    fn follow<K: View>(
+        &mut self,
+        params: ListParams,
+        matters: impl Fn(&K) -> u64 + Send + Sync + 'static,
+        map: impl Fn(&K) -> Vec<ObjectRef> + Send + Sync + 'static,
+    ) {
+        self.may::<K>("", &READ);
         let cache = self.manager.cache_of::<K>(params);
         self.sources.push(Box::new(move |tasks, queue| {
             let mut changes = cache.subscribe();
@@ -142,7 +158,8 @@ impl<C: Controller> Setup<'_, C> {
         let index = format!("{}/{}", C::NAME, ApiResource::of::<K>().resource());
         let objects = self.manager.cache_of::<C::Kind>(C::selection());
         objects.add_index(index.clone(), move |object| names(object).iter().map(ToString::to_string).collect());
-        self.watches::<K>(move |referred| {
+        self.is_to::<K>(Tie::References);
+        self.follow::<K>(ListParams::default(), predicates::anything, move |referred| {
             let referring = objects.by_index(&index, &ObjectRef::of(referred).to_string());
             referring.iter().map(|object| ObjectRef::of(&**object)).collect()
         });
@@ -150,7 +167,8 @@ impl<C: Controller> Setup<'_, C> {
 
     /// Objects of kind `K`, to be read: a change of one wakes nobody.
     pub fn reads<K: View>(&mut self) {
-        self.needs.add(&ApiResource::of::<K>(), "", READ);
+        self.is_to::<K>(Tie::Reads);
+        self.may::<K>("", &READ);
         let cache = self.manager.cache::<K>();
         self.sources.push(Box::new(move |_, _| Box::pin(async move { cache.synced().await })));
     }
@@ -158,6 +176,12 @@ impl<C: Controller> Setup<'_, C> {
     /// What else is done with objects of kind `K`, by way of the client: `verbs` on them, or on a `subresource`
     /// if that is not empty.
     pub fn uses<K: View>(&mut self, subresource: &str, verbs: &[&'static str]) {
+        let owned = verbs.iter().map(|verb| (*verb).to_owned()).collect();
+        self.is_to::<K>(Tie::Uses { subresource: subresource.to_owned(), verbs: owned });
+        self.may::<K>(subresource, verbs);
+    }
+
+    fn may<K: View>(&mut self, subresource: &str, verbs: &[&'static str]) {
         self.needs.add(&ApiResource::of::<K>(), subresource, verbs.iter().copied());
     }
 
