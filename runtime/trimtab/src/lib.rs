@@ -1,6 +1,6 @@
 //! Trimtab for programs of your own: one crate to name in `Cargo.toml`.
 //!
-//! It re-exports and holds nothing of its own. Declare a kind with [`macro@Resource`], write its
+//! Begin with the [`guide`]. This crate re-exports, and holds nothing of its own. Declare a kind with [`macro@Resource`], write its
 //! reconciler with [`macro@controller`], and run both against Trimtab or any Kubernetes through a
 //! [`Client`].
 //!
@@ -140,13 +140,18 @@
 //! # trimtab::testing::run(trimtab::testing::Seeds(3), TestCluster::builder, what_is_declared_runs);
 //! ```
 
+#[doc = include_str!("guide.md")]
+pub mod guide {}
+
 pub use trimtab_api::{self as api, Kind, Kinds, Object, ObjectRef, Resource, Schema, resources_from};
 pub use trimtab_client::{self as client, Api, Client};
 #[cfg(feature = "testing")]
 pub use trimtab_cluster::testing::{self, test};
+#[cfg(feature = "operator")]
+pub use trimtab_operator::{Operator, operator};
 pub use trimtab_reconcile::{
     self as reconcile, Cache, Compose, Composition, Conditions, Context, Controller, Error, EventType, LeaderElection,
-    Manager, Meta, Next, Of, Reconcile, Rehearsal, Result, Setup, View, World, controller,
+    Manager, Meta, Named, Next, Of, Reconcile, Rehearsal, Result, Setup, View, World, controller, named,
 };
 
 #[doc(hidden)]
