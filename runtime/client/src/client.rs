@@ -79,6 +79,11 @@ impl Client {
         &self.namespace
     }
 
+    /// The way to the server, for other people's clients: it passes on whatever is asked, and whatever is answered.
+    pub fn transport(&self) -> Arc<dyn Transport> {
+        Arc::clone(&self.transport)
+    }
+
     /// Where the server is.
     pub fn server(&self) -> &str {
         self.transport.server()

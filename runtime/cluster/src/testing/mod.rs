@@ -86,6 +86,8 @@ pub use program::Running;
 pub use seeds::{Outcome, Seeds, in_virtual_time, run};
 pub use sweep::sweep;
 pub use trimtab_macros::test;
+pub use trimtab_node::runtime::ContainerSpec;
+pub use trimtab_node::sim::Behaviour;
 
 use faults::Weather;
 use program::Programs;
