@@ -20,7 +20,7 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use commands::{
-    api_resources, apply, completion, delete, describe, down, events, exec, get, label, logs, rolling_update, run,
+    api_resources, apply, completion, delete, describe, down, events, exec, get, label, logs, new, rolling_update, run,
     scale, up, version, wait,
 };
 use console::Console;
@@ -57,6 +57,7 @@ enum Command {
     Down(down::Args),
     /// Run one component as a process of its own
     Run(run::Args),
+    New(new::Args),
     Apply(apply::Apply),
     Get(get::Get),
     Describe(describe::Args),
@@ -107,6 +108,7 @@ async fn execute(cli: Cli) -> Result<u8> {
         Command::Up(args) => up::run(args, connection).await.map(|()| 0),
         Command::Down(args) => down::run(args).await.map(|()| 0),
         Command::Run(args) => run::run(args, connection).await.map(|()| 0),
+        Command::New(args) => new::run(&args, Console::standard()),
         Command::Version(args) => version::run(args, connection, Console::standard()).await,
         Command::Completion(args) => completion::run(&args, Cli::command(), Console::standard()),
         command => connected(command, &mut Session::connect(connection, Console::standard())?).await,
@@ -129,7 +131,12 @@ async fn connected(command: Command, session: &mut Session) -> Result<u8> {
         Command::Events(args) => events::run(args, session).await,
         Command::Wait(args) => wait::run(args, session).await,
         Command::ApiResources(args) => api_resources::run(args, session).await,
-        Command::Up(_) | Command::Down(_) | Command::Run(_) | Command::Version(_) | Command::Completion(_) => {
+        Command::Up(_)
+        | Command::Down(_)
+        | Command::Run(_)
+        | Command::New(_)
+        | Command::Version(_)
+        | Command::Completion(_) => {
             unreachable!("run without a session")
         }
     }

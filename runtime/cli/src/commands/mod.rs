@@ -12,6 +12,7 @@ pub(crate) mod exec;
 pub(crate) mod get;
 pub(crate) mod label;
 pub(crate) mod logs;
+pub(crate) mod new;
 pub(crate) mod rolling_update;
 pub(crate) mod run;
 pub(crate) mod scale;
