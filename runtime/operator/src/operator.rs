@@ -15,12 +15,15 @@ use trimtab_reconcile::{Controller, Manager, Needs, Of, Reconcile};
 use crate::arguments::{Arguments, Command};
 use crate::{diagram, manifests, run};
 
+/// Adds a controller to a manager.
+type Add = Box<dyn Fn(&Manager)>;
+
 /// Controllers, the definitions of their kinds, and a command line.
 pub struct Operator {
     pub(crate) name: &'static str,
     version: &'static str,
     pub(crate) definitions: Vec<&'static Declaration>,
-    controllers: Vec<Box<dyn Fn(&Manager)>>,
+    controllers: Vec<Add>,
 }
 
 impl Operator {
