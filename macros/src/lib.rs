@@ -3,6 +3,7 @@
 
 use proc_macro::TokenStream;
 
+mod arguments;
 #[expect(dead_code, reason = "the crate that the files are of uses more of them")]
 mod cel;
 mod controller;

@@ -18,10 +18,10 @@ pub(crate) fn controller(model: &Model) -> TokenStream {
         Form::Reconcile => (quote!(Reconcile), None),
         Form::Compose => (quote!(Compose), None),
     };
-    let finalizer = model.finalizer.as_ref().map(|finalizer| {
+    let finalizer = model.arguments.finalizer.as_ref().map(|finalizer| {
         quote!(const FINALIZER: ::core::option::Option<&'static str> = ::core::option::Option::Some(#finalizer);)
     });
-    let concurrency = model.concurrency.as_ref().map(|count| quote!(const CONCURRENCY: usize = #count;));
+    let concurrency = model.arguments.concurrency.as_ref().map(|count| quote!(const CONCURRENCY: usize = #count;));
     let (selection, matters, setup) = (selection(model), matters(model), setup(model));
     // A type that cannot be a controller is named where the user wrote it.
     let path = quote_spanned!(target.span()=> #root::#implemented);
@@ -47,8 +47,8 @@ pub(crate) fn controller(model: &Model) -> TokenStream {
 
 fn selection(model: &Model) -> Option<TokenStream> {
     let root = &model.root;
-    let labels = model.labels.as_ref().map(|labels| quote!(.labels(#labels)));
-    let fields = model.fields.as_ref().map(|fields| quote!(.fields(#fields)));
+    let labels = model.arguments.labels.as_ref().map(|labels| quote!(.labels(#labels)));
+    let fields = model.arguments.fields.as_ref().map(|fields| quote!(.fields(#fields)));
     (labels.is_some() || fields.is_some()).then(|| {
         quote! {
             fn selection() -> #root::ListParams {
@@ -61,7 +61,7 @@ fn selection(model: &Model) -> Option<TokenStream> {
 fn matters(model: &Model) -> Option<TokenStream> {
     let object = Ident::new("object", Span::mixed_site());
     let kind = &model.kind;
-    model.when.as_ref().map(|when| match model.form {
+    model.arguments.when.as_ref().map(|when| match model.form {
         Form::Controller => {
             let digest = digest(when, &model.root, &quote!(#object));
             quote!(fn matters(#object: &#kind) -> u64 { #digest })
@@ -103,14 +103,14 @@ fn setup(model: &Model) -> Option<TokenStream> {
     let root = &model.root;
     let own = model.setup.as_ref();
     let setup = own.and_then(parameter).cloned().unwrap_or_else(|| Ident::new("setup", Span::mixed_site()));
-    let owns = model.owns.iter().map(|owned| {
+    let owns = model.arguments.owns.iter().map(|owned| {
         let kind = &owned.kind;
         match owned.when.as_ref().map(|when| closure(when, root, kind)) {
             None => quote_spanned!(kind.span()=> #setup.owns::<#kind>();),
             Some(when) => quote_spanned!(kind.span()=> #setup.owns_when::<#kind>(#when);),
         }
     });
-    let watches = model.watches.iter().map(|watch| {
+    let watches = model.arguments.watches.iter().map(|watch| {
         let (kind, map) = (&watch.kind, &watch.map);
         match watch.when.as_ref().map(|when| closure(when, root, kind)) {
             None => quote_spanned!(kind.span()=> #setup.watches::<#kind>(#map);),
@@ -119,12 +119,12 @@ fn setup(model: &Model) -> Option<TokenStream> {
             },
         }
     });
-    let references = model.references.iter().map(|reference| {
+    let references = model.arguments.references.iter().map(|reference| {
         let (kind, map) = (&reference.kind, &reference.map);
         quote_spanned!(kind.span()=> #setup.references::<#kind>(#map);)
     });
-    let reads = model.reads.iter().map(|kind| quote_spanned!(kind.span()=> #setup.reads::<#kind>();));
-    let uses = model.uses.iter().map(|used| {
+    let reads = model.arguments.reads.iter().map(|kind| quote_spanned!(kind.span()=> #setup.reads::<#kind>();));
+    let uses = model.arguments.uses.iter().map(|used| {
         let (kind, subresource) = (&used.kind, used.subresource.as_ref().map(ToString::to_string).unwrap_or_default());
         let verbs = used.verbs.iter().map(ToString::to_string);
         quote_spanned!(kind.span()=> #setup.uses::<#kind>(#subresource, &[#(#verbs),*]);)

@@ -7,6 +7,8 @@ mod parse;
 use proc_macro2::TokenStream;
 use syn::{ItemImpl, Result};
 
+use crate::arguments;
+
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let block: ItemImpl = syn::parse2(item).map_err(|error| {
         syn::Error::new(
@@ -14,7 +16,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
             format!("#[controller] goes on an impl block, as `impl Replication {{ … }}`: {error}"),
         )
     })?;
-    let arguments = parse::arguments(arguments)?;
+    let arguments = arguments::read(arguments)?;
     let model = model::Model::new(&block, arguments)?;
     Ok(expand::controller(&model))
 }

@@ -1,9 +1,9 @@
 //! A controller: which kind, which methods, what it watches.
 
 use syn::spanned::Spanned;
-use syn::{Expr, FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, LitInt, LitStr, Path, Result, Type, parse_quote};
+use syn::{FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, LitStr, Path, Result, Type, parse_quote};
 
-use super::parse::{Arguments, Owned, Use, Watch};
+use super::parse::Arguments;
 use crate::errors::Errors;
 
 /// What is implemented.
@@ -25,16 +25,8 @@ pub(crate) struct Model {
     /// Its kind.
     pub kind: Type,
     pub name: LitStr,
-    pub finalizer: Option<LitStr>,
-    pub owns: Vec<Owned>,
-    pub watches: Vec<Watch>,
-    pub references: Vec<Watch>,
-    pub reads: Vec<Type>,
-    pub uses: Vec<Use>,
-    pub when: Option<Expr>,
-    pub labels: Option<LitStr>,
-    pub fields: Option<LitStr>,
-    pub concurrency: Option<LitInt>,
+    /// What the attribute says.
+    pub arguments: Arguments,
     pub root: Path,
     pub form: Form,
     /// What the user adds to the setup.
@@ -122,24 +114,16 @@ impl Model {
                 kind.clone()
             }
         };
-        let name = arguments.name.unwrap_or_else(|| LitStr::new(&default_name(&block.self_ty), block.self_ty.span()));
+        let name =
+            arguments.name.clone().unwrap_or_else(|| LitStr::new(&default_name(&block.self_ty), block.self_ty.span()));
         errors.finish(Self {
             attributes: block.attrs.clone(),
             generics: block.generics.clone(),
             target: Type::clone(&block.self_ty),
             kind,
             name,
-            finalizer: arguments.finalizer,
-            owns: arguments.owns,
-            watches: arguments.watches,
-            references: arguments.references,
-            reads: arguments.reads,
-            uses: arguments.uses,
-            when: arguments.when,
-            labels: arguments.labels,
-            fields: arguments.fields,
-            concurrency: arguments.concurrency,
-            root: arguments.root.unwrap_or_else(|| parse_quote!(::trimtab::reconcile)),
+            root: arguments.root.clone().unwrap_or_else(|| parse_quote!(::trimtab::reconcile)),
+            arguments,
             form,
             setup,
             methods,

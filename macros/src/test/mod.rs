@@ -7,11 +7,13 @@ mod parse;
 use proc_macro2::TokenStream;
 use syn::{ItemFn, Result};
 
+use crate::arguments;
+
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let function: ItemFn = syn::parse2(item).map_err(|error| {
         syn::Error::new(error.span(), format!("#[trimtab::test] goes on a function, as `{}`: {error}", model::EXPECTED))
     })?;
-    let arguments = parse::arguments(arguments)?;
+    let arguments = arguments::read(arguments)?;
     let model = model::Model::new(function, arguments)?;
     Ok(expand::test(&model))
 }

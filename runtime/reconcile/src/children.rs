@@ -21,9 +21,8 @@ pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const INDEX: &str = "trimtab.dev/children";
 const OWNED: &str = "trimtab.dev/owned";
 
-/// Has the cache find the children of an owner, and all that it controls.
+/// Has the cache find the children of an owner.
 pub(crate) fn index<C: View>(cache: &Cache<C>) {
-    cache.add_index(OWNED, |owned| controller_of(owned).map(|owner| owner.uid.clone()).into_iter().collect());
     cache.add_index(INDEX, |child| {
         let manager = child.metadata().labels.as_ref().and_then(|labels| labels.get(MANAGED_BY));
         manager.zip(controller_of(child)).map(|(manager, owner)| family(manager, &owner.uid)).into_iter().collect()
@@ -41,6 +40,8 @@ pub(crate) fn list<C: View>(cache: &Cache<C>, controller: &str, owner: &str) -> 
 
 /// The objects of kind `C` that the object `owner` controls, ordered by name.
 pub(crate) fn owned<C: View>(cache: &Cache<C>, owner: &str) -> Vec<Arc<C>> {
+    // Made when it is first asked for: most controllers never do.
+    cache.add_index(OWNED, |owned| controller_of(owned).map(|owner| owner.uid.clone()).into_iter().collect());
     cache.by_index(OWNED, owner)
 }
 

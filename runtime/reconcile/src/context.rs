@@ -150,19 +150,21 @@ impl<K: Resource> Context<K> {
         }
     }
 
+    fn uid(&self) -> &str {
+        self.object.as_ref().and_then(|object| object.metadata().uid.as_deref()).unwrap_or_default()
+    }
+
     /// The children of a kind that this controller applied for the object, ordered by name.
     pub fn children<C: View>(&self) -> Vec<Arc<C>> {
-        let uid = self.object.as_ref().and_then(|object| object.metadata().uid.clone()).unwrap_or_default();
         let cache = self.shared.manager.known::<C>();
-        cache.map(|cache| children::list(&cache, self.name(), &uid)).unwrap_or_default()
+        cache.map(|cache| children::list(&cache, self.name(), self.uid())).unwrap_or_default()
     }
 
     /// All objects of a kind that the object controls, applied or made, ordered by name. Of the kinds that the
     /// controller owns.
     pub fn owned<C: View>(&self) -> Vec<Arc<C>> {
-        let uid = self.object.as_ref().and_then(|object| object.metadata().uid.clone()).unwrap_or_default();
         let cache = self.shared.manager.known::<C>();
-        cache.map(|cache| children::owned(&cache, &uid)).unwrap_or_default()
+        cache.map(|cache| children::owned(&cache, self.uid())).unwrap_or_default()
     }
 
     pub(crate) fn has_applied(&self, kind: TypeId, key: &ObjectRef) -> bool {
