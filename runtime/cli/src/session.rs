@@ -99,7 +99,7 @@ impl Session {
     /// Everything the server serves, asked once.
     pub(crate) async fn discovered(&mut self) -> Result<&[Discovered]> {
         if self.discovered.is_none() {
-            self.discovered = Some(self.client.discover().await?);
+            self.discovered = Some(self.client.discover().await?.resources);
         }
         Ok(self.discovered.as_deref().expect("set just above"))
     }

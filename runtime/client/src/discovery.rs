@@ -1,8 +1,10 @@
 //! What a server serves.
 
+use http::Method;
+use http::header::{ACCEPT, HeaderValue};
 use serde::Deserialize;
 
-use crate::client::Client;
+use crate::client::{Client, request};
 use crate::error::Error;
 use crate::resource::ApiResource;
 
@@ -48,34 +50,188 @@ impl Discovered {
     }
 }
 
+/// All that is served.
+#[derive(Clone, Debug, Default)]
+pub struct Discovery {
+    /// The core group first; each resource in its group's preferred version, or when that does not have it in the
+    /// next that does.
+    pub resources: Vec<Discovered>,
+    /// The groups and versions of servers behind the API that are away, as `metrics.k8s.io/v1beta1`: what they serve
+    /// is left out.
+    pub unavailable: Vec<String>,
+}
+
+/// All groups at once (<https://kubernetes.io/docs/concepts/overview/kubernetes-api/#aggregated-discovery>), or
+/// only their names from a server that is older than that.
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+
+impl Client {
+    /// Everything served.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn discover(&self) -> Result<Discovery, Error> {
+        let mut found = Discovery::default();
+        let core = self.root("/api").await?;
+        let others = self.root("/apis").await?;
+        if core.kind == "APIGroupDiscoveryList" && others.kind == core.kind {
+            core.items.into_iter().chain(others.items).for_each(|group| found.add(group));
+            return Ok(found);
+        }
+        found.add(Group::of_versions("", vec![self.version("", "v1").await]));
+        for group in others.groups {
+            let mut versions = Vec::new();
+            for listed in &group.versions {
+                versions.push(self.version(&group.name, &listed.version).await);
+            }
+            let preferred = group.preferred_version.map(|preferred| preferred.version);
+            versions.sort_by_key(|version| Some(&version.version) != preferred.as_ref());
+            found.add(Group::of_versions(&group.name, versions));
+        }
+        Ok(found)
+    }
+
+    async fn root(&self, path: &str) -> Result<Root, Error> {
+        let mut request = request(Method::GET, path, None)?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(AGGREGATED));
+        self.json(request).await
+    }
+
+    async fn version(&self, group: &str, version: &str) -> Version {
+        let path = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+        // A group whose server is away takes nothing else with it.
+        let listed = self.get::<Resources>(&path).await;
+        let freshness = if listed.is_ok() { String::new() } else { STALE.to_owned() };
+        let resources = listed.map(|listed| nested(listed.resources)).unwrap_or_default();
+        Version { version: version.to_owned(), resources, freshness }
+    }
+}
+
+impl Discovery {
+    fn add(&mut self, group: Group) {
+        let (first, name) = (self.resources.len(), group.metadata.name);
+        for Version { version, resources, freshness } in group.versions {
+            if freshness == STALE {
+                self.unavailable.push(if name.is_empty() { version } else { format!("{name}/{version}") });
+                continue;
+            }
+            for found in resources {
+                if self.resources[first..].iter().any(|known| known.resource.plural == found.resource) {
+                    continue;
+                }
+                let kind = found.response_kind.unwrap_or_default().kind;
+                let singular = found.singular_resource;
+                self.resources.push(Discovered {
+                    singular: if singular.is_empty() { kind.to_lowercase() } else { singular },
+                    resource: ApiResource {
+                        group: name.clone().into(),
+                        version: version.clone().into(),
+                        kind: kind.into(),
+                        plural: found.resource.into(),
+                        namespaced: found.scope == NAMESPACED,
+                    },
+                    short_names: found.short_names,
+                    categories: found.categories,
+                    verbs: found.verbs,
+                    subresources: found.subresources.into_iter().map(|below| below.subresource).collect(),
+                });
+            }
+        }
+    }
+}
+
+const STALE: &str = "Stale";
+const NAMESPACED: &str = "Namespaced";
+
+/// An `APIGroupDiscoveryList`, or an `APIGroupList` or `APIVersions`.
 #[derive(Deserialize)]
-struct Groups {
+struct Root {
     #[serde(default)]
-    groups: Vec<Group>,
+    kind: String,
+    #[serde(default)]
+    items: Vec<Group>,
+    #[serde(default)]
+    groups: Vec<Listed>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Group {
-    versions: Vec<Version>,
-    preferred_version: Option<Version>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Version {
-    group_version: String,
-}
-
-#[derive(Deserialize)]
-struct Resources {
     #[serde(default)]
-    resources: Vec<Listed>,
+    metadata: Name,
+    #[serde(default)]
+    versions: Vec<Version>,
+}
+
+impl Group {
+    fn of_versions(name: &str, versions: Vec<Version>) -> Self {
+        Self { metadata: Name { name: name.to_owned() }, versions }
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Name {
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: String,
+    #[serde(default)]
+    resources: Vec<Resource>,
+    #[serde(default)]
+    freshness: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+struct Resource {
+    resource: String,
+    response_kind: Option<ResponseKind>,
+    scope: String,
+    singular_resource: String,
+    verbs: Vec<String>,
+    short_names: Vec<String>,
+    categories: Vec<String>,
+    subresources: Vec<Below>,
+}
+
+/// Absent of a resource that has subresources alone.
+#[derive(Default, Deserialize)]
+struct ResponseKind {
+    #[serde(default)]
+    kind: String,
+}
+
+#[derive(Deserialize)]
+struct Below {
+    subresource: String,
+}
+
+/// A group without its resources.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Listed {
+    name: String,
+    versions: Vec<ListedVersion>,
+    preferred_version: Option<ListedVersion>,
+}
+
+#[derive(Deserialize)]
+struct ListedVersion {
+    version: String,
+}
+
+/// An `APIResourceList`.
+#[derive(Deserialize)]
+struct Resources {
+    #[serde(default)]
+    resources: Vec<Flat>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Flat {
     name: String,
     singular_name: String,
     namespaced: bool,
@@ -85,53 +241,118 @@ struct Listed {
     categories: Vec<String>,
 }
 
-impl Client {
-    /// Everything served, the core group first; each resource in its group's preferred version, or
-    /// when that does not have it in the next that does.
-    ///
-    /// # Errors
-    /// When the server cannot be asked.
-    pub async fn discover(&self) -> Result<Vec<Discovered>, Error> {
-        let groups: Groups = self.get("/apis").await?;
-        let mut found = self.resources("v1").await.unwrap_or_default();
-        for mut group in groups.groups {
-            let preferred = group.preferred_version.take().map(|version| version.group_version);
-            group.versions.sort_by_key(|version| Some(&version.group_version) != preferred.as_ref());
-            let first = found.len();
-            for version in group.versions {
-                // A group whose server is away takes nothing else with it.
-                let Ok(mut more) = self.resources(&version.group_version).await else { continue };
-                more.retain(|new| found[first..].iter().all(|old| old.resource.plural != new.resource.plural));
-                found.extend(more);
-            }
+/// The subresources, which such a list has beside their resources, below them.
+fn nested(listed: Vec<Flat>) -> Vec<Resource> {
+    let (below, resources): (Vec<_>, Vec<_>) = listed.into_iter().partition(|item| item.name.contains('/'));
+    let nest = |item: Flat| {
+        let prefix = format!("{}/", item.name);
+        let below = below.iter().filter_map(|below| below.name.strip_prefix(&prefix));
+        Resource {
+            subresources: below.map(|name| Below { subresource: name.to_owned() }).collect(),
+            resource: item.name,
+            response_kind: Some(ResponseKind { kind: item.kind }),
+            scope: if item.namespaced { NAMESPACED } else { "Cluster" }.to_owned(),
+            singular_resource: item.singular_name,
+            verbs: item.verbs,
+            short_names: item.short_names,
+            categories: item.categories,
         }
-        Ok(found)
-    }
-
-    async fn resources(&self, group_version: &str) -> Result<Vec<Discovered>, Error> {
-        let path = if group_version == "v1" { "/api/v1".to_owned() } else { format!("/apis/{group_version}") };
-        Ok(collect(group_version, self.get::<Resources>(&path).await?.resources))
-    }
+    };
+    resources.into_iter().map(nest).collect()
 }
 
-fn collect(group_version: &str, listed: Vec<Listed>) -> Vec<Discovered> {
-    let (group, version) = group_version.split_once('/').unwrap_or(("", group_version));
-    let (subresources, resources): (Vec<_>, Vec<_>) = listed.into_iter().partition(|item| item.name.contains('/'));
-    let describe = |item: Listed| {
-        let prefix = format!("{}/", item.name);
-        let subresources =
-            subresources.iter().filter_map(|s| s.name.strip_prefix(&prefix)).map(str::to_owned).collect();
-        let singular =
-            if item.singular_name.is_empty() { item.kind.to_lowercase() } else { item.singular_name.clone() };
-        let resource = ApiResource {
-            group: group.to_owned().into(),
-            version: version.to_owned().into(),
-            kind: item.kind.clone().into(),
-            plural: item.name.clone().into(),
-            namespaced: item.namespaced,
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use futures::future::BoxFuture;
+    use http::{Request, Response};
+    use http_body_util::{BodyExt, Full};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::transport::{Body, Switched, Transport, TransportError};
+
+    /// Answers each path with its value, and 404 for others.
+    struct Canned(Value);
+
+    impl Transport for Canned {
+        fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
+            let found = self.0.get(request.uri().path());
+            let code = if found.is_some() { 200 } else { 404 };
+            let body = Full::new(Bytes::from(found.unwrap_or(&json!({})).to_string())).map_err(|never| match never {});
+            let response = Response::builder().status(code).body(body.boxed_unsync());
+            Box::pin(async { Ok(response.expect("a status")) })
+        }
+
+        fn upgrade(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Switched, TransportError>> {
+            Box::pin(async { Ok((self.send(request).await?, None)) })
+        }
+
+        fn server(&self) -> &str {
+            "a server"
+        }
+    }
+
+    async fn discovered(answers: Value) -> (Vec<String>, Vec<String>) {
+        let found = Client::new(Arc::new(Canned(answers))).discover().await.unwrap();
+        let line = |found: Discovered| {
+            let Discovered { resource, singular, short_names, subresources, .. } = found;
+            let (version, namespaced) = (resource.api_version(), resource.namespaced);
+            format!(
+                "{version} {} {} {singular} {namespaced} {short_names:?} {subresources:?}",
+                resource.plural, resource.kind
+            )
         };
-        let Listed { short_names, categories, verbs, .. } = item;
-        Discovered { resource, singular, short_names, categories, verbs, subresources }
-    };
-    resources.into_iter().map(describe).collect()
+        (found.resources.into_iter().map(line).collect(), found.unavailable)
+    }
+
+    const FOUND: [&str; 3] = [
+        r#"v1 pods Pod pod true ["po"] ["log", "status"]"#,
+        r"demo.io/v2 sites Site site false [] []",
+        r"demo.io/v1 pages Page page true [] []",
+    ];
+
+    #[tokio::test]
+    async fn all_groups_are_told_at_once() {
+        let resource = |name: &str, kind: &str, scope: &str| json!({"resource": name, "responseKind": {"kind": kind}, "scope": scope, "verbs": ["get"]});
+        let mut pods = resource("pods", "Pod", "Namespaced");
+        pods["shortNames"] = json!(["po"]);
+        pods["subresources"] = json!([{"subresource": "log"}, {"subresource": "status"}]);
+        let (site, page) = (resource("sites", "Site", "Cluster"), resource("pages", "Page", "Namespaced"));
+        let list = |name: &str, versions: Value| json!({"kind": "APIGroupDiscoveryList", "items": [{"metadata": {"name": name}, "versions": versions}]});
+        let (found, unavailable) = discovered(json!({
+            "/api": list("", json!([{"version": "v1", "freshness": "Current", "resources": [pods]}])),
+            "/apis": list("demo.io", json!([
+                {"version": "v2", "freshness": "Current", "resources": [site]},
+                {"version": "v1", "freshness": "Current", "resources": [site, page]},
+                {"version": "v0", "freshness": "Stale", "resources": [resource("olds", "Old", "Cluster")]},
+            ])),
+        }))
+        .await;
+        assert_eq!((found, unavailable), (FOUND.map(str::to_owned).to_vec(), vec!["demo.io/v0".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_older_is_asked_for_each_group() {
+        let resource = |name: &str, kind: &str, namespaced: bool| json!({"name": name, "kind": kind, "namespaced": namespaced, "verbs": ["get"]});
+        let mut pods = resource("pods", "Pod", true);
+        pods["shortNames"] = json!(["po"]);
+        let below = [resource("pods/log", "Pod", true), resource("pods/status", "Pod", true)];
+        let (site, page) = (resource("sites", "Site", false), resource("pages", "Page", true));
+        let version = |name: &str| json!({"groupVersion": format!("demo.io/{name}"), "version": name});
+        let (found, unavailable) = discovered(json!({
+            "/api": {"kind": "APIVersions", "versions": ["v1"]},
+            "/api/v1": {"resources": [pods, below[0], below[1]]},
+            "/apis": {"kind": "APIGroupList", "groups": [{
+                "name": "demo.io", "versions": [version("v0"), version("v1"), version("v2")],
+                "preferredVersion": version("v2"),
+            }]},
+            "/apis/demo.io/v1": {"resources": [site, page]},
+            "/apis/demo.io/v2": {"resources": [site]},
+        }))
+        .await;
+        assert_eq!((found, unavailable), (FOUND.map(str::to_owned).to_vec(), vec!["demo.io/v0".to_owned()]));
+    }
 }

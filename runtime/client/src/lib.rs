@@ -19,7 +19,7 @@ mod watch;
 pub use api::{Api, List};
 pub use bearer::Bearer;
 pub use client::{Client, request};
-pub use discovery::Discovered;
+pub use discovery::{Discovered, Discovery};
 pub use error::{Error, root_cause};
 pub use http::{HttpTransport, Trust, fetch, provider};
 pub use kubeconfig::Kubeconfig;

@@ -171,8 +171,17 @@ async fn empty(client: &Client, namespace: &str) -> Content {
             return content;
         }
     };
+    if !served.unavailable.is_empty() {
+        let failing: Vec<String> =
+            served.unavailable.iter().map(|name| format!("{name}: stale GroupVersion discovery: {name}")).collect();
+        content.discovery = Some(format!(
+            "Discovery failed for some groups, {} failing: unable to retrieve the complete list of server APIs: {}",
+            failing.len(),
+            failing.join(", ")
+        ));
+    }
     let is_pods = |resource: &ApiResource| resource.group.is_empty() && resource.plural == "pods";
-    let (pods, others): (Vec<_>, Vec<_>) = served.into_iter().partition(|found| is_pods(&found.resource));
+    let (pods, others): (Vec<_>, Vec<_>) = served.resources.into_iter().partition(|found| is_pods(&found.resource));
     for found in pods.into_iter().chain(others) {
         let deletable = found.can("list") && found.can("delete") && found.resource.namespaced;
         if !deletable {

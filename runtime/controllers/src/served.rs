@@ -23,7 +23,7 @@ impl Served {
         if let Some(known) = found(&self.known()) {
             return Ok(Some(known));
         }
-        let all: Vec<_> = client.discover().await?.into_iter().map(Arc::new).collect();
+        let all: Vec<_> = client.discover().await?.resources.into_iter().map(Arc::new).collect();
         let answer = found(&all);
         *self.known() = all;
         Ok(answer)

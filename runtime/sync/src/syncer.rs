@@ -118,7 +118,7 @@ impl Syncer {
     }
 
     async fn recollect(&mut self) -> Result<(), Error> {
-        self.resources = self.client.discover().await?;
+        self.resources = self.client.discover().await?.resources;
         let files = Api::<ManifestFile>::all(&self.client).list(&ListParams::default()).await?;
         for file in files.items {
             let known = Known::remembered(file);
@@ -265,9 +265,9 @@ impl Syncer {
     async fn resolve(&mut self, path: PathBuf) -> Work {
         let mut resolved = self.resolved(&path);
         if resolved.unknown_kind
-            && let Ok(resources) = self.client.discover().await
+            && let Ok(discovery) = self.client.discover().await
         {
-            self.resources = resources;
+            self.resources = discovery.resources;
             resolved = self.resolved(&path);
         }
         if let Some(known) = self.files.get_mut(&path) {

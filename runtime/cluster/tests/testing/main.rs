@@ -7,7 +7,8 @@ mod sweeps;
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Node, Pod, ReplicationController};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ReplicationController};
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use trimtab_client::Api;
 use trimtab_cluster::testing::{Fault, Seeds, TestCluster, in_virtual_time, run};
 
@@ -100,4 +101,35 @@ fn a_refused_write_is_made_again() {
             cluster.stop().await;
         });
     }
+}
+
+#[test]
+fn a_namespace_is_not_gone_while_a_server_that_may_hold_more_of_it_is_away() {
+    const AWAY: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: old}
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: v1.away.demo.io}
+spec: {group: away.demo.io, version: v1, groupPriorityMinimum: 1, versionPriority: 1, service: {name: none, namespace: old}}
+";
+    in_virtual_time(async {
+        let cluster = TestCluster::start(1).await;
+        cluster.apply(AWAY).await;
+        let namespaces: Api<Namespace> = Api::all(&cluster.client());
+        namespaces.delete("old", &Default::default()).await.unwrap();
+        let failure = async || {
+            let conditions = namespaces.get("old").await.unwrap().status.unwrap().conditions.unwrap_or_default();
+            conditions.into_iter().find(|condition| condition.type_ == "NamespaceDeletionDiscoveryFailure")
+        };
+        cluster.until("it is told", async |_| failure().await.is_some_and(|told| told.status == "True")).await;
+        let message = failure().await.unwrap().message.unwrap();
+        assert!(message.contains("away.demo.io/v1: stale GroupVersion discovery"), "{message}");
+        let services: Api<APIService> = Api::all(&cluster.client());
+        services.delete("v1.away.demo.io", &Default::default()).await.unwrap();
+        cluster.until("it is gone", async |_| namespaces.get_opt("old").await.unwrap().is_none()).await;
+        cluster.stop().await;
+    });
 }

@@ -43,7 +43,7 @@ impl Actor {
         loop {
             match self.client.discover().await {
                 Ok(found) => {
-                    let deletable = found.into_iter().filter(|resource| {
+                    let deletable = found.resources.into_iter().filter(|resource| {
                         ["list", "watch", "delete"].iter().all(|verb| resource.can(verb))
                             && resource.resource.plural != "events"
                     });
@@ -110,7 +110,7 @@ impl Actor {
 
     /// Asks the server itself which of `owners` exist.
     async fn verify(&self, node: &Node, owners: Vec<OwnerReference>) -> Result<Done, Error> {
-        let served = self.client.discover().await?;
+        let served = self.client.discover().await?.resources;
         let mut gone = Vec::new();
         for owner in owners {
             let kind = served

@@ -16,6 +16,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use tokio::sync::mpsc;
 use trimtab_client::{ApiResource, Client};
 use trimtab_env::{CancellationToken, Env, HashMap, HashSet, Instant, Tasks};
@@ -38,7 +40,8 @@ pub async fn run(client: Client, env: Env, shutdown: CancellationToken) {
     let work = async {
         let (changes, receiver) = mpsc::channel(BACKLOG);
         let mut collector = Collector::new(Actor::new(client, env), tasks.clone(), changes);
-        collector.discover().await;
+        // What else is served is known once these have been listed.
+        defining_kinds().into_iter().for_each(|resource| collector.follow(Arc::new(resource)));
         collector.run(receiver).await;
     };
     shutdown.run_until_cancelled(work).await;
@@ -85,20 +88,24 @@ impl Collector {
     async fn discover(&mut self) {
         self.is_outdated = false;
         for resource in self.actor.deletable().await {
-            if self.followed.contains_key(&resource) {
-                continue;
-            }
-            self.followed.insert(Arc::clone(&resource), false);
-            let Actor { client, env, .. } = &self.actor;
-            let follow = follow(client.clone(), env.clone(), resource, self.changes.clone());
-            self.tasks.spawn_cancellable("garbage: follow", follow);
+            self.follow(resource);
         }
+    }
+
+    fn follow(&mut self, resource: Arc<ApiResource>) {
+        if self.followed.contains_key(&resource) {
+            return;
+        }
+        self.followed.insert(Arc::clone(&resource), false);
+        let Actor { client, env, .. } = &self.actor;
+        let follow = follow(client.clone(), env.clone(), resource, self.changes.clone());
+        self.tasks.spawn_cancellable("garbage: follow", follow);
     }
 
     async fn run(&mut self, mut changes: mpsc::Receiver<Change>) {
         let mut running: FuturesUnordered<BoxFuture<'static, (String, Done)>> = FuturesUnordered::new();
         loop {
-            if self.is_outdated {
+            if self.is_outdated && self.is_ready() {
                 self.discover().await;
             }
             self.start(&mut running);
@@ -241,11 +248,13 @@ impl Collector {
     }
 }
 
-/// Whether more kinds may be served when there is one more of these. Their objects own others, so they are followed
+/// More kinds may be served when there is one more of these. Their objects own others, so they are followed
 /// from the beginning: that such an owner goes is heard of in no other way.
+fn defining_kinds() -> [ApiResource; 2] {
+    [ApiResource::of::<CustomResourceDefinition>(), ApiResource::of::<APIService>()]
+}
+
 fn defines_kinds(resource: &ApiResource) -> bool {
-    matches!(
-        (&*resource.group, &*resource.plural),
-        ("apiextensions.k8s.io", "customresourcedefinitions") | ("apiregistration.k8s.io", "apiservices")
-    )
+    let same = |defining: &ApiResource| (&defining.group, &defining.plural) == (&resource.group, &resource.plural);
+    defining_kinds().iter().any(same)
 }

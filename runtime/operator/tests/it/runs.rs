@@ -49,7 +49,7 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 async fn apply(client: &Client, yaml: &str) {
-    let served = client.discover().await.unwrap();
+    let served = client.discover().await.unwrap().resources;
     for document in yaml.split("---\n") {
         let object = trimtab::api::from_yaml(document).unwrap();
         let kind = served.iter().find(|known| object["kind"] == *known.resource.kind).unwrap();
