@@ -35,9 +35,10 @@ use tokio::runtime::Runtime;
 /// A part: its name, what it does, and whether that needs Docker.
 type Part = (&'static str, fn(&Runtime), bool);
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("size", |_| simulated::size(), false),
     ("start", simulated::start, false),
+    ("inside", |_| simulated::inside(), false),
     ("requests", requests::requests, false),
     ("lists", requests::lists, false),
     ("watches", watches::watches, false),

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::ReplicationController;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use trimtab_client::Api;
+use trimtab_cluster::testing::{TestCluster, in_virtual_time};
 
 use crate::common::{client, is_ready, mib, millis, pod_spec, timed, typed, until, usage};
 use crate::harness::Cluster;
@@ -33,6 +34,16 @@ pub(crate) fn start(runtime: &Runtime) {
 fn started(cluster: &mut Cluster, runtime: &Runtime) {
     cluster.spawn();
     runtime.block_on(until("the API is ready", async || is_ready(cluster).await));
+}
+
+/// A cluster inside a test, in this process: from nothing until its node is ready, and its end.
+pub(crate) fn inside() {
+    let mut times: Vec<Duration> =
+        (0..101).map(|seed| timed(|| in_virtual_time(async { TestCluster::start(seed).await.stop().await }))).collect();
+    // What they all begin with is made by the first.
+    println!("inside    the first cluster of a process {:>7.1} ms", millis(times[0]));
+    times.sort();
+    println!("inside    a cluster, median of 101     {:>9.1} ms", millis(times[50]));
 }
 
 /// A ReplicationController of 1,000 pods on 100 simulated nodes, until all are Running.

@@ -54,13 +54,16 @@ pub struct Config {
     pub service_accounts: Option<ServiceAccounts>,
     /// The audit log, if there is to be one.
     pub audit: Option<Audit>,
+    /// Whether a server of this very version has been there before: then the namespaces, roles and bindings that
+    /// every cluster has are not looked for.
+    pub prepared: bool,
 }
 
 impl Config {
     /// What every server has; the rest is left out.
     pub fn new(kinds: Kinds, store: Arc<dyn Store>, env: Env, service_cidr: (Ipv4Addr, u8)) -> Self {
         let (node_tls, front_proxy, service_accounts, audit) = (None, None, None, None);
-        Self { kinds, store, env, service_cidr, node_tls, front_proxy, service_accounts, audit }
+        Self { kinds, store, env, service_cidr, node_tls, front_proxy, service_accounts, audit, prepared: false }
     }
 }
 
@@ -140,12 +143,13 @@ impl ApiServer {
             tasks,
         });
         let server = Self { inner };
+        let defaults = async {
+            if !config.prepared {
+                tokio::join!(server.make_namespaces(), auth::bootstrap::reconcile(&server, config.service_cidr));
+            }
+        };
         // The store makes one step of them all.
-        tokio::join!(
-            server.make_namespaces(),
-            auth::bootstrap::reconcile(&server, config.service_cidr),
-            aggregation::reconcile(&server, true),
-        );
+        tokio::join!(defaults, aggregation::reconcile(&server, true));
         server.keep_tidy();
         server.inner.tasks.spawn_cancellable("definitions", cleaner::run(Arc::downgrade(&server.inner)));
         server.inner.tasks.spawn_cancellable("apiservices", aggregation::run(Arc::downgrade(&server.inner)));

@@ -37,6 +37,13 @@ impl Memory {
         Self { engine: Engine::new(Mvcc::default()), turn: Mutex::new(Turn::Open) }
     }
 
+    /// A store that begins with what this one holds now, and goes its own way from there. Both share what neither has
+    /// changed. The history before is compacted.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { engine: Engine::new(self.engine.with_state(Mvcc::fork)), turn: Mutex::new(Turn::Open) }
+    }
+
     fn write(&self, write: Write) -> Outcome {
         let turn = self.turn();
         if *turn == Turn::Closed {
@@ -95,5 +102,35 @@ impl Store for Memory {
             self.engine.close();
         })
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::store::Precondition;
+
+    async fn put(store: &Memory, value: &'static str) -> Revision {
+        let value = Some(Bytes::from_static(value.as_bytes()));
+        let write = Write { key: "/a".to_owned(), value, precondition: Precondition::None };
+        store.commit(write).await.unwrap().0
+    }
+
+    async fn value(store: &Memory) -> Bytes {
+        store.get("/a").await.unwrap().unwrap().value.clone()
+    }
+
+    #[tokio::test]
+    async fn a_fork_goes_its_own_way_from_where_it_began() {
+        let store = Memory::new();
+        put(&store, "before").await;
+        let fork = store.fork();
+        assert_eq!((fork.revision(), value(&fork).await), (1, Bytes::from_static(b"before")));
+        assert!(matches!(fork.watch("/", 0).await, Err(ReadError::Compacted { .. })));
+        assert_eq!(put(&fork, "after").await, 2);
+        assert_eq!((store.revision(), value(&store).await), (1, Bytes::from_static(b"before")));
+        assert_eq!(value(&fork).await, Bytes::from_static(b"after"));
     }
 }

@@ -26,6 +26,11 @@ impl Mvcc {
         Self { compacted: revision, revision, ..Self::default() }
     }
 
+    /// The same state, of whose history nothing is kept.
+    pub(crate) fn fork(&self) -> Self {
+        Self { current: self.current.clone(), ..Self::at(self.revision) }
+    }
+
     pub(crate) fn revision(&self) -> Revision {
         self.revision
     }

@@ -9,7 +9,7 @@ use crate::store::Entry;
 const BLOCK: usize = 512;
 
 /// Entries by their keys.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Ordered {
     /// In order, and none of them empty.
     blocks: Vec<Vec<Arc<Entry>>>,

@@ -130,6 +130,7 @@ impl Api {
             front_proxy: Some(format!("{}{}", to_others.cert_pem, to_others.key_pem)),
             service_accounts: Some(service_accounts),
             audit,
+            prepared: false,
         };
         let server = ApiServer::new(server).await.map_err(other("read the store"))?;
         let api = Self { server, pki, address, store, env: env.clone(), tasks: Tasks::new(), _held: held };

@@ -17,11 +17,12 @@ use super::history::History;
 use super::ledger::Ledger;
 use super::plan::{Fault, Plan, Trouble};
 use super::program::Programs;
+use super::template::Template;
 use crate::names::SERVICE_CIDR;
 use crate::pki::Authority;
 
 /// When every test cluster starts.
-const EPOCH: &str = "2026-01-01T00:00:00Z";
+pub(super) const EPOCH: &str = "2026-01-01T00:00:00Z";
 
 type Script = Arc<dyn Fn(&ContainerSpec) -> Behaviour + Send + Sync>;
 
@@ -93,22 +94,29 @@ impl Builder {
         Self { plan, faults: None, ..self }
     }
 
-    /// Starts the cluster. Its nodes are ready when this returns.
+    /// Starts the cluster. Its nodes are ready when this returns. What every cluster has was made a minute ago.
     ///
     /// # Panics
     /// If it does not start.
     pub async fn start(self) -> TestCluster {
-        let env = Env::seeded(self.seed, EPOCH.parse::<Timestamp>().expect("a time"));
-        let ledger = Arc::new(Ledger::new(Arc::new(Memory::new())));
+        let template = Template::get();
+        let epoch = EPOCH.parse().expect("a time");
+        self.start_on(Arc::new(template.store.fork()), Arc::clone(&template.authority), epoch).await
+    }
+
+    /// Starts it on what is stored.
+    pub(super) async fn start_on(self, store: Arc<Memory>, authority: Arc<Authority>, epoch: Timestamp) -> TestCluster {
+        let env = Env::seeded(self.seed, epoch);
+        let ledger = Arc::new(Ledger::new(store));
         let store: Arc<dyn Store> = Arc::<Ledger>::clone(&ledger);
         let kinds = trimtab_api::builtin().with(self.kinds);
-        let config = trimtab_apiserver::Config::new(kinds, Arc::clone(&store), env.clone(), SERVICE_CIDR);
-        let mut secret = [0; 32];
-        env.fill(&mut secret);
-        let authority = Arc::new(Authority::of_seed(secret, env.now()).expect("any bytes are a key"));
+        let config = trimtab_apiserver::Config {
+            prepared: store.revision() > 0,
+            ..trimtab_apiserver::Config::new(kinds, Arc::clone(&store), env.clone(), SERVICE_CIDR)
+        };
         let tasks = Tasks::new();
         let history = History::follow(ledger, &tasks);
-        let server = ApiServer::new(config).await.expect("an empty store can be read");
+        let server = ApiServer::new(config).await.expect("what is in memory can be read");
         let node = |index| {
             let script = Arc::clone(&self.script);
             (format!("node-{index}"), Sim::scripted(env.clone(), index, move |spec| script(spec)))

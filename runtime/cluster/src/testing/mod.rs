@@ -58,6 +58,7 @@ mod roles;
 mod seeds;
 mod state;
 mod sweep;
+mod template;
 
 use std::collections::BTreeMap;
 use std::future::{Future, ready};
