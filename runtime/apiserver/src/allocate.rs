@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::future::BoxFuture;
 use serde_json::Value;
+use tokio::sync::Notify;
 use trimtab_api::field::{Error, Path};
 use trimtab_api::{Kind, Kinds, Object};
 use trimtab_env::{Env, lock};
-use trimtab_store::{Entry, Page, ReadError, Revision, Store};
+use trimtab_store::{Entry, Page, ReadError, Revision, Store, Write};
 
+use crate::addresses::Addresses;
 use crate::encode;
 
 /// The node ports that are given out, as upstream's default range.
@@ -31,6 +33,11 @@ pub trait Hook: Send + Sync + 'static {
         None
     }
 
+    /// What is written together with `new` over `old`, of other kinds. Without `new`, the object goes.
+    fn beside(&self, _old: Option<&Object>, _new: Option<&Object>) -> Vec<Write> {
+        Vec::new()
+    }
+
     /// Takes note of a version that is stored, before its write is answered.
     fn written(&self, _entry: &Entry) {}
 
@@ -44,28 +51,46 @@ pub struct ServiceAddresses {
     first: u32,
     count: u32,
     taken: Mutex<Taken>,
+    addresses: Option<Addresses>,
+    /// Told when an IPAddress may be missing.
+    pub(crate) work: Notify,
 }
 
 #[derive(Clone, Default)]
 struct Taken {
     ips: BTreeSet<Ipv4Addr>,
     ports: BTreeSet<u16>,
+    /// Those that no Service has, but an IPAddress.
+    others: BTreeSet<Ipv4Addr>,
+}
+
+impl Taken {
+    /// Whether it was free.
+    fn take(&mut self, ip: Ipv4Addr) -> bool {
+        !self.others.contains(&ip) && self.ips.insert(ip)
+    }
 }
 
 impl ServiceAddresses {
-    /// Knows what the stored Services hold.
+    /// Knows what the stored Services hold, and sees that each address has its IPAddress.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(crate) async fn load(store: &dyn Store, env: &Env, cidr: (Ipv4Addr, u8)) -> Result<Self, ReadError> {
+    pub(crate) async fn load(
+        kinds: &Kinds,
+        store: &dyn Store,
+        env: &Env,
+        cidr: (Ipv4Addr, u8),
+    ) -> Result<Self, ReadError> {
         let hosts = 1_u32.checked_shl(32 - u32::from(cidr.1.min(32))).unwrap_or(u32::MAX);
         let this = Self {
             env: env.clone(),
             first: u32::from(cidr.0) + 1,
             count: hosts.saturating_sub(2),
             taken: Mutex::default(),
+            addresses: Addresses::new(kinds, env),
+            work: Notify::new(),
         };
-        let kinds: Kinds = trimtab_api::builtin();
         let Some(services) = kinds.by_resource("", "v1", "services") else { return Ok(this) };
         for entry in store.list(&encode::prefix(services, ""), Page::default()).await?.entries {
             let (ips, ports) = held(&encode::to_object(services, &entry));
@@ -73,7 +98,33 @@ impl ServiceAddresses {
             taken.ips.extend(ips);
             taken.ports.extend(ports);
         }
+        this.mend(store).await?;
         Ok(this)
+    }
+
+    /// Sees that each Service's address has its IPAddress, and no other that this server made is left.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) async fn mend(&self, store: &dyn Store) -> Result<(), ReadError> {
+        let Some(addresses) = &self.addresses else { return Ok(()) };
+        let others = addresses.mend(store).await?;
+        let mut taken = self.taken();
+        let others = others.into_iter().filter(|ip| !taken.ips.contains(ip)).collect();
+        taken.others = others;
+        Ok(())
+    }
+
+    /// Takes note that somebody has written the IPAddress of `ip`, or deleted it.
+    pub(crate) fn note(&self, ip: Option<Ipv4Addr>, there: bool) {
+        let Some(ip) = ip else { return };
+        let mut taken = self.taken();
+        match (taken.ips.contains(&ip), there) {
+            (false, true) => drop(taken.others.insert(ip)),
+            (false, false) => drop(taken.others.remove(&ip)),
+            (true, true) => {}
+            (true, false) => self.work.notify_one(),
+        }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -87,7 +138,7 @@ impl ServiceAddresses {
     fn free_ip(&self, taken: &Taken) -> Option<Ipv4Addr> {
         let start = u32::try_from(self.env.below(u64::from(self.count))).unwrap_or(0);
         let at = |offset: u32| Ipv4Addr::from(self.first + (start + offset) % self.count.max(1));
-        (0..self.count).map(at).find(|ip| !taken.ips.contains(ip))
+        (0..self.count).map(at).find(|ip| !taken.ips.contains(ip) && !taken.others.contains(ip))
     }
 
     fn free_port(&self, taken: &Taken) -> Option<u16> {
@@ -115,7 +166,7 @@ impl ServiceAddresses {
             "None" => "None".to_owned(),
             "" => match self.free_ip(taken) {
                 Some(ip) => {
-                    taken.ips.insert(ip);
+                    taken.take(ip);
                     ip.to_string()
                 }
                 None => {
@@ -124,7 +175,7 @@ impl ServiceAddresses {
                 }
             },
             text => match text.parse::<Ipv4Addr>() {
-                Ok(ip) if mine || (self.in_range(ip) && taken.ips.insert(ip)) => text.to_owned(),
+                Ok(ip) if mine || (self.in_range(ip) && taken.take(ip)) => text.to_owned(),
                 Ok(ip) if !self.in_range(ip) => {
                     let range = format!(
                         "{}-{}",
@@ -225,6 +276,17 @@ impl Hook for ServiceAddresses {
         for port in ports.difference(&kept_ports) {
             taken.ports.remove(port);
         }
+    }
+
+    fn beside(&self, old: Option<&Object>, new: Option<&Object>) -> Vec<Write> {
+        let Some(addresses) = &self.addresses else { return Vec::new() };
+        let ip = |service: Option<&Object>| service?.str_at(&["spec", "clusterIP"]).parse::<Ipv4Addr>().ok();
+        let (before, after) = (ip(old), ip(new));
+        if before == after {
+            return Vec::new();
+        }
+        let made = after.zip(new).map(|(ip, new)| addresses.made(ip, (new.namespace(), new.name())));
+        before.map(|ip| addresses.gone(ip)).into_iter().chain(made).collect()
     }
 }
 

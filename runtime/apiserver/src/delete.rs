@@ -210,11 +210,15 @@ pub(crate) fn is_due(kind: &Kind, object: &Object) -> bool {
 /// Takes an object out of the store.
 pub(crate) async fn remove(server: &ApiServer, kind: &Kind, entry: &Entry) -> Result<(), Committed> {
     let write = Write { key: entry.key.to_string(), value: None, precondition: Precondition::At(entry.mod_revision) };
-    let (revision, _) = server.inner.store.commit(write).await.map_err(commit_error)?;
-    if let Some(hook) = server.inner.hook(kind) {
-        hook.removed(entry, revision);
-        hook.release(&encode::to_object(kind, entry), None);
-    }
+    let Some(hook) = server.inner.hook(kind) else {
+        return server.inner.store.commit(write).await.map(drop).map_err(commit_error);
+    };
+    let object = encode::to_object(kind, entry);
+    // What goes with it is deleted whatever it is by now: of a conflict, it is the object's own.
+    let beside = hook.beside(Some(&object), None);
+    let (revision, _) = server.inner.store.commit_with(beside, write).await.map_err(commit_error)?;
+    hook.removed(entry, revision);
+    hook.release(&object, None);
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! needs beyond its [`trimtab_api::Strategy`] and must be decided with the store at hand, such as a
 //! Service's address, is a [`Hook`] beside it. Start at [`ApiServer`].
 
+mod addresses;
 mod admission;
 mod aggregation;
 mod allocate;

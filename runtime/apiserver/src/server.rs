@@ -13,6 +13,7 @@ use trimtab_client::HttpTransport;
 use trimtab_env::{CancellationToken, Env, Tasks};
 use trimtab_store::Store;
 
+use crate::addresses;
 use crate::aggregation::{self, Aggregation};
 use crate::allocate::{Hook, ServiceAddresses};
 use crate::audit::{Audit, Ids};
@@ -106,14 +107,16 @@ impl ApiServer {
     /// # Errors
     /// When the store cannot be read.
     pub async fn new(config: Config) -> Result<Self, trimtab_store::ReadError> {
-        let services = ServiceAddresses::load(&*config.store, &config.env, config.service_cidr).await?;
+        let services = ServiceAddresses::load(&config.kinds, &*config.store, &config.env, config.service_cidr);
+        let services = Arc::new(services.await?);
         let definitions = Arc::new(Definitions::load(config.kinds, &*config.store, &config.env).await?);
         let aggregation = Aggregation::load(&definitions.kinds(), &*config.store, config.front_proxy).await?;
         let aggregation = Arc::new(aggregation);
         let components = Arc::new(Components::new(Arc::clone(&config.store)));
         let flows = Arc::<Flows>::default();
         let hooks: Vec<(_, _, Arc<dyn Hook>)> = vec![
-            ("", "services", Arc::new(services)),
+            ("", "services", Arc::<ServiceAddresses>::clone(&services)),
+            (addresses::GROUP, addresses::PLURAL, Arc::new(addresses::Noted(Arc::clone(&services)))),
             (crd::GROUP, crd::PLURAL, Arc::<Definitions>::clone(&definitions)),
             (aggregation::GROUP, aggregation::PLURAL, Arc::<Aggregation>::clone(&aggregation)),
             ("", components::PLURAL, Arc::<Components>::clone(&components)),
@@ -153,6 +156,8 @@ impl ApiServer {
         server.keep_tidy();
         server.inner.tasks.spawn_cancellable("definitions", cleaner::run(Arc::downgrade(&server.inner)));
         server.inner.tasks.spawn_cancellable("apiservices", aggregation::run(Arc::downgrade(&server.inner)));
+        let (store, env) = (Arc::clone(&server.inner.store), server.inner.env.clone());
+        server.inner.tasks.spawn_cancellable("ipaddresses", addresses::keep(services, store, env));
         Ok(server)
     }
 

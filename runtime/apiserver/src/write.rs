@@ -88,7 +88,7 @@ async fn commit_new(server: &ApiServer, call: &Call<'_>, new: &Object) -> Result
     let kind = &call.kind;
     let failed = match admission::quota::charge(server, call, new, None).await {
         Err(error) => Committed::Other(error),
-        Ok(charge) => match commit(server, kind, new, Precondition::Absent).await {
+        Ok(charge) => match commit_over(server, kind, None, new, Precondition::Absent).await {
             Ok(entry) => return Ok(entry),
             Err(failed) => {
                 charge.refund(server).await;
@@ -315,17 +315,46 @@ pub(crate) enum Committed {
     Other(ApiError),
 }
 
+/// As [`commit`], together with what the kind's hook writes beside it.
+async fn commit_over(
+    server: &ApiServer,
+    kind: &Kind,
+    old: Option<&Object>,
+    object: &Object,
+    precondition: Precondition,
+) -> Result<Arc<Entry>, Committed> {
+    let beside = server.inner.hook(kind).map(|hook| hook.beside(old, Some(object))).unwrap_or_default();
+    commit_with(server, kind, beside, object, precondition).await
+}
+
 pub(crate) async fn commit(
     server: &ApiServer,
     kind: &Kind,
     object: &Object,
     precondition: Precondition,
 ) -> Result<Arc<Entry>, Committed> {
+    commit_with(server, kind, Vec::new(), object, precondition).await
+}
+
+async fn commit_with(
+    server: &ApiServer,
+    kind: &Kind,
+    beside: Vec<Write>,
+    object: &Object,
+    precondition: Precondition,
+) -> Result<Arc<Entry>, Committed> {
     let key = encode::key(kind, object.namespace(), object.name());
+    let others: Vec<String> = beside.iter().map(|write| write.key.clone()).collect();
     let converted = conversion::to_storage(server, kind, object).await.map_err(Committed::Other)?;
     let stored = encode::to_stored(kind, converted.as_ref().unwrap_or(object));
     let write = Write { key, value: Some(stored), precondition };
-    match server.inner.store.commit(write).await {
+    match server.inner.store.commit_with(beside, write).await {
+        // Somebody was quicker with what is written beside it.
+        Err(CommitError::Conflict { key, .. }) if others.contains(&key) => {
+            let what = key.rsplit('/').next().unwrap_or_default();
+            let detail = format!("{what} was taken by another request meanwhile; please try again");
+            Err(Committed::Other(ApiError::conflict(kind, object.name(), detail)))
+        }
         Ok((_, Some(entry))) => {
             if let Some(hook) = server.inner.hook(kind) {
                 hook.written(&entry);
@@ -620,7 +649,7 @@ async fn write(
             return answer.map(|_| Written::Only(new)).map_err(other);
         }
     };
-    match commit(server, kind, &new, Precondition::At(entry.mod_revision)).await {
+    match commit_over(server, kind, Some(old), &new, Precondition::At(entry.mod_revision)).await {
         Ok(entry) => {
             release(server, kind, old, Some(&new));
             Ok(Written::Stored(entry))

@@ -62,8 +62,8 @@ impl Embedded {
         Some(answer)
     }
 
-    async fn write(&self, write: Write) -> Outcome {
-        let answer = self.ask(|writer| Request::Write(write, writer)).await.ok_or(CommitError::Closed)?;
+    async fn write(&self, beside: Vec<Write>, write: Write) -> Outcome {
+        let answer = self.ask(|writer| Request::Write((beside, write), writer)).await.ok_or(CommitError::Closed)?;
         answer.await.unwrap_or_else(|_| Err(CommitError::Backend("the writer thread ended".into())))
     }
 
@@ -111,8 +111,8 @@ impl Store for Embedded {
         future::lazy(move |_| self.engine.list(prefix, &page)).boxed()
     }
 
-    fn commit(&self, write: Write) -> BoxFuture<'_, Outcome> {
-        self.write(write).boxed()
+    fn commit_with(&self, beside: Vec<Write>, write: Write) -> BoxFuture<'_, Outcome> {
+        self.write(beside, write).boxed()
     }
 
     fn watch<'a>(&'a self, prefix: &'a str, after: Revision) -> BoxFuture<'a, Result<Watch, ReadError>> {

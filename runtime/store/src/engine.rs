@@ -57,12 +57,12 @@ impl Engine {
         self.watchers().remove(watcher);
     }
 
-    /// Checks and numbers `writes`. The caller is the only writer, and applies the events (or, if
+    /// Checks and numbers `writes`, each with those beside it. The caller is the only writer, and applies the events (or, if
     /// they cannot be made durable, never applies anything again).
-    pub(crate) fn stage(&self, writes: impl IntoIterator<Item = Write>) -> (Vec<Outcome>, Vec<Event>) {
+    pub(crate) fn stage(&self, writes: impl IntoIterator<Item = (Vec<Write>, Write)>) -> (Vec<Outcome>, Vec<Event>) {
         self.with_state(|state| {
             let mut stage = Stage::on(state);
-            let outcomes = writes.into_iter().map(|write| stage.admit(write)).collect();
+            let outcomes = writes.into_iter().map(|(beside, write)| stage.admit(beside, write)).collect();
             (outcomes, stage.finish())
         })
     }

@@ -44,12 +44,12 @@ impl Memory {
         Self { engine: Engine::new(self.engine.with_state(Mvcc::fork)), turn: Mutex::new(Turn::Open) }
     }
 
-    fn write(&self, write: Write) -> Outcome {
+    fn write(&self, beside: Vec<Write>, write: Write) -> Outcome {
         let turn = self.turn();
         if *turn == Turn::Closed {
             return Err(CommitError::Closed);
         }
-        let (mut outcomes, events) = self.engine.stage([write]);
+        let (mut outcomes, events) = self.engine.stage([(beside, write)]);
         self.engine.apply(events);
         outcomes.pop().expect("one write has one outcome")
     }
@@ -76,8 +76,8 @@ impl Store for Memory {
         future::lazy(move |_| self.engine.list(prefix, &page)).boxed()
     }
 
-    fn commit(&self, write: Write) -> BoxFuture<'_, Outcome> {
-        future::lazy(|_| self.write(write)).boxed()
+    fn commit_with(&self, beside: Vec<Write>, write: Write) -> BoxFuture<'_, Outcome> {
+        future::lazy(|_| self.write(beside, write)).boxed()
     }
 
     fn watch<'a>(&'a self, prefix: &'a str, after: Revision) -> BoxFuture<'a, Result<Watch, ReadError>> {

@@ -21,17 +21,35 @@ impl<'a> Stage<'a> {
         Self { state, revision: state.revision(), changed: HashMap::new(), events: Vec::new() }
     }
 
-    /// Takes `write` in if its precondition holds. The outcome is true once the events of
-    /// [`Stage::finish`] are durable, and not before: it may tell of another write of this stage.
+    /// Takes `write` in, and those `beside` it before it, if their preconditions hold. The outcome
+    /// is true once the events of [`Stage::finish`] are durable, and not before: it may tell of
+    /// another write of this stage.
     ///
     /// Deleting what is not there changes nothing and takes no revision.
-    pub(crate) fn admit(&mut self, write: Write) -> Outcome {
-        let present = self.present(&write.key);
-        if !holds(write.precondition, present.as_deref()) {
-            return Err(CommitError::Conflict { key: write.key, current: present });
+    pub(crate) fn admit(&mut self, beside: Vec<Write>, write: Write) -> Outcome {
+        let present = self.checked(&write)?;
+        for other in &beside {
+            self.checked(other)?;
         }
+        for other in beside {
+            let present = self.present(&other.key);
+            self.take(other, present);
+        }
+        Ok(self.take(write, present))
+    }
+
+    /// What is there, if `write` may be made.
+    fn checked(&self, write: &Write) -> Result<Option<Arc<Entry>>, CommitError> {
+        let present = self.present(&write.key);
+        if holds(write.precondition, present.as_deref()) {
+            return Ok(present);
+        }
+        Err(CommitError::Conflict { key: write.key.clone(), current: present })
+    }
+
+    fn take(&mut self, write: Write, present: Option<Arc<Entry>>) -> (Revision, Option<Arc<Entry>>) {
         if present.is_none() && write.value.is_none() {
-            return Ok((self.revision, None));
+            return (self.revision, None);
         }
         self.revision += 1;
         let key = present.as_ref().map_or_else(|| Arc::from(&*write.key), |entry| Arc::clone(&entry.key));
@@ -42,7 +60,7 @@ impl<'a> Stage<'a> {
         });
         self.changed.insert(key, entry.clone());
         self.events.push(Event { revision: self.revision, previous: present.clone(), entry: entry.clone() });
-        Ok((self.revision, entry.or(present)))
+        (self.revision, entry.or(present))
     }
 
     /// The changes, in order.

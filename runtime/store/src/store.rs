@@ -171,7 +171,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes one write. Answers when it is durable, with the new version (or, for a delete, the
     /// version that was deleted) and the commit's revision.
-    fn commit(&self, write: Write) -> BoxFuture<'_, Outcome>;
+    fn commit(&self, write: Write) -> BoxFuture<'_, Outcome> {
+        self.commit_with(Vec::new(), write)
+    }
+
+    /// Makes `write` and those of `beside`, which change other keys: all of them or, where one's
+    /// precondition does not hold, none. Each takes a revision; those of `beside` come first, and
+    /// nobody's lies between. Answers as [`Store::commit`] does, of `write`.
+    fn commit_with(&self, beside: Vec<Write>, write: Write) -> BoxFuture<'_, Outcome>;
 
     /// The events after revision `after` on keys that start with `prefix`. Nothing is missed
     /// between a list at a revision and a watch after it.

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::Engine;
@@ -20,9 +21,12 @@ const MAX_BYTES: usize = 8 << 20;
 /// At most so many superseded versions are deleted in one step, so that no write waits long.
 const MAX_SUPERSEDED: usize = 256;
 
+/// A write, and those that are made with it.
+pub(crate) type Together = (Vec<Write>, Write);
+
 /// Something to do, and whom to tell.
 pub(crate) enum Request {
-    Write(Write, oneshot::Sender<Outcome>),
+    Write(Together, oneshot::Sender<Outcome>),
     Compact(Revision, oneshot::Sender<Result<(), ReadError>>),
 }
 
@@ -44,7 +48,7 @@ struct LogFailed(#[source] LogError);
 /// The requests of one step.
 #[derive(Default)]
 struct Turn {
-    writes: Vec<Write>,
+    writes: Vec<Together>,
     writers: Vec<oneshot::Sender<Outcome>>,
     compactions: Vec<(Revision, oneshot::Sender<Result<(), ReadError>>)>,
     bytes: usize,
@@ -53,9 +57,10 @@ struct Turn {
 impl Turn {
     fn push(&mut self, request: Request) {
         match request {
-            Request::Write(write, writer) => {
-                self.bytes += write.value.as_ref().map_or(0, |value| value.len());
-                self.writes.push(write);
+            Request::Write(writes, writer) => {
+                let all = writes.0.iter().chain([&writes.1]);
+                self.bytes += all.filter_map(|write| write.value.as_ref()).map(Bytes::len).sum::<usize>();
+                self.writes.push(writes);
                 self.writers.push(writer);
             }
             Request::Compact(revision, asker) => self.compactions.push((revision, asker)),

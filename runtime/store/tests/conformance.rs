@@ -22,6 +22,7 @@ rules![
     preconditions_are_checked_against_the_newest_version,
     of_many_writers_with_one_precondition_one_wins,
     deleting_what_is_not_there_takes_no_revision,
+    what_is_written_together_is_written_whole_or_not_at_all,
     a_list_reads_one_revision_in_pages,
     a_list_at_an_old_revision_undoes_what_came_later,
     revisions_out_of_reach_are_refused,
@@ -84,6 +85,23 @@ async fn deleting_what_is_not_there_takes_no_revision(store: Backend) {
     store.commit(put("/b", "1")).await.unwrap();
     let (revision, entry) = store.commit(delete("/a")).await.unwrap();
     assert_eq!((revision, entry.is_none(), store.revision()), (1, true, 1));
+}
+
+async fn what_is_written_together_is_written_whole_or_not_at_all(store: Backend) {
+    store.commit(put("/a", "1")).await.unwrap();
+    let mut watch = store.watch("/", 1).await.unwrap();
+    let beside = || vec![put("/b", "2").when(Precondition::Absent), delete("/c"), put("/d", "3")];
+    let (revision, entry) = store.commit_with(beside(), delete("/a").when(Precondition::At(1))).await.unwrap();
+    assert_eq!((revision, &*entry.unwrap().key, store.revision()), (4, "/a", 4));
+    let events = watch.next().await.unwrap().unwrap();
+    let order: Vec<_> = events.iter().map(|event| (event.revision, event.key())).collect();
+    assert_eq!(order, [(2, "/b"), (3, "/d"), (4, "/a")]);
+    // One is not as it should be: the one itself, or one beside it.
+    for write in [put("/a", "4").when(Precondition::At(1)), put("/a", "4")] {
+        let refused = store.commit_with(beside(), write).await.unwrap_err();
+        assert!(matches!(refused, CommitError::Conflict { .. }));
+        assert_eq!((store.revision(), store.get("/a").await.unwrap().is_none()), (4, true));
+    }
 }
 
 async fn a_list_reads_one_revision_in_pages(store: Backend) {

@@ -1,6 +1,7 @@
 //! The API server, asked in process over the in-memory store, and once over TLS.
 
 mod accounts;
+mod addresses;
 mod agents;
 mod aggregation;
 mod audit;

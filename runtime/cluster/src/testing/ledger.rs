@@ -81,12 +81,16 @@ impl Store for Ledger {
         self.inner.list(prefix, page)
     }
 
-    fn commit(&self, write: Write) -> BoxFuture<'_, Outcome> {
+    fn commit_with(&self, beside: Vec<Write>, write: Write) -> BoxFuture<'_, Outcome> {
         let author = AUTHOR.with_borrow(Clone::clone);
+        let others = beside.len() as Revision;
         Box::pin(async move {
-            let outcome = self.inner.commit(write).await;
+            let outcome = self.inner.commit_with(beside, write).await;
             if let (Ok((revision, _)), Some(author)) = (&outcome, author) {
-                lock(&self.authors).insert(*revision, author);
+                let mut authors = lock(&self.authors);
+                for revision in revision - others..=*revision {
+                    authors.entry(revision).or_insert_with(|| author.clone());
+                }
             }
             outcome
         })
