@@ -16,6 +16,7 @@ mod metadata;
 mod namespace;
 mod node_lifecycle;
 mod policy_status;
+mod protection;
 mod replication;
 mod resource_quota;
 mod root_ca;
@@ -40,6 +41,7 @@ pub use flow_schema::FlowSchemaStatusController;
 pub use namespace::NamespaceLifecycle;
 pub use node_lifecycle::NodeLifecycle;
 pub use policy_status::ValidatingAdmissionPolicyStatusController;
+pub use protection::{ClaimProtection, VolumeProtection};
 pub use replication::Replication;
 pub use resource_quota::ResourceQuotaController;
 pub use root_ca::RootCaPublisher;
@@ -72,6 +74,7 @@ pub fn install(manager: &Manager, config: &Config) {
     if let Some(signer) = &config.signer {
         manager.add(CertificateSigning::new(Arc::clone(signer)));
     }
+    manager.add(ClaimProtection);
     manager.add(ClusterRoleAggregation);
     manager.add(DefaultServiceAccount);
     manager.add(Disruption::default());
@@ -84,6 +87,7 @@ pub fn install(manager: &Manager, config: &Config) {
     manager.add(ResourceQuotaController::default());
     manager.add(TokenCleaner);
     manager.add(ValidatingAdmissionPolicyStatusController);
+    manager.add(VolumeProtection);
     if let Some(pem) = &config.root_ca {
         manager.add(RootCaPublisher::new(pem));
     }

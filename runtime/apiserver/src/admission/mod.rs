@@ -10,6 +10,7 @@ mod node_restriction;
 mod notes;
 mod pod_security;
 mod policy;
+mod protection;
 pub(crate) mod quota;
 mod review;
 mod rule;
@@ -97,6 +98,7 @@ pub(crate) async fn mutate(
     classes::admit(server, write, object).await?;
     limits::admit(server, write, object, fill).await?;
     service_account::admit(server, write, object).await?;
+    protection::admit(write, object);
     if !is_configured(server, write).await? {
         return Ok(false);
     }

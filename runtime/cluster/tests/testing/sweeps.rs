@@ -8,7 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::Resource as Kind;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, ResourceQuota, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ResourceQuota, Secret, Service,
+    ServiceAccount,
+};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::flowcontrol::v1::FlowSchema;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -202,6 +205,45 @@ fn quotas() {
         web_runs(cluster).await;
         scaled(cluster, 2).await;
         cluster.until("it is counted again", async |_| used("2").await).await;
+    });
+}
+
+#[test]
+fn storage_in_use() {
+    check(1, async |cluster| {
+        cluster
+            .apply(
+                "apiVersion: v1
+kind: PersistentVolume
+metadata: {name: disk}
+spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /srv}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: user}
+spec:
+  nodeName: node-0
+  containers: [{name: c, image: i}]
+  volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]",
+            )
+            .await;
+        let volumes = cluster.api::<PersistentVolume>("");
+        let bound = |phase: &str| Patch::Merge(json!({"status": {"phase": phase}}));
+        volumes.patch_status("disk", &bound("Bound")).await.unwrap();
+        delete::<PersistentVolumeClaim>(cluster, "default", "data", DeleteParams::default()).await;
+        delete::<PersistentVolume>(cluster, "", "disk", DeleteParams::default()).await;
+        cluster.settle().await;
+        there::<PersistentVolumeClaim>(cluster, "default", "data").await;
+        there::<PersistentVolume>(cluster, "", "disk").await;
+        delete::<Pod>(cluster, "default", "user", DeleteParams::default()).await;
+        gone::<PersistentVolumeClaim>(cluster, "default", "data").await;
+        volumes.patch_status("disk", &bound("Released")).await.unwrap();
+        gone::<PersistentVolume>(cluster, "", "disk").await;
     });
 }
 

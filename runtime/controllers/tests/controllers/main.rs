@@ -8,6 +8,7 @@ mod harness;
 mod namespaces;
 mod nodes;
 mod policies;
+mod protection;
 mod quotas;
 mod replication;
 mod roles;
