@@ -16,6 +16,7 @@ use crate::negotiate::clauses;
 use crate::path::Query;
 use crate::server::ApiServer;
 use crate::tagged::tagged;
+use crate::write::patch_types;
 
 const JSON: &str = "application/json";
 
@@ -109,10 +110,17 @@ fn document(kinds: &[&Kind]) -> Value {
     json!({"openapi": "3.0.0", "info": {"title": "Trimtab", "version": "v1.36.0"}, "paths": paths, "components": {"schemas": schemas}})
 }
 
-/// References as an OpenAPI document writes them.
+/// References as an OpenAPI document writes them: beside one, nothing counts, so that what is said besides is said
+/// around it.
 fn rewritten(mut schema: Value) -> Value {
     match &mut schema {
         Value::Object(map) => {
+            if map.len() > 1
+                && map.get("$ref").is_some_and(Value::is_string)
+                && let Some(reference) = map.remove("$ref")
+            {
+                map.insert("allOf".to_owned(), json!([{"$ref": reference}]));
+            }
             if let Some(Value::String(reference)) = map.get_mut("$ref") {
                 *reference = reference.replace("#/$defs/", "#/components/schemas/");
             }
@@ -162,7 +170,14 @@ fn add_paths(kind: &Kind, gvk: &Value, definition: Option<&str>, paths: &mut Map
             let parameter =
                 |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
             operation["parameters"] = json!(["dryRun", "fieldManager", "fieldValidation"].map(parameter));
-            operation["requestBody"] = json!({"content": {"*/*": {"schema": schema}}});
+            let body: Map<String, Value> = match action {
+                "patch" => {
+                    let type_ = |name: &str| (name.to_owned(), json!({"schema": {"type": "object"}}));
+                    patch_types(kind).into_iter().map(type_).collect()
+                }
+                _ => [("*/*".to_owned(), json!({"schema": schema}))].into_iter().collect(),
+            };
+            operation["requestBody"] = json!({"content": body});
         }
         operation
     };

@@ -11,6 +11,7 @@ use crate::handler::Answer;
 use crate::negotiate::{MEDIA_TYPES, clauses};
 use crate::openapi::{self, document_path, operations};
 use crate::tagged::tagged;
+use crate::write::patch_types;
 
 const JSON: &str = "application/json";
 /// What clients ask for, of which only the second is a media type (RFC 6838): upstream answers both with it.
@@ -116,7 +117,8 @@ fn add_paths(kind: &Kind, gvk: &Value, definition: Option<&str>, paths: &mut Map
             let query = |name: &str| json!({"name": name, "in": "query", "type": "string", "uniqueItems": true});
             parameters.extend(["dryRun", "fieldManager", "fieldValidation"].map(query));
         }
-        json!({"produces": MEDIA_TYPES, "consumes": ["*/*"], "parameters": parameters, "x-kubernetes-action": action,
+        let consumes = if action == "patch" { patch_types(kind) } else { vec!["*/*"] };
+        json!({"produces": MEDIA_TYPES, "consumes": consumes, "parameters": parameters, "x-kubernetes-action": action,
             "x-kubernetes-group-version-kind": gvk, "responses": {"200": {"description": "OK", "schema": schema}}})
     };
     let in_path =

@@ -443,13 +443,15 @@ pub(crate) async fn patch(server: &ApiServer, call: &Call<'_>) -> Answer {
             let schema = Arc::clone(kind.schema.get());
             patched(server, call, &body, |current| patch::strategic(&current, &body.value, &schema)).await
         }
-        other => {
-            let mut types =
-                vec!["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
-            types.extend(kind.built_in.then_some("application/strategic-merge-patch+json"));
-            Err(ApiError::unsupported_media_type(other, &types))
-        }
+        other => Err(ApiError::unsupported_media_type(other, &patch_types(kind))),
     }
+}
+
+/// The types of patches that objects of `kind` take.
+pub(crate) fn patch_types(kind: &Kind) -> Vec<&'static str> {
+    let mut types = vec!["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
+    types.extend(kind.built_in.then_some("application/strategic-merge-patch+json"));
+    types
 }
 
 pub(crate) fn patch_error(error: PatchError) -> ApiError {

@@ -45,8 +45,14 @@ fn maps(
             )));
         }
     }
-    if let Some(kept) = patch.get(RETAIN_KEYS).and_then(Value::as_array) {
-        current.retain(|name, _| kept.iter().any(|kept| kept == name));
+    if let Some(kept) = patch.get(RETAIN_KEYS) {
+        let kept = kept.as_array().ok_or_else(bad_retain_keys)?;
+        let keeps = |name: &str| kept.iter().any(|kept| kept == name);
+        // What is set must be kept.
+        if patch.iter().any(|(name, value)| !value.is_null() && !name.starts_with('$') && !keeps(name)) {
+            return Err(bad_retain_keys());
+        }
+        current.retain(|name, _| keeps(name));
     }
     for (name, value) in patch.iter().filter(|(name, _)| !name.starts_with('$')) {
         let below = schema
@@ -64,6 +70,7 @@ fn maps(
                 Value::Array(lists(have, items, order, below)?)
             }
             (None, Value::Array(items)) if below.patch.merge => Value::Array(lists(&[], items, order, below)?),
+            (_, value) if below.patch.replace => value.clone(),
             (have, value) => strategic(have.unwrap_or(&Value::Null), value, below)?,
         };
         current.insert(name.clone(), merged);
@@ -151,6 +158,10 @@ fn ordered(list: Vec<Value>, order: &[Value], before: &[Value], schema: &Schema)
     merged
 }
 
+fn bad_retain_keys() -> PatchError {
+    malformed("invalid patch format of retainKeys directive".to_owned())
+}
+
 fn malformed(text: String) -> PatchError {
     PatchError::Malformed(text)
 }
@@ -209,6 +220,37 @@ mod tests {
             json!({"tolerations": [{"key": "b"}]}),
             json!({"tolerations": [{"key": "b"}]}),
         );
+    }
+
+    #[test]
+    fn what_is_one_of_several_things_becomes_another() {
+        let deployment = crate::schema::of("io.k8s.api.apps.v1.Deployment");
+        let current =
+            json!({"spec": {"replicas": 1, "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}});
+        let patch = |strategy: Value| strategic(&current, &json!({"spec": {"strategy": strategy}}), &deployment);
+        let made = patch(json!({"$retainKeys": ["type"], "type": "Recreate"})).unwrap();
+        assert_eq!(made, json!({"spec": {"replicas": 1, "strategy": {"type": "Recreate"}}}));
+        // What goes need not stay.
+        let made = patch(json!({"$retainKeys": ["type"], "type": "Recreate", "rollingUpdate": null})).unwrap();
+        assert_eq!(made["spec"]["strategy"], json!({"type": "Recreate"}));
+        for bad in [json!({"$retainKeys": ["type"], "rollingUpdate": {}}), json!({"$retainKeys": "type"})] {
+            let refused = patch(bad).unwrap_err().to_string();
+            assert!(refused.contains("invalid patch format of retainKeys directive"), "{refused}");
+        }
+        let pod = crate::schema::of("io.k8s.api.core.v1.Pod");
+        let current = json!({"spec": {"volumes": [{"name": "a", "emptyDir": {}}, {"name": "b", "emptyDir": {}}]}});
+        let patch = json!({"spec": {"volumes": [{"$retainKeys": ["name", "secret"], "name": "a", "secret": {"secretName": "s"}}]}});
+        let made = strategic(&current, &patch, &pod).unwrap();
+        let expected = json!([{"name": "a", "secret": {"secretName": "s"}}, {"name": "b", "emptyDir": {}}]);
+        assert_eq!(made["spec"]["volumes"], expected);
+    }
+
+    #[test]
+    fn a_budget_s_selector_is_replaced() {
+        let budget = crate::schema::of("io.k8s.api.policy.v1.PodDisruptionBudget");
+        let selector = |labels: Value| json!({"spec": {"selector": {"matchLabels": labels}}});
+        let made = strategic(&selector(json!({"a": "1"})), &selector(json!({"b": "2"})), &budget).unwrap();
+        assert_eq!(made, selector(json!({"b": "2"})));
     }
 
     #[test]

@@ -11,9 +11,6 @@ use crate::schema::Schema;
 
 type Fields = Map<String, Value>;
 
-/// Lists whose items are one of several things, so that the fields of another go (`retainKeys`).
-const RETAINING: [&str; 1] = ["volumes"];
-
 fn empty() -> Value {
     json!({})
 }
@@ -44,14 +41,14 @@ fn expected(last: &Value, now: &Value, live: &Value, schema: &Schema, retains: b
         let schema = below(schema, name);
         let (last, live) = (last.get(name).unwrap_or(&Value::Null), result.get(name).unwrap_or(&Value::Null));
         let value = match value {
-            Value::Object(_) => expected(last, value, live, schema, false),
+            Value::Object(_) => expected(last, value, live, schema, schema.patch.retain_keys),
             Value::Array(list) if schema.patch.merge => match schema.patch.merge_key.as_deref() {
                 Some(key) => {
-                    let schema = schema.items.as_deref().unwrap();
+                    let (retains, schema) = (schema.patch.retain_keys, schema.items.as_deref().unwrap());
                     let none = empty();
                     let merged = |item: &Value| {
                         let [last, live] = [last, live].map(|list| of(items(list), key, item).unwrap_or(&none));
-                        expected(last, item, live, schema, RETAINING.contains(&name.as_str()))
+                        expected(last, item, live, schema, retains)
                     };
                     let others = items(live).iter();
                     let others =
@@ -84,7 +81,7 @@ fn patch(last: &Value, now: &Value, live: &Value, schema: &Schema, retains: bool
         let (last, live) = (last.get(name).unwrap_or(&none), live.get(name).unwrap_or(&none));
         match value {
             Value::Object(_) => {
-                let patched = self::patch(last, value, live, schema, false);
+                let patched = self::patch(last, value, live, schema, schema.patch.retain_keys);
                 if patched != empty() || live.is_null() {
                     patch.insert(name.clone(), patched);
                 }
@@ -92,7 +89,7 @@ fn patch(last: &Value, now: &Value, live: &Value, schema: &Schema, retains: bool
             Value::Array(list) if schema.patch.merge => {
                 let key = schema.patch.merge_key.as_deref();
                 let changes = match key {
-                    Some(key) => keyed(name, key, [items(last), list, items(live)], schema.items.as_deref().unwrap()),
+                    Some(key) => keyed(key, [items(last), list, items(live)], schema),
                     None => list.iter().filter(|item| !items(live).contains(item)).cloned().collect(),
                 };
                 if key.is_none() {
@@ -118,12 +115,13 @@ fn patch(last: &Value, now: &Value, live: &Value, schema: &Schema, retains: bool
     Value::Object(patch)
 }
 
-fn keyed(name: &str, key: &str, [last, now, live]: [&[Value]; 3], schema: &Schema) -> Vec<Value> {
+fn keyed(key: &str, [last, now, live]: [&[Value]; 3], list: &Schema) -> Vec<Value> {
+    let (retains, schema) = (list.patch.retain_keys, list.items.as_deref().unwrap());
     let none = empty();
     let mut changes = Vec::new();
     for item in now {
         let [last, live] = [last, live].map(|list| of(list, key, item).unwrap_or(&none));
-        let mut patched = patch(last, item, live, schema, RETAINING.contains(&name));
+        let mut patched = patch(last, item, live, schema, retains);
         if patched != none {
             patched[key] = item[key].clone();
             changes.push(patched);

@@ -26,7 +26,34 @@ struct ListRule {
     merge: Option<Value>,
     keys: Option<Value>,
     #[serde(default)]
+    retain: bool,
+    #[serde(default)]
+    replace: bool,
+    #[serde(default)]
     atomic: bool,
+    #[serde(default)]
+    granular: bool,
+}
+
+impl ListRule {
+    /// As documents name it (`x-kubernetes-patch-strategy`).
+    fn strategy(&self) -> Option<String> {
+        let named = [("merge", self.merge.is_some()), ("replace", self.replace), ("retainKeys", self.retain)];
+        let named: Vec<_> = named.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect();
+        (!named.is_empty()).then(|| named.join(","))
+    }
+
+    fn merge_key(&self) -> Option<&str> {
+        self.merge.as_ref().and_then(Value::as_str)
+    }
+
+    fn list_type(&self) -> ListType {
+        match &self.keys {
+            Some(Value::String(set)) if set == "set" => ListType::Set,
+            Some(keys) => ListType::Map(strings(keys).map(|key| key.to_owned().into()).collect()),
+            None => ListType::Atomic,
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -80,6 +107,41 @@ static ENUMS: LazyLock<HashMap<String, HashMap<String, Vec<String>>>> = LazyLock
     serde_yaml::from_str(include_str!("../../../../manifests/enums.yaml")).expect("enums.yaml is read by a test")
 });
 
+/// Tells readers of documents how lists and maps merge.
+fn name_lists(definition: &str, json: &mut Value) {
+    const MAP_TYPE: &str = "x-kubernetes-map-type";
+    let rules = RULES.get(definition);
+    if rules.is_some_and(|rules| rules.atomic) {
+        json[MAP_TYPE] = "atomic".into();
+    }
+    for (name, property) in json["properties"].as_object_mut().into_iter().flatten() {
+        let rule = rules.and_then(|rules| rules.fields.get(name));
+        if property["type"] == "array" {
+            let list_type = rule.map(ListRule::list_type).unwrap_or_default();
+            property["x-kubernetes-list-type"] = match &list_type {
+                ListType::Atomic => "atomic".into(),
+                ListType::Set => "set".into(),
+                ListType::Map(keys) => {
+                    property["x-kubernetes-list-map-keys"] = keys.iter().map(|key| Value::from(&**key)).collect();
+                    "map".into()
+                }
+            };
+        }
+        let Some(rule) = rule else { continue };
+        if rule.atomic || rule.granular {
+            property[MAP_TYPE] = if rule.atomic { "atomic" } else { "granular" }.into();
+        }
+        for (keyword, value) in [
+            ("x-kubernetes-patch-strategy", rule.strategy()),
+            ("x-kubernetes-patch-merge-key", rule.merge_key().map(str::to_owned)),
+        ] {
+            if let Some(value) = value {
+                property[keyword] = value.into();
+            }
+        }
+    }
+}
+
 fn name_values(definition: &str, json: &mut Value) {
     for (field, values) in ENUMS.get(definition).into_iter().flatten() {
         let field = &mut json["properties"][field];
@@ -97,6 +159,7 @@ pub fn definitions(name: &str) -> Map<String, Value> {
         let Some(json) = DOCUMENTED.get(&name).filter(|_| !found.contains_key(&name)) else { continue };
         let mut json: Value = serde_json::from_str(json.get()).expect("the build script wrote it");
         name_values(&name, &mut json);
+        name_lists(&name, &mut json);
         references(&json, &mut left);
         found.insert(name, json);
     }
@@ -196,14 +259,11 @@ fn shared() -> std::sync::MutexGuard<'static, HashMap<String, Arc<Schema>>> {
 }
 
 fn with_rule(schema: &Schema, rule: &ListRule) -> Schema {
-    let merge_key = rule.merge.as_ref().and_then(Value::as_str).map(|key| key.to_owned().into());
-    let list_type = match &rule.keys {
-        Some(Value::String(set)) if set == "set" => ListType::Set,
-        Some(keys) => ListType::Map(strings(keys).map(|key| key.to_owned().into()).collect()),
-        None => ListType::Atomic,
-    };
-    let patch = PatchStrategy { merge: rule.merge.is_some(), merge_key, retain_keys: false };
-    Schema { patch, list_type, atomic_map: schema.atomic_map || rule.atomic, ..schema.clone() }
+    let merge_key = rule.merge_key().map(|key| key.to_owned().into());
+    let patch =
+        PatchStrategy { merge: rule.merge.is_some(), merge_key, retain_keys: rule.retain, replace: rule.replace };
+    let atomic_map = (schema.atomic_map && !rule.granular) || rule.atomic;
+    Schema { patch, list_type: rule.list_type(), atomic_map, ..schema.clone() }
 }
 
 fn strings(list: &Value) -> impl Iterator<Item = &str> {
@@ -239,6 +299,34 @@ mod tests {
         let pod = definitions("io.k8s.api.core.v1.PodSpec");
         let policy = &pod["io.k8s.api.core.v1.PodSpec"]["properties"]["restartPolicy"];
         assert_eq!(policy["enum"], serde_json::json!(["Always", "Never", "OnFailure"]));
+    }
+
+    #[test]
+    fn documents_tell_how_lists_and_maps_merge() {
+        let check = |type_: &str, field: &str, expected: Value| {
+            let documents = definitions(type_);
+            let mut told = documents[type_]["properties"][field].clone();
+            let told = told.as_object_mut().unwrap();
+            told.retain(|keyword, _| keyword.starts_with("x-kubernetes"));
+            assert_eq!(Value::Object(told.clone()), expected, "{type_} {field}");
+        };
+        let volumes = serde_json::json!({
+            "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+            "x-kubernetes-patch-strategy": "merge,retainKeys", "x-kubernetes-patch-merge-key": "name",
+        });
+        check("io.k8s.api.core.v1.PodSpec", "volumes", volumes);
+        let atomic = serde_json::json!({"x-kubernetes-list-type": "atomic"});
+        check("io.k8s.api.core.v1.PodSpec", "tolerations", atomic);
+        let retain = serde_json::json!({"x-kubernetes-patch-strategy": "retainKeys"});
+        check("io.k8s.api.apps.v1.DeploymentSpec", "strategy", retain);
+        let replace = serde_json::json!({"x-kubernetes-patch-strategy": "replace"});
+        check("io.k8s.api.policy.v1.PodDisruptionBudgetSpec", "selector", replace);
+        let granular = serde_json::json!({"x-kubernetes-map-type": "granular"});
+        check("io.k8s.api.core.v1.PersistentVolumeSpec", "claimRef", granular);
+        let set = serde_json::json!({"x-kubernetes-list-type": "set", "x-kubernetes-patch-strategy": "merge"});
+        check("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "finalizers", set);
+        let reference = definitions("io.k8s.api.core.v1.ObjectReference");
+        assert_eq!(reference["io.k8s.api.core.v1.ObjectReference"]["x-kubernetes-map-type"], "atomic");
     }
 
     #[test]

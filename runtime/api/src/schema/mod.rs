@@ -71,8 +71,10 @@ pub struct PatchStrategy {
     pub merge: bool,
     /// The field that tells items of a merged list apart; `None` for a list of scalars.
     pub merge_key: Option<Str>,
-    /// Only the keys that the patch lists are kept (`retainKeys`).
+    /// A patch may list the keys that are kept (`$retainKeys`): clients that make one do so here.
     pub retain_keys: bool,
+    /// One takes the place of the other, rather than that maps merge.
+    pub replace: bool,
 }
 
 /// The shape of one value.
