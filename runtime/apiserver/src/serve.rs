@@ -40,6 +40,8 @@ const SLACK: usize = 4 << 10;
 /// touched, for each request. For these it is 32 KiB twice, which the allocator has at hand (a fifth of a microsecond);
 /// for more it has to look (seven times as long).
 const MAX_HEADERS: usize = 1 << 10;
+/// How much may be asked at a time over one connection of HTTP/2, as upstream: an agent may watch hundreds of objects.
+const MAX_STREAMS: u32 = 1_000;
 
 /// Why the server stopped listening.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +136,7 @@ impl ApiServer {
         let stream = Patient::new(stream, (head, patience.head), hurry.clone(), patience.unread);
         builder.http1().timer(TokioTimer::new()).header_read_timeout(patience.idle);
         builder.http1().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD as usize + SLACK);
-        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(250).max_header_list_size(MAX_HEAD);
+        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).max_header_list_size(MAX_HEAD);
         builder.http2().keep_alive_interval(patience.ping).keep_alive_timeout(patience.pong);
         // A connection of HTTP/1.1 writes a whole answer at once, and may become something else.
         let stream = if is_h2 { Either::Left(Corked::new(stream)) } else { Either::Right(stream) };

@@ -39,7 +39,7 @@ impl HttpTransport {
     /// # Errors
     /// When the TLS configuration cannot be used.
     pub fn new(server: &str, tls: &ClientConfig, bearer: Option<Bearer>) -> Result<Self, TransportError> {
-        Self::made(server, bearer, |builder| Ok(builder.tls_backend_preconfigured(tls.clone())))
+        Self::made(server, bearer, |builder, use_| Ok(builder.tls_backend_preconfigured(offering(tls, use_))))
     }
 
     /// As [`HttpTransport::new`], without asking for compressed answers: on one machine, to compress them takes
@@ -48,7 +48,9 @@ impl HttpTransport {
     /// # Errors
     /// As [`HttpTransport::new`].
     pub fn uncompressed(server: &str, tls: &ClientConfig, bearer: Option<Bearer>) -> Result<Self, TransportError> {
-        Self::made(server, bearer, |builder| Ok(builder.tls_backend_preconfigured(tls.clone()).gzip(false)))
+        Self::made(server, bearer, |builder, use_| {
+            Ok(builder.tls_backend_preconfigured(offering(tls, use_)).gzip(false))
+        })
     }
 
     /// A transport to a server that is not the cluster's. It is looked for at the address `at`,
@@ -66,7 +68,8 @@ impl HttpTransport {
         // Without a provider of its own, reqwest takes the process' default one.
         let _ = provider().as_ref().clone().install_default();
         let host = server.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
-        Self::made(server, None, |builder| {
+        // Of a setup that is reqwest's own, it offers the protocols itself.
+        Self::made(server, None, |builder, _| {
             let builder = match trust {
                 Trust::System => builder,
                 Trust::Authority(pem) => builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?),
@@ -83,15 +86,16 @@ impl HttpTransport {
     fn made(
         server: &str,
         bearer: Option<Bearer>,
-        with: impl Fn(ClientBuilder) -> reqwest::Result<ClientBuilder>,
+        with: impl Fn(ClientBuilder, Use) -> reqwest::Result<ClientBuilder>,
     ) -> Result<Self, TransportError> {
         let server = server.trim_end_matches('/').to_owned();
-        let builder = || {
+        let builder = |use_| {
             let agent = concat!("trimtab/", env!("CARGO_PKG_VERSION"));
             // A redirect is for whoever asked: it might lead where they may not go.
-            with(reqwest::Client::builder().no_proxy().redirect(Policy::none()).user_agent(agent))
+            with(reqwest::Client::builder().no_proxy().redirect(Policy::none()).user_agent(agent), use_)
         };
-        let both = || reqwest::Result::Ok((builder()?.build()?, builder()?.http1_only().build()?));
+        let both =
+            || reqwest::Result::Ok((builder(Use::Requests)?.build()?, builder(Use::Upgrades)?.http1_only().build()?));
         let (requests, upgrades) =
             both().map_err(|source| TransportError { server: server.clone(), source: source.into() })?;
         Ok(Self { server, requests, upgrades, bearer })
@@ -143,6 +147,27 @@ impl Transport for HttpTransport {
     fn server(&self) -> &str {
         &self.server
     }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Requests,
+    Upgrades,
+}
+
+/// `tls`, which offers by ALPN what is spoken over it, unless it says so itself: what is not offered, no server
+/// chooses.
+fn offering(tls: &ClientConfig, use_: Use) -> ClientConfig {
+    let mut tls = tls.clone();
+    match use_ {
+        Use::Upgrades => tls.alpn_protocols = vec![b"http/1.1".to_vec()],
+        Use::Requests if tls.alpn_protocols.is_empty() => {
+            tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        }
+        Use::Requests => {}
+    }
+    tls
 }
 
 fn streamed(response: reqwest::Response) -> Response<Body> {

@@ -87,6 +87,14 @@ async fn a_body_over_the_limit_is_refused_and_a_large_answer_arrives_whole() {
 }
 
 #[tokio::test]
+async fn our_own_client_speaks_http_2() {
+    let served = Served::new().await;
+    let answer = get(&served.admin(), "/version").await;
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, http::Version::HTTP_2));
+    served.end().await;
+}
+
+#[tokio::test]
 async fn a_watch_ends_cleanly_when_the_server_does() {
     let served = Served::new().await;
     let admin = served.admin();
@@ -95,6 +103,7 @@ async fn a_watch_ends_cleanly_when_the_server_does() {
     let first = watch.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(first.starts_with(br#"{"type":"ADDED""#));
     served.shutdown.cancel();
-    assert!(watch.frame().await.is_none(), "the stream ends without an error");
+    let rest = watch.collect().await.expect("the stream ends without an error").to_bytes();
+    assert!(rest.is_empty(), "{rest:?}");
     served.tasks.join().await;
 }
