@@ -91,7 +91,10 @@ impl Cluster {
         let agent = NodeConfig { name, runtime: config.runtime, cluster_dns: None, shares_caches: true };
         let node = component::node(&manager, as_node, data, agent, Serving::Signed(api.pki()), tasks).await?;
         tell(&node.description);
-        api.advertise(node.gateway).await?;
+        match config.runtime {
+            RuntimeChoice::Docker => api.advertise(node.gateway).await?,
+            RuntimeChoice::Sim { .. } => api.advertise_to_simulated().await?,
+        }
         if let Some(gateway) = node.gateway {
             component::proxy(&manager, &api.client(&Identity::proxy()), data, config.proxy_mode, tasks);
             component::dns(&manager, vec![component::dns_address(gateway)], tasks);

