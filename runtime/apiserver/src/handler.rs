@@ -16,7 +16,7 @@ use trimtab_env::Instant;
 use crate::admission::Namespace;
 use crate::audit::{self, Record, Subject};
 use crate::auth::{self, Asked, Identity};
-use crate::flow::Flow;
+use crate::flow::{self, Flow};
 use crate::pass::Sent;
 use crate::path::{Query, ResourcePath};
 use crate::server::ApiServer;
@@ -164,7 +164,14 @@ impl ApiServer {
         let identity = auth::acting(self, caller, headers, record).await?;
         let identity = &*identity;
         let (store, kinds) = (&*self.inner.store, self.inner.kinds());
-        *flow = self.inner.flows.of(store, &kinds, identity.as_user(), &asked.attributes()).await;
+        let attributes = asked.attributes();
+        if flow::is_counted(identity.as_user(), &attributes) {
+            *flow = self.inner.flows.of(store, &kinds, identity.as_user(), &attributes).await;
+        }
+        let _seat = match flow {
+            Some(flow) => Some(self.inner.flows.seat(&self.inner.env, flow, identity.as_user(), &attributes).await?),
+            None => None,
+        };
         self.inner.authorizer.authorize(&*self.inner.store, identity, &asked, record).await?;
         if let Some(known) = aggregation::asked(self, path) {
             // What is said of it there bears the same name as here.

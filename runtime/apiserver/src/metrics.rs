@@ -114,6 +114,6 @@ fn verb(call: &Call<'_>) -> &'static str {
 }
 
 pub(crate) fn answer(server: &ApiServer, path: &str) -> Option<Answer> {
-    let text = || server.inner.metrics.text(server.inner.store.revision());
+    let text = || server.inner.metrics.text(server.inner.store.revision()) + &server.inner.flows.metrics();
     (path == "/metrics").then(|| Ok(body::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text())))
 }

@@ -1,11 +1,12 @@
 //! Requests and answers, for no kind in particular.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use http::{Method, Request, Response};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use serde::de::DeserializeOwned;
@@ -14,6 +15,18 @@ use trimtab_api::{ApiError, from_json};
 use crate::error::Error;
 use crate::lean;
 use crate::transport::{Body, Switched, Transport, TransportError, Upgraded};
+
+/// How often a request is sent while the server has too much to do, as client-go does.
+const TRIES: usize = 10;
+
+/// When to come back, if the server says so.
+fn again_after(response: &Response<Body>) -> Option<Duration> {
+    if response.status() != StatusCode::TOO_MANY_REQUESTS {
+        return None;
+    }
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
 
 /// A connection to one API server as one user. Cloning is cheap.
 #[derive(Clone)]
@@ -89,12 +102,24 @@ impl Client {
         self.transport.server()
     }
 
-    /// Sends a request whose success is any 2xx; the body is streamed.
+    /// Sends a request whose success is any 2xx; the body is streamed. It is sent again when the server has too much
+    /// to do and says when to come back.
     ///
     /// # Errors
     /// [`Error::Api`] for any other answer.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, Error> {
-        let response = self.transport.send(self.signed(request)).await?;
+        let request = self.signed(request);
+        for _ in 1..TRIES {
+            let response = self.transport.send(request.clone()).await?;
+            match again_after(&response) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return self.succeeded(response).await,
+            }
+        }
+        self.succeeded(self.transport.send(request).await?).await
+    }
+
+    async fn succeeded(&self, response: Response<Body>) -> Result<Response<Body>, Error> {
         if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
     }
 
@@ -204,4 +229,52 @@ pub fn request(method: Method, path: &str, body: Option<(&str, Bytes)>) -> Resul
         None => builder.body(Bytes::new()),
     };
     built.map_err(|error| Error::Request(format!("{path:?}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Has too much to do for so many requests.
+    struct Busy {
+        refuses: usize,
+        asked: AtomicUsize,
+        says_when: bool,
+    }
+
+    impl Transport for Busy {
+        fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
+            assert_eq!(&**request.body(), b"body");
+            let mut response = Response::new(crate::transport::empty_body());
+            if self.asked.fetch_add(1, Ordering::Relaxed) < self.refuses {
+                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                if self.says_when {
+                    response.headers_mut().insert(RETRY_AFTER, 2.into());
+                }
+            }
+            Box::pin(std::future::ready(Ok(response)))
+        }
+
+        fn upgrade(&self, _: Request<Bytes>) -> BoxFuture<'_, Result<Switched, TransportError>> {
+            Nowhere::failed()
+        }
+
+        fn server(&self) -> &str {
+            "busy"
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_is_sent_again_when_the_server_says_when() {
+        for (refuses, says_when, asked, succeeds) in [(3, true, 4, true), (99, true, 10, false), (1, false, 1, false)] {
+            let busy = Arc::new(Busy { refuses, asked: AtomicUsize::new(0), says_when });
+            let client = Client::new(Arc::<Busy>::clone(&busy));
+            let begun = tokio::time::Instant::now();
+            let sent = client.send(request(Method::POST, "/a", Some(("text/plain", "body".into()))).unwrap()).await;
+            assert_eq!((sent.is_ok(), busy.asked.load(Ordering::Relaxed)), (succeeds, asked));
+            assert_eq!(begun.elapsed().as_secs(), 2 * (asked as u64 - 1));
+        }
+    }
 }

@@ -23,4 +23,5 @@ pub(crate) use attributes::Asked;
 pub(crate) use authenticate::{acting, caller};
 pub(crate) use authorizer::Authorizer;
 pub use identity::Identity;
+pub(crate) use simulated::is_agent as is_simulated_nodes;
 pub use token::{KeyError, ServiceAccounts, SigningKey};

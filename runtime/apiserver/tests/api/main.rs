@@ -14,6 +14,7 @@ mod definitions;
 mod delete;
 mod edge;
 mod equivalent;
+mod flow;
 mod harness;
 mod history;
 mod list;

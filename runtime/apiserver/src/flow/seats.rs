@@ -1,0 +1,564 @@
+//! The seats of the priority levels: who is served at once, who waits, and who is sent away.
+//!
+//! A level is sure of a part of its share and may use the rest of it, and of the others' shares, as long as
+//! they leave room. Whoever finds no seat waits in one of its level's queues, or is refused. Of the queues,
+//! the one that has been served least goes first: a flow that asks much stands in its own way
+//! (<https://kubernetes.io/docs/concepts/cluster-administration/flow-control/>).
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use trimtab_env::{Env, Instant, lock};
+
+use super::stats::Stats;
+
+/// How many requests are served at a time, over all levels: upstream's `--max-requests-inflight` and
+/// `--max-mutating-requests-inflight` together.
+const SEATS: usize = 600;
+/// How long anybody waits: a quarter of upstream's `--request-timeout`.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// What a request is taken to cost until it is known.
+const GUESS: Duration = Duration::from_millis(3);
+
+/// How a level's requests wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Queuing {
+    pub queues: usize,
+    pub hand_size: usize,
+    pub length: usize,
+}
+
+/// What a PriorityLevelConfiguration says.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Shares {
+    pub name: Arc<str>,
+    /// Nobody of the level waits, or is refused.
+    pub exempt: bool,
+    /// Its part of the seats, to those of the others.
+    pub shares: usize,
+    /// How much of them others may use, in percent.
+    pub lendable: usize,
+    /// How much it may use of others', in percent of its own; `None`: as much as there is.
+    pub borrowing: Option<usize>,
+    /// `None`: its requests are refused rather than wait.
+    pub queuing: Option<Queuing>,
+}
+
+/// What a level may use, in seats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Its share.
+    pub nominal: usize,
+    /// What it always may.
+    pub lower: usize,
+    /// What it may at most.
+    pub upper: usize,
+}
+
+/// A level by its place in the list, which it keeps as long as the server runs.
+pub(super) type LevelId = usize;
+
+/// What a request is, to those who give seats.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket<'a> {
+    pub level: LevelId,
+    /// Whose count it is in.
+    pub schema: usize,
+    /// What tells its flow from others of its schema.
+    pub distinguisher: &'a str,
+}
+
+/// Why a request is not served, as the metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Refusal {
+    ConcurrencyLimit,
+    QueueFull,
+    TimeOut,
+}
+
+/// All levels.
+#[derive(Default)]
+pub(super) struct Seats(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Over all levels.
+    total: usize,
+    executing: usize,
+    /// What levels are sure of and do not use.
+    reserved: usize,
+    levels: Vec<Level>,
+    stats: Stats,
+    next_id: u64,
+}
+
+struct Level {
+    config: Shares,
+    limits: Limits,
+    executing: usize,
+    queues: Vec<Queue>,
+    waiting: usize,
+    /// What the queue that was last served had been served: one that was empty does not catch up.
+    floor: Duration,
+    /// Where to begin among queues that have been served alike.
+    next: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    /// For how long its requests have been served.
+    served: Duration,
+}
+
+struct Waiting {
+    id: u64,
+    schema: usize,
+    since: Instant,
+    seat: oneshot::Sender<Seat>,
+}
+
+/// A seat, for as long as it is kept.
+pub(crate) struct Seat {
+    seats: Arc<Seats>,
+    level: LevelId,
+    schema: usize,
+    queue: Option<usize>,
+    since: Instant,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let given = self.seats.state().leave(self);
+        self.seats.seat(given);
+    }
+}
+
+/// Who has been given a seat, and when he has it.
+type Given = Vec<(oneshot::Sender<Seat>, LevelId, usize, usize)>;
+
+/// A place in a queue; whoever leaves it before his turn gives it up.
+struct Place<'a> {
+    seats: &'a Arc<Seats>,
+    level: LevelId,
+    queue: usize,
+    id: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.seats.state().give_up(self.level, self.queue, self.id);
+    }
+}
+
+enum Asked {
+    Served,
+    Waits(usize, u64, oneshot::Receiver<Seat>),
+}
+
+impl Seats {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.0)
+    }
+
+    /// Takes what the configuration says now. Answers each level's place.
+    pub(super) fn configure(self: &Arc<Self>, levels: &[Shares]) -> Vec<LevelId> {
+        let (ids, given) = self.state().configure(levels);
+        self.seat(given);
+        ids
+    }
+
+    /// The place of a schema's counts.
+    pub(super) fn schema(&self, level: &Arc<str>, schema: &str) -> usize {
+        self.state().stats.of(level, schema)
+    }
+
+    /// Waits for a seat, if it need be.
+    ///
+    /// # Errors
+    /// When there is none, and none to be waited for.
+    pub(super) async fn take(self: &Arc<Self>, env: &Env, ticket: Ticket<'_>) -> Result<Seat, Refusal> {
+        let Ticket { level, schema, .. } = ticket;
+        let since = Instant::now();
+        let (queue, id, mut seat) = match self.state().ask(ticket, since)? {
+            Asked::Served => return Ok(self.occupied(level, schema, None, since)),
+            Asked::Waits(queue, id, seat) => (queue, id, seat),
+        };
+        let place = Place { seats: self, level, queue, id };
+        tokio::select! {
+            biased;
+            // The other end is kept until it is used, or the place given up.
+            Ok(seat) = &mut seat => Ok(seat),
+            () = env.sleep(PATIENCE) => {
+                drop(place);
+                // It may have come in between.
+                match seat.try_recv() {
+                    Ok(seat) => Ok(seat),
+                    Err(_) => {
+                        self.state().stats.refused(schema, Refusal::TimeOut, since.elapsed());
+                        Err(Refusal::TimeOut)
+                    }
+                }
+            }
+        }
+    }
+
+    fn occupied(self: &Arc<Self>, level: LevelId, schema: usize, queue: Option<usize>, since: Instant) -> Seat {
+        Seat { seats: Arc::clone(self), level, schema, queue, since }
+    }
+
+    /// Tells those who have been given a seat. One who has gone gives his back by dropping it.
+    fn seat(self: &Arc<Self>, given: Given) {
+        for (sender, level, schema, queue) in given {
+            drop(sender.send(self.occupied(level, schema, Some(queue), Instant::now())));
+        }
+    }
+
+    /// The metrics, in Prometheus' text format.
+    pub(super) fn text(&self) -> String {
+        let state = self.state();
+        state.stats.text(state.levels.iter().map(|level| (&*level.config.name, level.limits)))
+    }
+}
+
+impl State {
+    fn configure(&mut self, configs: &[Shares]) -> (Vec<LevelId>, Given) {
+        let sum: usize = configs.iter().map(|config| config.shares).sum();
+        // One that is no more lets those through that wait still.
+        for level in &mut self.levels {
+            level.limits = Limits { nominal: 1, lower: 0, upper: 1 };
+        }
+        let mut ids = Vec::with_capacity(configs.len());
+        self.total = 0;
+        for config in configs {
+            let nominal = (SEATS * config.shares).div_ceil(sum.max(1));
+            let lendable = (nominal * config.lendable.min(100) + 50) / 100;
+            let borrowing = config.borrowing.map_or(SEATS, |percent| (nominal * percent + 50) / 100);
+            let limits =
+                Limits { nominal, lower: nominal - lendable, upper: (nominal + borrowing).min(SEATS.max(nominal)) };
+            self.total += if config.exempt { 0 } else { nominal };
+            let known = self.levels.iter().position(|level| level.config.name == config.name);
+            let id = known.unwrap_or(self.levels.len());
+            if id == self.levels.len() {
+                self.levels.push(Level::new(config.clone()));
+            }
+            let level = &mut self.levels[id];
+            (level.config, level.limits) = (config.clone(), limits);
+            let queues = config.queuing.map_or(0, |queuing| queuing.queues);
+            // Those that are there are emptied, if there are to be fewer.
+            level.queues.resize_with(level.queues.len().max(queues), Queue::default);
+            ids.push(id);
+        }
+        let limited = || self.levels.iter().filter(|level| !level.config.exempt);
+        let executing = limited().map(|level| level.executing).sum();
+        let reserved = limited().map(|level| level.limits.lower.saturating_sub(level.executing)).sum();
+        (self.executing, self.reserved) = (executing, reserved);
+        (ids, self.serve())
+    }
+
+    /// Whether the level may have one more.
+    fn has_room(&self, level: &Level) -> bool {
+        let Level { executing, limits, config, .. } = level;
+        config.exempt
+            || *executing < limits.lower
+            || (*executing < limits.upper && self.executing + self.reserved < self.total)
+    }
+
+    fn occupy(&mut self, id: LevelId) {
+        let level = &mut self.levels[id];
+        if !level.config.exempt {
+            self.executing += 1;
+            self.reserved -= usize::from(level.executing < level.limits.lower);
+        }
+        level.executing += 1;
+    }
+
+    fn ask(&mut self, ticket: Ticket<'_>, now: Instant) -> Result<Asked, Refusal> {
+        let Ticket { level: id, schema, distinguisher } = ticket;
+        let level = &self.levels[id];
+        if level.waiting == 0 && self.has_room(level) {
+            self.occupy(id);
+            self.stats.dispatched(schema, None);
+            return Ok(Asked::Served);
+        }
+        let refusal = match level.config.queuing {
+            None => Refusal::ConcurrencyLimit,
+            Some(queuing) => {
+                let queue = self.levels[id].queue_for(queuing, schema, distinguisher);
+                let level = &mut self.levels[id];
+                if level.queues[queue].waiting.len() < queuing.length {
+                    let (sender, seat) = oneshot::channel();
+                    self.next_id += 1;
+                    let floor = level.floor;
+                    let place = &mut level.queues[queue];
+                    if place.waiting.is_empty() {
+                        place.served = place.served.max(floor);
+                    }
+                    place.waiting.push_back(Waiting { id: self.next_id, schema, since: now, seat: sender });
+                    level.waiting += 1;
+                    self.stats.waits(schema);
+                    return Ok(Asked::Waits(queue, self.next_id, seat));
+                }
+                Refusal::QueueFull
+            }
+        };
+        self.stats.refused(schema, refusal, Duration::ZERO);
+        Err(refusal)
+    }
+
+    fn give_up(&mut self, level: LevelId, queue: usize, id: u64) {
+        let level = &mut self.levels[level];
+        let waiting = &mut level.queues[queue].waiting;
+        if let Some(at) = waiting.iter().position(|waiting| waiting.id == id)
+            && let Some(gone) = waiting.remove(at)
+        {
+            level.waiting -= 1;
+            self.stats.waits_no_more(gone.schema);
+        }
+    }
+
+    fn leave(&mut self, seat: &Seat) -> Given {
+        let took = seat.since.elapsed();
+        self.stats.finished(seat.schema, took);
+        let level = &mut self.levels[seat.level];
+        level.executing -= 1;
+        if let Some(queue) = seat.queue {
+            let served = &mut level.queues[queue].served;
+            *served = (*served + took).saturating_sub(GUESS);
+        }
+        if !level.config.exempt {
+            self.executing -= 1;
+            self.reserved += usize::from(level.executing < level.limits.lower);
+        }
+        if self.levels.iter().all(|level| level.waiting == 0) { Given::new() } else { self.serve() }
+    }
+
+    /// Gives away what is free: first to those who have less than their share.
+    fn serve(&mut self) -> Given {
+        let mut given = Given::new();
+        for borrows in [false, true] {
+            for id in 0..self.levels.len() {
+                loop {
+                    let level = &self.levels[id];
+                    let is_due = level.waiting > 0 && (borrows || level.executing < level.limits.nominal);
+                    if !is_due || !self.has_room(level) {
+                        break;
+                    }
+                    let Some((queue, waiting)) = self.levels[id].next() else { break };
+                    self.stats.waits_no_more(waiting.schema);
+                    self.occupy(id);
+                    self.stats.dispatched(waiting.schema, Some(waiting.since.elapsed()));
+                    given.push((waiting.seat, id, waiting.schema, queue));
+                }
+            }
+        }
+        given
+    }
+}
+
+impl Level {
+    fn new(config: Shares) -> Self {
+        let (limits, floor) = (Limits::default(), Duration::ZERO);
+        Self { config, limits, executing: 0, queues: Vec::new(), waiting: 0, floor, next: 0 }
+    }
+
+    /// Of the queues that a flow is dealt, the one where fewest wait: two flows rarely have the same hand
+    /// (shuffle sharding).
+    fn queue_for(&self, Queuing { queues, hand_size, .. }: Queuing, schema: usize, distinguisher: &str) -> usize {
+        let mut hasher = DefaultHasher::new();
+        (schema, distinguisher).hash(&mut hasher);
+        let hand = deal(hasher.finish(), queues.max(1), hand_size.clamp(1, queues.max(1)));
+        hand.into_iter().min_by_key(|queue| self.queues[*queue].waiting.len()).unwrap_or_default()
+    }
+
+    /// The next one: of the queue that has been served least.
+    fn next(&mut self) -> Option<(usize, Waiting)> {
+        let count = self.queues.len();
+        let turns = (0..count).map(|turn| (self.next + turn) % count);
+        let waits = turns.filter(|queue| !self.queues[*queue].waiting.is_empty());
+        let queue = waits.min_by_key(|queue| self.queues[*queue].served)?;
+        let place = &mut self.queues[queue];
+        let waiting = place.waiting.pop_front()?;
+        self.floor = self.floor.max(place.served);
+        place.served += GUESS;
+        self.waiting -= 1;
+        self.next = (queue + 1) % count;
+        Some((queue, waiting))
+    }
+}
+
+/// `count` different numbers below `of`, each hand as likely as any other.
+fn deal(mut entropy: u64, of: usize, count: usize) -> Vec<usize> {
+    let mut hand: Vec<usize> = Vec::with_capacity(count);
+    for dealt in 0..count {
+        let left = (of - dealt) as u64;
+        let mut card = usize::try_from(entropy % left).unwrap_or_default();
+        entropy /= left;
+        // Those that are dealt already are not counted.
+        let mut before = hand.clone();
+        before.sort_unstable();
+        for other in before {
+            card += usize::from(other <= card);
+        }
+        hand.push(card);
+    }
+    hand
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use futures::future::join_all;
+
+    use super::*;
+
+    const QUEUING: Queuing = Queuing { queues: 8, hand_size: 2, length: 3 };
+
+    fn level(name: &str, shares: usize, queuing: Option<Queuing>) -> Shares {
+        Shares { name: name.into(), exempt: false, shares, lendable: 0, borrowing: Some(0), queuing }
+    }
+
+    fn seats(levels: &[Shares]) -> (Arc<Seats>, Env) {
+        let seats = Arc::<Seats>::default();
+        assert_eq!(seats.configure(levels), (0..levels.len()).collect::<Vec<_>>());
+        for level in levels {
+            seats.schema(&level.name, "s");
+        }
+        (seats, Env::seeded(7, "2026-01-01T00:00:00Z".parse().unwrap()))
+    }
+
+    fn ticket(level: LevelId, distinguisher: &str) -> Ticket<'_> {
+        Ticket { level, schema: level, distinguisher }
+    }
+
+    async fn full(seats: &Arc<Seats>, env: &Env, level: LevelId, count: usize) -> Vec<Seat> {
+        let all = join_all((0..count).map(|_| seats.take(env, ticket(level, "first")))).await;
+        all.into_iter().map(|seat| seat.expect("there is a seat")).collect()
+    }
+
+    #[test]
+    fn shares_are_parts_of_all_seats() {
+        let lends = Shares { lendable: 50, borrowing: None, ..level("b", 3, None) };
+        let exempt = Shares { exempt: true, ..level("c", 0, None) };
+        let (seats, _) = seats(&[level("a", 1, None), lends, exempt]);
+        let limits: Vec<_> = seats.state().levels.iter().map(|level| level.limits).collect();
+        let expected = [(150, 150, 150), (450, 225, 600), (0, 0, 0)];
+        assert_eq!(limits, expected.map(|(nominal, lower, upper)| Limits { nominal, lower, upper }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_may_not_wait_is_refused() {
+        let (seats, env) = seats(&[level("a", 1, None), level("b", 599, None)]);
+        let seat = seats.take(&env, ticket(0, "")).await.unwrap_or_else(|why| panic!("{why:?}"));
+        assert_eq!(seats.take(&env, ticket(0, "")).await.err(), Some(Refusal::ConcurrencyLimit));
+        drop(seat);
+        assert!(seats.take(&env, ticket(0, "")).await.is_ok());
+        let text = seats.text();
+        let counted = "rejected_requests_total{flow_schema=\"s\",priority_level=\"a\",reason=\"concurrency-limit\"} 1";
+        assert!(text.contains(counted), "{text}");
+        assert!(text.contains("current_executing_requests{flow_schema=\"s\",priority_level=\"a\"} 0"), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_served_in_turn_or_sent_away() {
+        let one_queue = Queuing { queues: 1, hand_size: 1, length: 2 };
+        let (seats, env) = seats(&[level("a", 1, Some(one_queue)), level("b", 599, None)]);
+        let held = full(&seats, &env, 0, 1).await;
+        let mut first = Box::pin(seats.take(&env, ticket(0, "x")));
+        let mut second = Box::pin(seats.take(&env, ticket(0, "x")));
+        assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+        assert_eq!(seats.take(&env, ticket(0, "x")).await.err(), Some(Refusal::QueueFull));
+        drop(held);
+        let served = first.await.expect("it is its turn");
+        assert!(second.as_mut().now_or_never().is_none());
+        assert_eq!(second.await.err(), Some(Refusal::TimeOut));
+        drop(served);
+        let state = seats.state();
+        assert_eq!((state.executing, state.levels[0].waiting), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_goes_gives_up_his_place_and_his_seat() {
+        let (seats, env) = seats(&[level("a", 1, Some(QUEUING)), level("b", 599, None)]);
+        let held = full(&seats, &env, 0, 1).await;
+        let mut gone = Box::pin(seats.take(&env, ticket(0, "x")));
+        assert!(gone.as_mut().now_or_never().is_none());
+        drop(gone);
+        assert_eq!(seats.state().levels[0].waiting, 0);
+        let mut given = Box::pin(seats.take(&env, ticket(0, "x")));
+        assert!(given.as_mut().now_or_never().is_none());
+        // It is given a seat, and goes without it.
+        drop(held);
+        assert_eq!(seats.state().levels[0].executing, 1);
+        drop(given);
+        assert_eq!(seats.state().levels[0].executing, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_greedy_flow_stands_in_its_own_way() {
+        let long = Queuing { queues: 64, hand_size: 1, length: 100 };
+        let (seats, env) = seats(&[level("a", 1, Some(long)), level("b", 599, None)]);
+        let held = full(&seats, &env, 0, 1).await;
+        let served = Mutex::new(Vec::new());
+        let ask = async |who: &'static str| {
+            let seat = seats.take(&env, ticket(0, who)).await;
+            assert!(seat.is_ok());
+            lock(&served).push(who);
+            env.sleep(Duration::from_millis(10)).await;
+        };
+        let release = async {
+            env.sleep(Duration::from_millis(10)).await;
+            drop(held);
+        };
+        let greedy = join_all((0..20).map(|_| ask("greedy")));
+        let modest = async {
+            env.sleep(Duration::from_millis(5)).await;
+            join_all((0..3).map(|_| ask("modest"))).await;
+        };
+        tokio::join!(greedy, modest, release);
+        let served = served.into_inner().unwrap();
+        let last = served.iter().rposition(|who| *who == "modest").unwrap();
+        assert!(last < 8, "{served:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_one_does_not_use_another_may() {
+        let lends = Shares { lendable: 100, borrowing: None, ..level("a", 300, None) };
+        let borrows = Shares { borrowing: Some(50), ..level("b", 300, None) };
+        let (seats, env) = seats(&[lends, borrows]);
+        let borrowed = full(&seats, &env, 1, 450).await;
+        // No more than it may, and no more than there are.
+        assert_eq!(seats.take(&env, ticket(1, "")).await.err(), Some(Refusal::ConcurrencyLimit));
+        let rest = full(&seats, &env, 0, 150).await;
+        assert_eq!(seats.take(&env, ticket(0, "")).await.err(), Some(Refusal::ConcurrencyLimit));
+        drop(borrowed);
+        let more = full(&seats, &env, 0, 150).await;
+        // What the other is sure of it does not lend.
+        assert_eq!(seats.take(&env, ticket(0, "")).await.err(), Some(Refusal::ConcurrencyLimit));
+        drop((rest, more));
+        let state = seats.state();
+        assert_eq!((state.executing, state.reserved), (0, 300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_larger_share_lets_those_in_that_wait() {
+        let (seats, env) = seats(&[level("a", 0, Some(QUEUING)), level("b", 600, None)]);
+        let mut waits = Box::pin(seats.take(&env, ticket(0, "x")));
+        assert!(waits.as_mut().now_or_never().is_none());
+        seats.configure(&[level("a", 1, Some(QUEUING)), level("b", 599, None)]);
+        assert!(waits.await.is_ok());
+    }
+
+    #[test]
+    fn a_hand_has_no_card_twice() {
+        for entropy in (0..5_000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)) {
+            let mut hand = deal(entropy, 8, 6);
+            hand.sort_unstable();
+            hand.dedup();
+            assert!(hand.len() == 6 && hand.iter().all(|card| *card < 8), "{hand:?}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Priority and fairness: who waits, and who is sent away. Who is served in what order is tested beside the seats.
+
+use serde_json::json;
+
+use crate::harness::{Answer, Server};
+
+const LEVELS: &str = "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations";
+const SCHEMAS: &str = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas";
+
+/// A server where what anna asks of `/version` is of a level that has no seats.
+async fn server(response: serde_json::Value) -> (Server, Server) {
+    let server = Server::new().await;
+    let limited = json!({"nominalConcurrencyShares": 0, "borrowingLimitPercent": 0, "limitResponse": response});
+    server
+        .post(LEVELS, json!({"metadata": {"name": "none"}, "spec": {"type": "Limited", "limited": limited}}))
+        .await
+        .ok();
+    let rules = json!([{"subjects": [{"kind": "User", "user": {"name": "anna"}}],
+        "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": ["/version"]}]}]);
+    let spec = json!({"matchingPrecedence": 3, "priorityLevelConfiguration": {"name": "none"}, "rules": rules});
+    server.post(SCHEMAS, json!({"metadata": {"name": "annas"}, "spec": spec})).await.ok();
+    let anna = server.by("anna", &["system:authenticated"]);
+    (server, anna)
+}
+
+fn sent_away(answer: &Answer) {
+    answer.refused(429, "TooManyRequests", "Too many requests, please try again later.");
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert!(answer.headers.contains_key("x-kubernetes-pf-prioritylevel-uid"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_is_no_seat_a_request_is_refused() {
+    let (server, anna) = server(json!({"type": "Reject"})).await;
+    sent_away(&anna.get("/version").await);
+    let metrics = server.get("/metrics").await.body;
+    let counted = "apiserver_flowcontrol_rejected_requests_total{flow_schema=\"annas\",priority_level=\"none\",reason=\"concurrency-limit\"} 1";
+    assert!(metrics.as_str().unwrap().contains(counted), "{metrics}");
+    // Others are served, and so is she as soon as there is a seat.
+    server.get("/version").await.ok();
+    let more = json!({"spec": {"limited": {"nominalConcurrencyShares": 1}}});
+    server.patch(&format!("{LEVELS}/none"), "merge", more).await.ok();
+    anna.get("/version").await.ok();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_too_long_is_sent_away() {
+    let queuing = json!({"queues": 2, "handSize": 1, "queueLengthLimit": 1});
+    let (server, anna) = server(json!({"type": "Queue", "queuing": queuing})).await;
+    let begun = tokio::time::Instant::now();
+    let (first, second) = tokio::join!(anna.get("/version"), anna.get("/version"));
+    sent_away(&first);
+    sent_away(&second);
+    assert_eq!(begun.elapsed().as_secs(), 15);
+    let metrics = server.get("/metrics").await.body;
+    for (reason, count) in [("queue-full", 1), ("time-out", 1)] {
+        let counted = format!("priority_level=\"none\",reason=\"{reason}\"}} {count}");
+        assert!(metrics.as_str().unwrap().contains(&counted), "{metrics}");
+    }
+    // One that waits is served when the level gets a seat.
+    let more = async {
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        let more = json!({"spec": {"limited": {"nominalConcurrencyShares": 1}}});
+        server.patch(&format!("{LEVELS}/none"), "merge", more).await.ok();
+        // What the levels are now is looked at with the next request.
+        server.get("/version").await.ok();
+    };
+    let (waited, ()) = tokio::join!(anna.get("/version"), more);
+    waited.ok();
+}
