@@ -1,6 +1,8 @@
 //! Label and field selectors
 //! (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
 
+mod parse;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -14,6 +16,9 @@ enum Requirement {
     NotIn(String, Vec<String>),
     Exists(String),
     Absent(String),
+    /// As a number, larger than this.
+    Above(String, i64),
+    Below(String, i64),
 }
 
 /// A label selector: all its requirements must hold. The empty one selects everything.
@@ -47,23 +52,12 @@ pub fn label_selector_text(selector: &Value) -> String {
 pub struct ParseError(String);
 
 impl Selector {
-    /// Reads `a=b`, `a==b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`, joined by commas.
+    /// Reads `a=b`, `a==b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a>1`, `a<1`, `a`, `!a`, joined by commas.
     ///
     /// # Errors
     /// When the text is none of these.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let mut requirements = Vec::new();
-        for part in split_outside_parentheses(text) {
-            let part = part.trim();
-            if part.is_empty() {
-                continue;
-            }
-            let found = requirement(part).ok_or_else(|| {
-                ParseError(format!("unable to parse requirement: {part:?} is none of key=value, key!=value, key in (a,b), key notin (a,b), key, !key"))
-            })?;
-            requirements.push(found);
-        }
-        Ok(Self(requirements))
+        parse::requirements(text).map(Self)
     }
 
     /// All the pairs of a map, as a ReplicationController's or Service's selector.
@@ -73,11 +67,14 @@ impl Selector {
 
     /// Whether `labels` are selected.
     pub fn matches<'a>(&self, labels: impl Fn(&str) -> Option<&'a str>) -> bool {
+        let number = |key: &str| labels(key)?.parse::<i64>().ok();
         self.0.iter().all(|requirement| match requirement {
             Requirement::In(key, values) => labels(key).is_some_and(|value| values.iter().any(|v| v == value)),
             Requirement::NotIn(key, values) => labels(key).is_none_or(|value| values.iter().all(|v| v != value)),
             Requirement::Exists(key) => labels(key).is_some(),
             Requirement::Absent(key) => labels(key).is_none(),
+            Requirement::Above(key, bound) => number(key).is_some_and(|number| number > *bound),
+            Requirement::Below(key, bound) => number(key).is_some_and(|number| number < *bound),
         })
     }
 
@@ -124,58 +121,12 @@ impl fmt::Display for Selector {
                 Requirement::NotIn(key, values) => write!(f, "{key} notin ({})", values.join(","))?,
                 Requirement::Exists(key) => f.write_str(key)?,
                 Requirement::Absent(key) => write!(f, "!{key}")?,
+                Requirement::Above(key, bound) => write!(f, "{key}>{bound}")?,
+                Requirement::Below(key, bound) => write!(f, "{key}<{bound}")?,
             }
         }
         Ok(())
     }
-}
-
-fn split_outside_parentheses(text: &str) -> Vec<&str> {
-    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_i32);
-    for (at, letter) in text.char_indices() {
-        match letter {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            ',' if depth == 0 => {
-                parts.push(&text[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
-}
-
-fn requirement(part: &str) -> Option<Requirement> {
-    if let Some(key) = part.strip_prefix('!') {
-        return Some(Requirement::Absent(label_key(key)?));
-    }
-    if let Some((key, value)) = part.split_once("!=") {
-        return Some(Requirement::NotIn(label_key(key)?, vec![label_value(value)?]));
-    }
-    if let Some((key, value)) = part.split_once('=') {
-        let value = value.strip_prefix('=').unwrap_or(value);
-        return Some(Requirement::In(label_key(key)?, vec![label_value(value)?]));
-    }
-    let Some((head, list)) = part.split_once('(') else { return Some(Requirement::Exists(label_key(part)?)) };
-    let values = list.trim_end().strip_suffix(')')?.split(',').map(label_value).collect::<Option<Vec<_>>>()?;
-    let (key, operator) = head.trim().rsplit_once(char::is_whitespace)?;
-    match operator {
-        "in" => Some(Requirement::In(label_key(key)?, values)),
-        "notin" => Some(Requirement::NotIn(label_key(key)?, values)),
-        _ => None,
-    }
-}
-
-fn label_key(key: &str) -> Option<String> {
-    let key = key.trim();
-    crate::names::qualified_name(key).is_empty().then(|| key.to_owned())
-}
-
-fn label_value(value: &str) -> Option<String> {
-    let value = value.trim();
-    crate::names::label_value(value).is_empty().then(|| value.to_owned())
 }
 
 /// A field selector: `metadata.name=a,spec.nodeName!=b`.
@@ -244,6 +195,10 @@ mod tests {
         check("app notin (web,db)", labels, false);
         check("tier", labels, true);
         check("!tier", labels, false);
+        let labels = &[("size", "7")];
+        check("size>6,size<8", labels, true);
+        check("size>7", labels, false);
+        check("other<7", labels, false);
     }
 
     #[test]

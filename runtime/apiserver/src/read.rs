@@ -125,12 +125,7 @@ impl Filter {
         let fields =
             FieldSelector::parse(call.query.get("fieldSelector")).map_err(|e| ApiError::bad_request(e.to_string()))?;
         if let Some(unknown) = fields.fields().find(|field| selectable::field_index(&call.kind, field).is_none()) {
-            return Err(ApiError::bad_request(format!(
-                "Unable to find {:?} that match label selector {:?}, field selector {:?}: field label not supported: {unknown}",
-                call.kind.resource(),
-                call.query.get("labelSelector"),
-                call.query.get("fieldSelector"),
-            )));
+            return Err(ApiError::bad_request(format!("field label not supported: {unknown}")));
         }
         Ok(Self { labels, fields, only: None })
     }

@@ -213,3 +213,36 @@ async fn delete() {
     assert!(kubectl.refuses("get namespace away", "").await.contains("NotFound"));
     kubectl.end().await;
 }
+
+/// What is one of several things becomes another: kubectl learns from the documents how to say so (`retainKeys`).
+#[tokio::test(flavor = "multi_thread")]
+async fn apply_of_something_else_in_its_place() {
+    let Some(kubectl) = Kubectl::new().await else { return };
+    let deployment = |strategy: &str, source: &str| {
+        format!(
+            "apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: shop}}
+spec:
+  selector: {{matchLabels: {{app: shop}}}}
+  strategy: {strategy}
+  template:
+    metadata: {{labels: {{app: shop}}}}
+    spec:
+      containers: [{{name: c, image: 'sim:1', volumeMounts: [{{name: v, mountPath: /v}}]}}]
+      volumes: [{{name: v, {source}}}]
+"
+        )
+    };
+    let rolling = deployment("{type: RollingUpdate, rollingUpdate: {maxSurge: 1}}", "emptyDir: {}");
+    kubectl.feed("apply -f -", &rolling).await;
+    let patched = kubectl.command("apply -v=8 -f -");
+    let ended = kubectl.end_of(patched, &deployment("{type: Recreate}", "configMap: {name: m}")).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.err.contains("/openapi/v3/apis/apps/v1"), "{}", ended.err);
+    assert!(ended.err.contains("$retainKeys"), "{}", ended.err);
+    kubectl.prints("get deployment shop -o jsonpath={.spec.strategy}", r#"{"type":"Recreate"}"#).await;
+    let volumes = "get deployment shop -o jsonpath={.spec.template.spec.volumes}";
+    kubectl.prints(volumes, r#"[{"configMap":{"defaultMode":420,"name":"m"},"name":"v"}]"#).await;
+    kubectl.end().await;
+}

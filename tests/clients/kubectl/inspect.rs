@@ -46,10 +46,17 @@ async fn get_in_every_form() {
     kubectl.prints("get cm -l of=sort --chunk-size=1 -o name", "configmap/a\nconfigmap/b\nconfigmap/c\n").await;
     kubectl.prints("get cm --field-selector=metadata.name=b -o name", "configmap/b\n").await;
     kubectl.prints("get cm none --ignore-not-found", "").await;
+    // Reviews have no metadata, and need none to be created from a file.
+    let review = "apiVersion: authorization.k8s.io/v1\nkind: SubjectAccessReview\nspec: {user: u, groups: [system:authenticated], nonResourceAttributes: {path: /livez, verb: get}}\n";
+    assert_eq!(kubectl.feed("create -f - -o jsonpath={.status.allowed}", review).await, "true");
     let error = kubectl.refuses("get cm none", "").await;
     assert_eq!(error, "Error from server (NotFound): configmaps \"none\" not found\n");
     let error = kubectl.refuses("get cm --field-selector=data.k=1", "").await;
-    assert!(error.contains("field label not supported: data.k"), "{error}");
+    let expected = "Error from server (BadRequest): Unable to find \"/v1, Resource=configmaps\" that match label \
+                    selector \"\", field selector \"data.k=1\": field label not supported: data.k\n";
+    assert_eq!(error, expected);
+    let error = kubectl.refuses("get cm -l of>sort", "").await;
+    assert!(error.contains("for 'Gt', 'Lt' operators, the value must be an integer"), "{error}");
     assert!(kubectl.refuses("get widgets", "").await.contains(r#"the server doesn't have a resource type "widgets""#));
     kubectl.prints("get endpoints kubernetes -o jsonpath={.subsets[*].addresses[*].ip}", "10.127.255.254").await;
     let addresses = "get ipaddress -o jsonpath={.items[*].metadata.name}/{.items[*].spec.parentRef.name}";

@@ -142,6 +142,18 @@ fn name_lists(definition: &str, json: &mut Value) {
     }
 }
 
+/// No object need say its metadata: that its type always has them is a matter of the type.
+fn free_metadata(json: &mut Value) {
+    if ["apiVersion", "kind", "metadata"].iter().all(|field| json["properties"].get(field).is_some())
+        && let Some(required) = json.get_mut("required").and_then(Value::as_array_mut)
+    {
+        required.retain(|field| field != "metadata");
+        if required.is_empty() {
+            json.as_object_mut().map(|json| json.remove("required"));
+        }
+    }
+}
+
 fn name_values(definition: &str, json: &mut Value) {
     for (field, values) in ENUMS.get(definition).into_iter().flatten() {
         let field = &mut json["properties"][field];
@@ -160,6 +172,7 @@ pub fn definitions(name: &str) -> Map<String, Value> {
         let mut json: Value = serde_json::from_str(json.get()).expect("the build script wrote it");
         name_values(&name, &mut json);
         name_lists(&name, &mut json);
+        free_metadata(&mut json);
         references(&json, &mut left);
         found.insert(name, json);
     }
@@ -334,6 +347,7 @@ mod tests {
         let definitions = definitions("io.k8s.api.core.v1.ConfigMap");
         assert!(definitions["io.k8s.api.core.v1.ConfigMap"]["description"].is_string());
         assert!(definitions.contains_key("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference"));
+        assert!(definitions["io.k8s.api.core.v1.ConfigMap"].get("required").is_none());
         assert!(!definitions.contains_key("io.k8s.api.core.v1.Pod"));
     }
 
