@@ -14,6 +14,7 @@ use trimtab_store::{Entry, Page, ReadError, Revision, Store, Write};
 
 use crate::addresses::Addresses;
 use crate::encode;
+use crate::ranges::{Range, Ranges};
 
 /// The node ports that are given out, as upstream's default range.
 const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_000..=32_767;
@@ -48,8 +49,7 @@ pub trait Hook: Send + Sync + 'static {
 /// Gives Services their cluster IPs and node ports.
 pub struct ServiceAddresses {
     env: Env,
-    first: u32,
-    count: u32,
+    ranges: Arc<Ranges>,
     taken: Mutex<Taken>,
     addresses: Option<Addresses>,
     /// Told when an IPAddress may be missing.
@@ -80,13 +80,11 @@ impl ServiceAddresses {
         kinds: &Kinds,
         store: &dyn Store,
         env: &Env,
-        cidr: (Ipv4Addr, u8),
+        ranges: Arc<Ranges>,
     ) -> Result<Self, ReadError> {
-        let hosts = 1_u32.checked_shl(32 - u32::from(cidr.1.min(32))).unwrap_or(u32::MAX);
         let this = Self {
             env: env.clone(),
-            first: u32::from(cidr.0) + 1,
-            count: hosts.saturating_sub(2),
+            ranges,
             taken: Mutex::default(),
             addresses: Addresses::new(kinds, env),
             work: Notify::new(),
@@ -132,13 +130,16 @@ impl ServiceAddresses {
     }
 
     fn in_range(&self, ip: Ipv4Addr) -> bool {
-        u32::from(ip).checked_sub(self.first).is_some_and(|offset| offset < self.count)
+        self.ranges.all().into_iter().any(|range| range.contains(ip))
     }
 
+    /// Of the server's own range, as long as it has one.
     fn free_ip(&self, taken: &Taken) -> Option<Ipv4Addr> {
-        let start = u32::try_from(self.env.below(u64::from(self.count))).unwrap_or(0);
-        let at = |offset: u32| Ipv4Addr::from(self.first + (start + offset) % self.count.max(1));
-        (0..self.count).map(at).find(|ip| !taken.ips.contains(ip) && !taken.others.contains(ip))
+        self.ranges.all().into_iter().find_map(|Range { first, count }| {
+            let start = u32::try_from(self.env.below(u64::from(count))).unwrap_or(0);
+            let at = |offset: u32| Ipv4Addr::from(first + (start + offset) % count.max(1));
+            (0..count).map(at).find(|ip| !taken.ips.contains(ip) && !taken.others.contains(ip))
+        })
     }
 
     fn free_port(&self, taken: &Taken) -> Option<u16> {
@@ -177,11 +178,9 @@ impl ServiceAddresses {
             text => match text.parse::<Ipv4Addr>() {
                 Ok(ip) if mine || (self.in_range(ip) && taken.take(ip)) => text.to_owned(),
                 Ok(ip) if !self.in_range(ip) => {
-                    let range = format!(
-                        "{}-{}",
-                        Ipv4Addr::from(self.first),
-                        Ipv4Addr::from(self.first + self.count.saturating_sub(1))
-                    );
+                    let Range { first, count } = self.ranges.own();
+                    let range =
+                        format!("{}-{}", Ipv4Addr::from(first), Ipv4Addr::from(first + count.saturating_sub(1)));
                     errors.push(Error::invalid(
                         &path,
                         [text],

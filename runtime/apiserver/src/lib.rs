@@ -40,6 +40,7 @@ mod path;
 mod patience;
 mod protobuf;
 mod proxy;
+mod ranges;
 mod read;
 mod selectable;
 mod serve;

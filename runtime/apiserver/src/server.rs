@@ -29,6 +29,7 @@ use crate::kept::Kept;
 use crate::metrics::Metrics;
 use crate::nodes::{NodeTls, Nodes};
 use crate::protobuf::Recent;
+use crate::ranges::{self, Ranges};
 use crate::stored;
 
 /// How long history is kept: as long as upstream keeps it.
@@ -107,7 +108,9 @@ impl ApiServer {
     /// # Errors
     /// When the store cannot be read.
     pub async fn new(config: Config) -> Result<Self, trimtab_store::ReadError> {
-        let services = ServiceAddresses::load(&config.kinds, &*config.store, &config.env, config.service_cidr);
+        let ranges = Arc::new(Ranges::load(&config.kinds, &*config.store, config.service_cidr).await?);
+        let services =
+            ServiceAddresses::load(&config.kinds, &*config.store, &config.env, Arc::<Ranges>::clone(&ranges));
         let services = Arc::new(services.await?);
         let definitions = Arc::new(Definitions::load(config.kinds, &*config.store, &config.env).await?);
         let aggregation = Aggregation::load(&definitions.kinds(), &*config.store, config.front_proxy).await?;
@@ -116,6 +119,7 @@ impl ApiServer {
         let flows = Arc::<Flows>::default();
         let hooks: Vec<(_, _, Arc<dyn Hook>)> = vec![
             ("", "services", Arc::<ServiceAddresses>::clone(&services)),
+            (ranges::GROUP, ranges::PLURAL, ranges),
             (addresses::GROUP, addresses::PLURAL, Arc::new(addresses::Noted(Arc::clone(&services)))),
             (crd::GROUP, crd::PLURAL, Arc::<Definitions>::clone(&definitions)),
             (aggregation::GROUP, aggregation::PLURAL, Arc::<Aggregation>::clone(&aggregation)),

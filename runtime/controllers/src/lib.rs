@@ -22,6 +22,7 @@ mod resource_quota;
 mod root_ca;
 mod served;
 mod service_account;
+mod service_cidr;
 mod taints;
 mod token_cleaner;
 
@@ -46,6 +47,7 @@ pub use replication::Replication;
 pub use resource_quota::ResourceQuotaController;
 pub use root_ca::RootCaPublisher;
 pub use service_account::DefaultServiceAccount;
+pub use service_cidr::ServiceRanges;
 pub use token_cleaner::TokenCleaner;
 
 /// What may be set.
@@ -85,6 +87,7 @@ pub fn install(manager: &Manager, config: &Config) {
     manager.add(NodeLifecycle::new(config.node_grace));
     manager.add(Replication);
     manager.add(ResourceQuotaController::default());
+    manager.add(ServiceRanges);
     manager.add(TokenCleaner);
     manager.add(ValidatingAdmissionPolicyStatusController);
     manager.add(VolumeProtection);

@@ -9,17 +9,33 @@ const FORM: &str = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/
 
 /// A range of addresses, as the bits that they begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cidr {
+pub struct Cidr {
     ip: IpAddr,
     pub(super) prefix: u32,
 }
 
 impl Cidr {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads `10.9.8.0/24` or `2001:db8::/64`.
+    pub fn parse(text: &str) -> Option<Self> {
         let (ip, prefix) = text.split_once('/')?;
         let (ip, prefix): (IpAddr, u32) = (ip.parse().ok()?, prefix.parse().ok()?);
         let bits = if ip.is_ipv4() { 32 } else { 128 };
         (prefix <= bits).then_some(Self { ip, prefix })
+    }
+
+    /// An address of the range.
+    pub fn ip(self) -> IpAddr {
+        self.ip
+    }
+
+    /// With how many bits of that the others begin.
+    pub fn prefix(self) -> u32 {
+        self.prefix
+    }
+
+    /// Whether the address is in this range.
+    pub fn contains_ip(self, ip: IpAddr) -> bool {
+        self.contains(Self { ip, prefix: if ip.is_ipv4() { 32 } else { 128 } })
     }
 
     pub(super) fn is_ipv6(self) -> bool {

@@ -69,6 +69,7 @@ pub use crate::crd::CustomResourceDefinition;
 pub use api_service::ApiService;
 pub use autoscaler::HORIZONTAL_POD_AUTOSCALER;
 pub use binding::Binding;
+pub use cidr::Cidr;
 pub use component_status::COMPONENT_STATUS;
 pub use config_map::ConfigMap;
 pub use controller_revision::CONTROLLER_REVISION;

@@ -235,7 +235,7 @@ mod tests {
     fn every_default_is_as_the_server_would_store_it() {
         let kinds = trimtab_api::builtin();
         let defaults = defaults();
-        assert_eq!(defaults.len(), 110);
+        assert_eq!(defaults.len(), 112);
         for object in &*defaults {
             let kind = kinds.by_kind(object.api_version(), object.kind()).unwrap();
             let mut admitted = object.clone();

@@ -98,3 +98,29 @@ async fn a_start_mends_what_is_not_as_it_should_be() {
     server.post(SERVICES, taken).await.refused(422, "Invalid", "already allocated");
     server.post(SERVICES, service("d", json!({"clusterIP": "10.96.0.12"}))).await.ok();
 }
+
+#[tokio::test]
+async fn a_range_gives_addresses_until_it_is_to_go() {
+    const RANGES: &str = "/apis/networking.k8s.io/v1/servicecidrs";
+    let server = Server::new().await;
+    let wants = |name: &str| service(name, json!({"clusterIP": "10.97.0.9"}));
+    let range =
+        json!({"metadata": {"name": "more", "finalizers": ["demo.io/held"]}, "spec": {"cidrs": ["10.97.0.0/28"]}});
+    server.post(SERVICES, wants("early")).await.refused(
+        422,
+        "Invalid",
+        "is not in the valid range 10.96.0.1-10.96.0.254",
+    );
+    server.post(RANGES, range).await.ok();
+    server.post(SERVICES, wants("web")).await.ok();
+    assert_eq!(addresses(&server).await, ["10.97.0.9"]);
+    server.post(SERVICES, wants("again")).await.refused(422, "Invalid", "already allocated");
+    // What is going gives no more, and nothing to a server that starts meanwhile.
+    server.delete(&format!("{RANGES}/more"), json!({})).await.ok();
+    let other = || service("other", json!({"clusterIP": "10.97.0.10"}));
+    server.post(SERVICES, other()).await.refused(422, "Invalid", "is not in the valid range");
+    server.api.shutdown().await;
+    let server = Server::over(server.store).await;
+    server.post(SERVICES, other()).await.refused(422, "Invalid", "is not in the valid range");
+    assert_eq!(addresses(&server).await, ["10.97.0.9"]);
+}

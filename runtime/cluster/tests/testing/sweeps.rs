@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::flowcontrol::v1::FlowSchema;
+use k8s_openapi::api::networking::v1::ServiceCIDR;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use serde_json::json;
@@ -244,6 +245,35 @@ spec:
         gone::<PersistentVolumeClaim>(cluster, "default", "data").await;
         volumes.patch_status("disk", &bound("Released")).await.unwrap();
         gone::<PersistentVolume>(cluster, "", "disk").await;
+    });
+}
+
+#[test]
+fn service_ranges() {
+    check(0, async |cluster| {
+        cluster
+            .apply(
+                "apiVersion: networking.k8s.io/v1
+kind: ServiceCIDR
+metadata: {name: more}
+spec: {cidrs: [10.97.0.0/28]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: till}
+spec: {clusterIP: 10.97.0.9, ports: [{port: 80}]}",
+            )
+            .await;
+        let ranges = cluster.api::<ServiceCIDR>("");
+        let ready = async |status: &str| {
+            let conditions = ranges.get("more").await.unwrap().status.and_then(|status| status.conditions);
+            conditions.into_iter().flatten().any(|condition| condition.status == status)
+        };
+        cluster.until("it is ready", async |_| ready("True").await).await;
+        delete::<ServiceCIDR>(cluster, "", "more", DeleteParams::default()).await;
+        cluster.until("it waits for its address", async |_| ready("False").await).await;
+        delete::<Service>(cluster, "default", "till", DeleteParams::default()).await;
+        gone::<ServiceCIDR>(cluster, "", "more").await;
     });
 }
 
