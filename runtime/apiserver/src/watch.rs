@@ -1,15 +1,19 @@
 //! watch.
 
 use std::collections::VecDeque;
+use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use http::StatusCode;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use serde_json::{Value, json};
+use tokio::time::{Sleep, sleep_until};
 use tracing::{Instrument, Span};
 use trimtab_api::table::{self, IncludeObject};
 use trimtab_api::{ApiError, Kind};
@@ -80,26 +84,35 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
         pending: VecDeque::new(),
         last: after,
         server: server.clone(),
-        bookmarks,
-        next_bookmark: now + BOOKMARK_EVERY,
-        deadline: now + timeout,
+        next_bookmark: bookmarks.then(|| Box::pin(sleep_until(now + BOOKMARK_EVERY))),
         ending: server.inner.ending.clone(),
-        over: server.inner.definitions.ending(&call.kind).unwrap_or_default(),
+        end: end(server, &call.kind, now + timeout).boxed(),
+        // What is logged meanwhile is of this request, which by then is answered.
+        span: Span::current(),
         _watching: server.inner.components.watched_by(&call.identity.user),
     };
     if let Some(error) = failed {
         state.fail(&error);
     }
-    // What is logged meanwhile is of this request, which by then is answered.
-    let span = Span::current();
-    let frames = stream::unfold(state, move |mut state| {
-        let next = async move {
-            let bytes = state.next().await?;
-            Some((Ok(Frame::data(bytes)), state))
-        };
-        next.instrument(span.clone())
+    let frames = stream::unfold(state, async |mut state| {
+        let bytes = state.next().await?;
+        Some((Ok(Frame::data(bytes)), state))
     });
     Ok(body::respond(StatusCode::OK, form.encoding.stream_content_type(), StreamBody::new(frames).boxed_unsync()))
+}
+
+/// Returns when the watch is over, whatever its client does: with the server, when the kind is no longer served as it
+/// was, and in the end.
+fn end(server: &ApiServer, kind: &Kind, deadline: Instant) -> impl Future<Output = ()> + Send + 'static {
+    let (ending, over) = (server.inner.ending.clone(), server.inner.definitions.ending(kind).unwrap_or_default());
+    async move {
+        tokio::select! {
+            biased;
+            () = ending.cancelled() => {}
+            () = over.cancelled() => {}
+            () = sleep_until(deadline) => {}
+        }
+    }
 }
 
 /// What was there when the watch began. Written as it is read: a slow reader of many objects costs no more than one of
@@ -122,12 +135,12 @@ struct State {
     /// All events up to here have been given: what a bookmark may promise.
     last: Revision,
     server: ApiServer,
-    bookmarks: bool,
-    next_bookmark: Instant,
-    deadline: Instant,
+    /// `None` for a watcher that wants no bookmarks.
+    next_bookmark: Option<Pin<Box<Sleep>>>,
     ending: CancellationToken,
-    /// Cancelled when the kind is no longer served as it was.
-    over: CancellationToken,
+    /// As [`end`]. It waits as long as the watch does: what begins to wait anew for each event costs more than the event.
+    end: BoxFuture<'static, ()>,
+    span: Span,
     /// By a component of the control plane.
     _watching: Option<Watching>,
 }
@@ -142,21 +155,26 @@ impl State {
                 self.push_initial(initial);
                 continue;
             }
+            // However much happens.
+            if self.ending.is_cancelled() {
+                return None;
+            }
+            let bookmark = async {
+                match &mut self.next_bookmark {
+                    Some(due) => due.await,
+                    None => pending().await,
+                }
+            };
             // Every branch may be dropped: the store's stream keeps what it has not given.
             tokio::select! {
                 biased;
-                () = self.ending.cancelled() => return None,
                 batch = self.events.next() => match batch? {
                     Ok(events) => self.push_all(events).await,
                     Err(error) => self.fail(&ApiError::expired(format!("too old resource version: {error}"))),
                 },
                 // After the events: what became of the objects is told first.
-                () = self.over.cancelled() => return None,
-                () = tokio::time::sleep_until(self.deadline) => return None,
-                () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
-                    self.next_bookmark += BOOKMARK_EVERY;
-                    self.bookmark().await;
-                }
+                () = &mut self.end => return None,
+                () = bookmark => self.bookmark().await,
             }
         }
     }
@@ -180,6 +198,10 @@ impl State {
     // Events are with their watchers before the store's revision rises past them. So what is not
     // there after the revision was read happened to other keys.
     async fn bookmark(&mut self) {
+        if let Some(due) = &mut self.next_bookmark {
+            let next = due.deadline() + BOOKMARK_EVERY;
+            due.as_mut().reset(next);
+        }
         let revision = self.server.inner.store.revision();
         match self.events.next().now_or_never() {
             Some(Some(Ok(events))) => self.push_all(events).await,
@@ -194,6 +216,7 @@ impl State {
 
     /// The stream is over: what is pending goes, then nothing more comes.
     fn fail(&mut self, error: &ApiError) {
+        let _entered = self.span.enter();
         let status = serde_json::to_value(error.status()).unwrap_or_default();
         if let Err(error) = self.view.tell(&mut self.pending, "ERROR", &status) {
             tracing::error!(%error, "a watch ends without saying why");
@@ -203,7 +226,8 @@ impl State {
     }
 
     async fn push_all(&mut self, events: Vec<Event>) {
-        let converted = conversion::events(&self.server, &self.view.kind, events).await;
+        let converted = conversion::events(&self.server, &self.view.kind, events);
+        let converted = converted.instrument(self.span.clone()).await;
         if let Err(error) = converted.and_then(|events| events.iter().try_for_each(|event| self.push(event))) {
             self.fail(&error);
         }
