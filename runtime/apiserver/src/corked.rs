@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// So many bytes wait at most: what a TLS session takes at once.
 const FULL: usize = 64 << 10;
+/// So much room is made at first, for a few events: making more and more of it is making many copies.
+const FIRST: usize = 16 << 10;
 
 /// A connection whose flushes wait until whoever writes has nothing more to write.
 ///
@@ -70,6 +72,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Corked<S> {
             ready!(self.drain(context))?;
         }
         self.fresh = true;
+        if self.waiting.capacity() == 0 {
+            self.waiting.reserve(FIRST);
+        }
         let mut taken = 0;
         for piece in pieces {
             let count = piece.len().min(FULL.saturating_sub(self.waiting.len()));
