@@ -16,9 +16,9 @@ use trimtab_env::lock;
 use trimtab_store::{Precondition, Write};
 
 use super::node;
-use crate::encode;
 use crate::server::ApiServer;
 use crate::write::{Committed, commit};
+use crate::{encode, flow};
 
 const FILES: [&str; 5] = [
     include_str!("../../../../manifests/defaults/priority-classes.yaml"),
@@ -30,6 +30,8 @@ const FILES: [&str; 5] = [
 const LABEL: &str = "kubernetes.io/bootstrapping";
 /// Set to `false`, it keeps an object as it is.
 const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
+/// What upstream's objects of flow control say of themselves. Here they are made once, and left as they are.
+const AUTOUPDATE_FLOWS: &str = "apf.kubernetes.io/autoupdate-spec";
 const OF_CONTROLLERS: &str = "system:controller:";
 /// Who is recorded as the writer.
 const MANAGER: &str = "kube-apiserver";
@@ -53,6 +55,9 @@ fn defaults() -> Arc<Vec<Object>> {
     for object in all.iter_mut().filter(|object| is_of_roles(object)) {
         object.set(&["metadata", "labels", LABEL], "rbac-defaults");
         object.set(&["metadata", "annotations", AUTOUPDATE], "true");
+    }
+    for object in all.iter_mut().filter(|object| object.api_version().starts_with(flow::GROUP)) {
+        object.set(&["metadata", "annotations", AUTOUPDATE_FLOWS], "true");
     }
     let all = Arc::new(all);
     *read_before = Arc::downgrade(&all);

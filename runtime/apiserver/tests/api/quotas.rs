@@ -147,6 +147,7 @@ async fn a_cluster_has_what_every_cluster_has() {
     assert_eq!(level["spec"]["limited"]["limitResponse"]["type"], "Reject");
     let schema = server.get("/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas/exempt").await.ok();
     assert_eq!(schema["spec"]["matchingPrecedence"], 1);
+    assert_eq!(schema["metadata"]["annotations"], json!({"apf.kubernetes.io/autoupdate-spec": "true"}));
     // Who asks is told of which flow the question was, and of which level.
     let told = |answer: &crate::harness::Answer| {
         ["flowschema", "prioritylevel"]
