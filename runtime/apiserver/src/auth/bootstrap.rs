@@ -72,7 +72,9 @@ fn is_of_roles(object: &Object) -> bool {
 fn range(server: &ApiServer, (first, length): (Ipv4Addr, u8)) -> Object {
     let ready = json!({"type": "Ready", "status": "True", "reason": "", "lastTransitionTime": server.inner.timestamp(),
         "message": "Kubernetes default Service CIDR is ready"});
-    let range = json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "kubernetes"},
+    // Held from the start on, as its controller would have it.
+    let metadata = json!({"name": "kubernetes", "finalizers": ["networking.k8s.io/service-cidr-finalizer"]});
+    let range = json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": metadata,
         "spec": {"cidrs": [format!("{first}/{length}")]}, "status": {"conditions": [ready]}});
     Object(range.as_object().cloned().unwrap_or_default())
 }
