@@ -207,6 +207,7 @@ pub(crate) async fn validate(
 /// # Errors
 /// As [`validate`].
 pub(crate) async fn admit(server: &ApiServer, write: &Attributes<'_>, object: Option<&Object>) -> Result<(), ApiError> {
+    protection::may_go(write)?;
     if !is_configured(server, write).await? {
         return validate(server, write, object).await;
     }

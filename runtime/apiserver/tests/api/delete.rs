@@ -17,6 +17,21 @@ async fn an_object_goes_at_once_and_the_answer_says_which() {
 }
 
 #[tokio::test]
+async fn what_every_cluster_needs_stays() {
+    let server = Server::new().await;
+    for name in ["default", "kube-public", "kube-system"] {
+        let message = format!("namespaces {name:?} is forbidden: this namespace may not be deleted");
+        server.delete(&format!("/api/v1/namespaces/{name}"), json!({})).await.refused(403, "Forbidden", &message);
+        server.get(&format!("/api/v1/namespaces/{name}")).await.ok();
+    }
+    server.delete("/api/v1/namespaces/kube-node-lease", json!({})).await.ok();
+    let class = "/apis/scheduling.k8s.io/v1/priorityclasses/system-node-critical";
+    let message = "priorityclasses.scheduling.k8s.io \"system-node-critical\" is forbidden: this is a system priority \
+                   class and cannot be deleted";
+    server.delete(class, json!({})).await.refused(403, "Forbidden", message);
+}
+
+#[tokio::test]
 async fn preconditions_hold_or_the_object_stays() {
     let server = Server::new().await;
     let made = server.post(MAPS, map("a", json!({}))).await.ok();
@@ -114,19 +129,20 @@ async fn an_event_goes_an_hour_after_its_last_write() {
 #[tokio::test]
 async fn nothing_is_made_in_a_namespace_that_is_going() {
     let server = Server::new().await;
-    let at = "/api/v1/namespaces/default";
+    server.post("/api/v1/namespaces", json!({"metadata": {"name": "old"}})).await.ok();
+    let at = "/api/v1/namespaces/old";
     let going = server.delete(at, json!({})).await.ok();
     assert_eq!(
         (&going["status"]["phase"], &going["spec"]["finalizers"]),
         (&json!("Terminating"), &json!(["kubernetes"]))
     );
-    let refused = server.post(MAPS, map("a", json!({}))).await;
+    let refused = server.post(&format!("{at}/configmaps"), map("a", json!({}))).await;
     refused.refused(403, "Forbidden", "because it is being terminated");
     assert_eq!(refused.body["details"]["causes"][0]["reason"], "NamespaceTerminating");
     let mut last = server.get(at).await.ok();
     last["spec"]["finalizers"] = json!([]);
     server.put(&format!("{at}/finalize"), &last).await.ok();
-    server.get(at).await.refused(404, "NotFound", "namespaces \"default\" not found");
+    server.get(at).await.refused(404, "NotFound", "namespaces \"old\" not found");
 }
 
 #[tokio::test]
