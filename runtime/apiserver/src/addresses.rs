@@ -14,7 +14,6 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::json;
 use trimtab_api::apply::{self, Writer};
-use trimtab_api::field::Error;
 use trimtab_api::{Kind, Kinds, Object};
 use trimtab_env::Env;
 use trimtab_store::{CommitError, Entry, Page, Precondition, ReadError, Revision, Store, Write};
@@ -136,12 +135,6 @@ fn parent(address: &Object) -> (&str, &str) {
 pub(crate) struct Noted(pub Arc<ServiceAddresses>);
 
 impl Hook for Noted {
-    fn admit(&self, _old: Option<&Object>, _object: &mut Object) -> Vec<Error> {
-        Vec::new()
-    }
-
-    fn release(&self, _object: &Object, _kept: Option<&Object>) {}
-
     fn written(&self, entry: &Entry) {
         self.0.note(address_of(entry), true);
     }

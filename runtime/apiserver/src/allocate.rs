@@ -23,11 +23,13 @@ const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_000..=32_767;
 pub trait Hook: Send + Sync + 'static {
     /// Completes `object` before it is written over `old`, and takes what it needs. What is taken
     /// is given back by [`Hook::release`].
-    fn admit(&self, old: Option<&Object>, object: &mut Object) -> Vec<Error>;
+    fn admit(&self, _old: Option<&Object>, _object: &mut Object) -> Vec<Error> {
+        Vec::new()
+    }
 
     /// Gives back what `object` holds and `kept` does not: after a delete, after a write that was
     /// not made, and after one that was.
-    fn release(&self, object: &Object, kept: Option<&Object>);
+    fn release(&self, _object: &Object, _kept: Option<&Object>) {}
 
     /// All objects of the kind, where they are not stored.
     fn computed<'a>(&'a self, _kind: &'a Kind) -> Option<BoxFuture<'a, Vec<Arc<Entry>>>> {

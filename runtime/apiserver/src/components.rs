@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::json;
-use trimtab_api::field::Error;
 use trimtab_api::{Kind, Object};
 use trimtab_env::lock;
 use trimtab_store::{Entry, Store};
@@ -72,12 +71,6 @@ impl Drop for Watching {
 }
 
 impl Hook for Components {
-    fn admit(&self, _: Option<&Object>, _: &mut Object) -> Vec<Error> {
-        Vec::new()
-    }
-
-    fn release(&self, _: &Object, _: Option<&Object>) {}
-
     fn computed<'a>(&'a self, kind: &'a Kind) -> Option<BoxFuture<'a, Vec<Arc<Entry>>>> {
         let entry = |(name, healthy): (&str, Result<(), String>)| {
             let (status, message) = match &healthy {

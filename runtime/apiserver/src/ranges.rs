@@ -5,9 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::RwLock;
 
 use k8s_openapi::api::networking::v1::ServiceCIDR;
-use trimtab_api::field::Error;
+use trimtab_api::Kinds;
 use trimtab_api::kinds::Cidr;
-use trimtab_api::{Kinds, Object};
 use trimtab_env::{exclusive, shared};
 use trimtab_store::{Entry, Page, ReadError, Revision, Store};
 
@@ -68,12 +67,6 @@ impl Ranges {
 }
 
 impl Hook for Ranges {
-    fn admit(&self, _old: Option<&Object>, _object: &mut Object) -> Vec<Error> {
-        Vec::new()
-    }
-
-    fn release(&self, _object: &Object, _kept: Option<&Object>) {}
-
     fn written(&self, entry: &Entry) {
         let Ok(range) = serde_json::from_slice::<ServiceCIDR>(&entry.value) else { return };
         let is_going = range.metadata.deletion_timestamp.is_some();

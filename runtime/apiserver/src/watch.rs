@@ -17,7 +17,7 @@ use tokio::time::{Sleep, sleep_until};
 use tracing::{Instrument, Span};
 use trimtab_api::table::{self, IncludeObject};
 use trimtab_api::{ApiError, Kind};
-use trimtab_env::{CancellationToken, Env, Instant};
+use trimtab_env::{Env, Instant};
 use trimtab_store::{Entry, Event, ReadError, Revision, Watch};
 
 use crate::body::{self, Chunks};
@@ -85,7 +85,6 @@ pub(crate) async fn watch(server: &ApiServer, call: &Call<'_>) -> Answer {
         last: after,
         server: server.clone(),
         next_bookmark: bookmarks.then(|| Box::pin(sleep_until(now + BOOKMARK_EVERY))),
-        ending: server.inner.ending.clone(),
         end: end(server, &call.kind, now + timeout).boxed(),
         // What is logged meanwhile is of this request, which by then is answered.
         span: Span::current(),
@@ -137,7 +136,6 @@ struct State {
     server: ApiServer,
     /// `None` for a watcher that wants no bookmarks.
     next_bookmark: Option<Pin<Box<Sleep>>>,
-    ending: CancellationToken,
     /// As [`end`]. It waits as long as the watch does: what begins to wait anew for each event costs more than the event.
     end: BoxFuture<'static, ()>,
     span: Span,
@@ -156,7 +154,7 @@ impl State {
                 continue;
             }
             // However much happens.
-            if self.ending.is_cancelled() {
+            if self.server.inner.ending.is_cancelled() {
                 return None;
             }
             let bookmark = async {

@@ -12,12 +12,12 @@ use crate::pki::Identity;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Whether a server insists on a client certificate, and so which server it is.
+/// Whether a server insists on a client certificate.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Clients {
     /// Strangers are let in, as nobody.
     MayBeStrangers,
-    /// A certificate of the authority is needed: a node's agent, which speaks HTTP/1.1 alone.
+    /// A certificate of the authority is needed.
     NeedCertificates,
 }
 
@@ -30,10 +30,7 @@ pub(crate) fn server(identity: &Identity, ca_pem: &str, clients: Clients) -> Res
     let (chain, key) = pair(identity)?;
     let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let mut config = config.with_client_cert_verifier(verifier.build()?).with_single_cert(chain, key)?;
-    config.alpn_protocols = match clients {
-        Clients::MayBeStrangers => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-        Clients::NeedCertificates => vec![b"http/1.1".to_vec()],
-    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 

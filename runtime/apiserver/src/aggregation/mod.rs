@@ -17,7 +17,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tokio::sync::Notify;
-use trimtab_api::field::Error;
 use trimtab_api::kinds::api_service::AVAILABLE;
 use trimtab_api::{Kinds, Object, crd};
 use trimtab_env::{exclusive, shared};
@@ -222,12 +221,6 @@ impl Known {
 }
 
 impl Hook for Aggregation {
-    fn admit(&self, _old: Option<&Object>, _object: &mut Object) -> Vec<Error> {
-        Vec::new()
-    }
-
-    fn release(&self, _object: &Object, _kept: Option<&Object>) {}
-
     fn written(&self, entry: &Entry) {
         let service = encode::stored_object(entry);
         self.note(service.name().to_owned(), entry.mod_revision, Some(Known::of(&service)));

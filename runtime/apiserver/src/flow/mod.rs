@@ -16,9 +16,8 @@ use http::{HeaderMap, HeaderValue};
 use k8s_openapi::api::flowcontrol::v1::{
     FlowSchema, FlowSchemaSpec, LimitResponse, PriorityLevelConfiguration, PriorityLevelConfigurationSpec,
 };
-use trimtab_api::field::Error;
 use trimtab_api::rbac::{Attributes, User};
-use trimtab_api::{ApiError, Kinds, Object};
+use trimtab_api::{ApiError, Kinds};
 use trimtab_env::{Env, exclusive, shared};
 use trimtab_store::{Entry, Page, Revision, Store};
 
@@ -164,12 +163,6 @@ impl Flows {
 }
 
 impl Hook for Flows {
-    fn admit(&self, _old: Option<&Object>, _object: &mut Object) -> Vec<Error> {
-        Vec::new()
-    }
-
-    fn release(&self, _object: &Object, _kept: Option<&Object>) {}
-
     fn written(&self, entry: &Entry) {
         if !self.knows(entry) {
             self.forget();

@@ -111,8 +111,10 @@ pub async fn node(
         }
         Serving::Files(files) => (pki::read_identity(&files.cert, &files.key)?, pki::read_text(&files.client_ca)?),
     };
-    let tls = tls::server(&identity, &client_ca, Clients::NeedCertificates)
+    let mut tls = tls::server(&identity, &client_ca, Clients::NeedCertificates)
         .map_err(other("make the agent's TLS configuration"))?;
+    // The agent's server speaks nothing else.
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let agent = trimtab_node::Config {
         nodes,
         pods: config.pods(manager),
