@@ -185,10 +185,7 @@ pub fn check(applied: &Object, schema: &Schema) -> Result<(), String> {
 /// and nobody else's. `new` comes back with its `managedFields` set.
 pub fn track(old: Option<&Object>, mut new: Object, writer: Writer<'_>, schema: &Schema) -> Object {
     let mut entries = kept_entries(old, &mut new);
-    let Difference { changed, removed } = match old {
-        Some(old) => Difference::of_objects(&old.0, &new.0, schema),
-        None => Difference { changed: FieldSet::of_object(&new.0, schema), removed: FieldSet::default() },
-    };
+    let Difference { changed, removed } = Difference::of_objects(old.map_or(&Map::new(), |old| &old.0), &new.0, schema);
     let mut is_recorded = changed.is_empty();
     // Most entries are none of this write's business, and stay the JSON that they are.
     entries.retain_mut(|json| {
@@ -353,6 +350,44 @@ mod tests {
         assert_eq!(forced.at(&["spec", "containers"]).unwrap()[0]["image"], "other");
         let again = pod(json!([{"name": "c", "image": "i"}]), json!({}));
         assert!(run(Some(&forced), &again, "one", false).is_err(), "two owns it now");
+    }
+
+    /// As upstream writes them of the same objects.
+    #[test]
+    fn an_update_owns_the_maps_and_lists_that_it_makes() {
+        let amounts = json!({"cpu": "1"});
+        let container = json!({"name": "c", "image": "i", "ports": [{"containerPort": 80, "protocol": "TCP"}],
+            "resources": {"limits": amounts}});
+        let mut new = pod(json!([container]), json!({"a": "1"}));
+        new.set(&["metadata", "generateName"], "p-");
+        let schema = crate::schema::of("io.k8s.api.core.v1.Pod");
+        let made = track(None, new, writer("creator"), &schema);
+        let all = json!({".": {}, "f:cpu": {}});
+        let ports = json!({".": {}, r#"k:{"containerPort":80,"protocol":"TCP"}"#: {
+            ".": {}, "f:containerPort": {}, "f:protocol": {}}});
+        let container = json!({".": {}, "f:image": {}, "f:name": {}, "f:ports": ports,
+            "f:resources": {".": {}, "f:limits": all}});
+        let fields =
+            |object: &Object, at: usize| object.at(&["metadata", "managedFields"]).unwrap()[at]["fieldsV1"].clone();
+        let expected = json!({
+            "f:metadata": {"f:generateName": {}, "f:labels": {".": {}, "f:a": {}}},
+            "f:spec": {"f:containers": {r#"k:{"name":"c"}"#: container}},
+        });
+        assert_eq!(fields(&made, 0), expected);
+        let mut told = made.clone();
+        told.set(&["status", "conditions"], json!([{"type": "Ready", "status": "True"}]));
+        let told = track(Some(&made), told, writer("agent"), &schema);
+        let ready = json!({".": {}, "f:status": {}, "f:type": {}});
+        let expected = json!({"f:status": {"f:conditions": {".": {}, r#"k:{"type":"Ready"}"#: ready}}});
+        assert_eq!(fields(&told, 1), expected);
+        let mut bare = told.clone();
+        bare.remove(&["metadata", "labels"]);
+        let bare = track(Some(&told), bare, writer("agent"), &schema);
+        assert_eq!(fields(&bare, 0)["f:metadata"], json!({"f:generateName": {}}));
+        // Of a kind without such types, all that is new is owned.
+        let custom: Object = serde_json::from_value(json!({"metadata": {"name": "x"}, "spec": {"a": 1}})).unwrap();
+        let made = track(None, custom, writer("creator"), &Schema::default());
+        assert_eq!(fields(&made, 0), json!({"f:spec": {".": {}, "f:a": {}}}));
     }
 
     #[test]

@@ -83,6 +83,12 @@ fn leaves(object: &Value) -> Leaves {
     all
 }
 
+/// The maps and lists that these are in.
+fn containers(leaves: &Leaves) -> impl Iterator<Item = Path> {
+    let above = |path: &Path| (1..path.len()).map(|length| path[..length].to_vec()).collect::<Vec<_>>();
+    leaves.keys().flat_map(above).filter(|path| *path != [".metadata"])
+}
+
 /// The paths that a FieldsV1 stands for.
 fn paths(fields: &Value) -> BTreeSet<Path> {
     fn walk(node: &Map<String, Value>, path: &[String], found: &mut BTreeSet<Path>) {
@@ -150,16 +156,19 @@ impl Model {
 
     fn update(&mut self, manager: &'static str, new: Leaves) {
         let me = (manager, false);
+        let there: BTreeSet<Path> = containers(&self.live).collect();
+        let made = containers(&new).filter(|path| !there.contains(path));
         let changed = new.iter().filter(|(path, value)| self.live.get(*path) != Some(value));
-        let changed: BTreeSet<Path> = changed.map(|(path, _)| path.clone()).collect();
+        let changed: BTreeSet<Path> = changed.map(|(path, _)| path.clone()).chain(made).collect();
         self.owners.entry(me).or_default().extend(changed.iter().cloned());
         self.settle(me, &changed, new);
     }
 
     /// What has changed is nobody else's, and what is gone is nobody's.
     fn settle(&mut self, me: Owner, changed: &BTreeSet<Path>, new: Leaves) {
+        let there: BTreeSet<Path> = new.keys().cloned().chain(containers(&new)).collect();
         for (owner, set) in &mut self.owners {
-            let was = |path: &Path| self.live.contains_key(path) && !new.contains_key(path);
+            let was = |path: &Path| !there.contains(path);
             set.retain(|path| (*owner == me || !changed.contains(path)) && !was(path));
         }
         self.owners.retain(|_, set| !set.is_empty());

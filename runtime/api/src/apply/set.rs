@@ -1,6 +1,7 @@
 //! Sets of field paths, as `managedFields` writes them (FieldsV1, KEP-555).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
@@ -22,9 +23,20 @@ impl FieldSet {
         self.0.is_none()
     }
 
-    /// The fields that `value` sets: its leaves, and the items of its keyed lists.
-    pub(super) fn of(value: &Value, schema: &Schema) -> Self {
-        Self(Some(leaves(value, schema)))
+    /// The fields that `object` sets, without what nobody owns: its leaves, and the items of its keyed lists.
+    pub(super) fn of_object(object: &Node, schema: &Schema) -> Self {
+        let set = |map: &Node, schema: &Schema, counts: fn(&str) -> bool| -> Node {
+            let counted = map.iter().filter(|(name, _)| counts(name));
+            counted
+                .map(|(name, value)| (field_step(name), leaves(value, field_schema(schema, name), Of::Parts).into()))
+                .collect()
+        };
+        let mut node = set(object, schema, is_owned);
+        if let Some(metadata) = object.get(METADATA).and_then(Value::as_object) {
+            let below = set(metadata, field_schema(schema, METADATA), is_owned_metadata);
+            node.extend((!below.is_empty()).then(|| (field_step(METADATA), below.into())));
+        }
+        Self(Some(node).filter(|node| !node.is_empty()))
     }
 
     /// What is in this set and not in `other`.
@@ -47,11 +59,6 @@ impl FieldSet {
             (_, None) => {}
             (none, some) => none.clone_from(some),
         }
-    }
-
-    /// As [`FieldSet::of`], of a whole object without what nobody owns.
-    pub(super) fn of_object(object: &Node, schema: &Schema) -> Self {
-        Difference::of_objects(&Node::new(), object, schema).changed
     }
 
     /// Whether any path of this set is in the FieldsV1 form `json`.
@@ -101,49 +108,58 @@ fn steps(node: &Node) -> impl Iterator<Item = (&String, &Node)> {
 
 /// The node with `below`, which itself is in the set or not; nothing if neither holds anything.
 fn joined(is_in_set: bool, mut below: Node) -> Option<Node> {
-    match (is_in_set, below.is_empty()) {
-        (false, true) => None,
-        (true, false) => {
-            below.insert(SELF.to_owned(), Node::new().into());
-            Some(below)
-        }
-        (true, true) | (false, false) => Some(below),
+    if is_in_set {
+        include_self(&mut below);
     }
+    (is_in_set || !below.is_empty()).then_some(below)
 }
 
 fn below<'a>(node: &'a Node, step: &str) -> Option<&'a Node> {
     node.get(step)?.as_object()
 }
 
+/// What is told of a map or list that has something in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// What is in it. Whoever applies it owns no more.
+    Parts,
+    /// Besides, itself. Whoever puts it there by an update owns it, too.
+    Whole,
+}
+
 /// What `value` sets.
-fn leaves(value: &Value, schema: &Schema) -> Node {
+fn leaves(value: &Value, schema: &Schema, of: Of) -> Node {
     let mut node = Node::new();
     match value {
         Value::Object(map) if !schema.atomic_map => {
             for (name, value) in map {
-                node.insert(field_step(name), leaves(value, field_schema(schema, name)).into());
+                node.insert(field_step(name), leaves(value, field_schema(schema, name), of).into());
             }
         }
         Value::Array(items) if schema.list_type != ListType::Atomic => {
             let item_schema = schema.items.as_deref().unwrap_or(&ANY);
             for item in items {
                 let Some(step) = item_step(item, schema) else { continue };
-                let below = item_leaves(&step, item, item_schema);
+                let mut below = leaves(item, item_schema, of);
+                // One with keys is owned besides what is in it.
+                if step.starts_with(KEY) {
+                    include_self(&mut below);
+                }
                 node.insert(step, below.into());
             }
         }
         _ => {}
     }
+    if of == Of::Whole {
+        include_self(&mut node);
+    }
     node
 }
 
-/// As [`leaves`], of the item of a list: one with keys is owned besides what is in it.
-fn item_leaves(step: &str, item: &Value, schema: &Schema) -> Node {
-    let mut node = leaves(item, schema);
-    if step.starts_with(KEY) && !node.is_empty() {
+fn include_self(node: &mut Node) {
+    if !node.is_empty() {
         node.insert(SELF.to_owned(), Node::new().into());
     }
-    node
 }
 
 fn minus(from: &Node, other: &Node) -> Option<Node> {
@@ -167,8 +183,8 @@ fn or(into: &mut Node, other: &Node) {
             None => drop(into.insert(step.clone(), child.clone().into())),
         }
     }
-    if was_in_set && !into.is_empty() {
-        into.insert(SELF.to_owned(), Node::new().into());
+    if was_in_set {
+        include_self(into);
     }
 }
 
@@ -286,15 +302,17 @@ fn field_step(name: &str) -> String {
 /// What tells one value from another.
 #[derive(Debug, Default)]
 pub(super) struct Difference {
-    /// The leaves that the new one has and the old one has not, or has with another value.
+    /// What the new one has and the old one has not, or has with another value: leaves, items, and the maps and lists
+    /// that are new.
     pub(super) changed: FieldSet,
-    /// The leaves and items that only the old one has.
+    /// What only the old one has, in the same way.
     pub(super) removed: FieldSet,
 }
 
+const METADATA: &str = "metadata";
 /// What nobody owns: the identity, and what the system fills. Of `metadata`, only the fields below.
-const UNOWNED: [&str; 3] = ["apiVersion", "kind", "metadata"];
-const UNOWNED_METADATA: [&str; 11] = [
+const UNOWNED: [&str; 3] = ["apiVersion", "kind", METADATA];
+const UNOWNED_METADATA: [&str; 10] = [
     "name",
     "namespace",
     "uid",
@@ -303,21 +321,26 @@ const UNOWNED_METADATA: [&str; 11] = [
     "generation",
     "selfLink",
     "managedFields",
-    "generateName",
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
 ];
+
+fn is_owned(name: &str) -> bool {
+    !UNOWNED.contains(&name)
+}
+
+fn is_owned_metadata(name: &str) -> bool {
+    !UNOWNED_METADATA.contains(&name)
+}
 
 impl Difference {
     /// From one whole object to another, without what nobody owns.
     pub(super) fn of_objects(old: &Map<String, Value>, new: &Map<String, Value>, schema: &Schema) -> Self {
         let (mut found, mut metadata) = (Self::default(), Self::default());
-        found.fields(old, new, schema, |name| !UNOWNED.contains(&name));
-        let empty = Map::new();
-        let [old, new] = [old, new].map(|map| map.get("metadata").and_then(Value::as_object).unwrap_or(&empty));
-        let schema = field_schema(schema, "metadata");
-        metadata.fields(old, new, schema, |name| !UNOWNED_METADATA.contains(&name));
-        found.put(field_step("metadata"), metadata);
+        found.fields(old, new, schema, is_owned);
+        let [old, new] = [old, new].map(|map| map.get(METADATA).map_or(&*NO_FIELDS, fields_of));
+        metadata.fields(old, new, field_schema(schema, METADATA), is_owned_metadata);
+        found.put(field_step(METADATA), metadata);
         found
     }
 
@@ -327,11 +350,14 @@ impl Difference {
             return found;
         }
         match (old, new) {
-            (Value::Object(old), Value::Object(new)) if !schema.atomic_map && !old.is_empty() && !new.is_empty() => {
-                found.fields(old, new, schema, |_| true);
+            // Whether there is nothing or an empty map is told as of one value (`structured-merge-diff`,
+            // `compareWalker.doMap`).
+            _ if is_empty(old) && is_empty(new) => found.whole(old, new, schema),
+            (Value::Object(_) | Value::Null, Value::Object(_) | Value::Null) if !schema.atomic_map => {
+                found.fields(fields_of(old), fields_of(new), schema, |_| true);
             }
-            (Value::Array(before), Value::Array(after)) if schema.list_type != ListType::Atomic => {
-                found.items(keyed(before, schema), keyed(after, schema), schema, (old, new));
+            (Value::Array(_) | Value::Null, Value::Array(_) | Value::Null) if schema.list_type != ListType::Atomic => {
+                found.items(keyed(old, schema), keyed(new, schema), schema);
             }
             _ => found.whole(old, new, schema),
         }
@@ -345,49 +371,42 @@ impl Difference {
         schema: &Schema,
         counts: impl Fn(&str) -> bool,
     ) {
+        // Where one has an empty one when it has none, it is there.
+        let missing = |name: &str| schema.always.iter().any(|field| field == name).then_some(&Value::Null);
         for (name, value) in new.iter().filter(|(name, _)| counts(name)) {
-            let schema = field_schema(schema, name);
-            match old.get(name) {
+            let below = field_schema(schema, name);
+            match old.get(name).or_else(|| missing(name)) {
                 Some(before) if before == value => {}
-                Some(before) => self.put(field_step(name), Self::of(before, value, schema)),
-                None => self.changed.add(field_step(name), leaves(value, schema)),
+                Some(before) => self.put(field_step(name), Self::of(before, value, below)),
+                None => self.changed.add(field_step(name), leaves(value, below, Of::Whole)),
             }
         }
         for (name, value) in old.iter().filter(|(name, _)| counts(name) && !new.contains_key(*name)) {
-            self.removed.add(field_step(name), leaves(value, field_schema(schema, name)));
+            let below = field_schema(schema, name);
+            match missing(name) {
+                Some(missing) => self.put(field_step(name), Self::of(value, missing, below)),
+                None => self.removed.add(field_step(name), leaves(value, below, Of::Whole)),
+            }
         }
     }
 
-    fn items(
-        &mut self,
-        mut old: BTreeMap<String, &Value>,
-        new: BTreeMap<String, &Value>,
-        schema: &Schema,
-        lists: (&Value, &Value),
-    ) {
-        if old.is_empty() || new.is_empty() {
-            return self.whole(lists.0, lists.1, schema);
-        }
+    fn items(&mut self, mut old: BTreeMap<String, &Value>, new: BTreeMap<String, &Value>, schema: &Schema) {
         let schema: &Schema = schema.items.as_deref().unwrap_or(&ANY);
         for (step, value) in new {
             match old.remove(&step) {
                 Some(before) => self.put(step, Self::of(before, value, schema)),
-                None => {
-                    let node = item_leaves(&step, value, schema);
-                    self.changed.add(step, node);
-                }
+                None => self.changed.add(step, leaves(value, schema, Of::Whole)),
             }
         }
         for (step, value) in old {
-            let node = item_leaves(&step, value, schema);
-            self.removed.add(step, node);
+            self.removed.add(step, leaves(value, schema, Of::Whole));
         }
     }
 
     // Values that have no parts in common.
     fn whole(&mut self, old: &Value, new: &Value, schema: &Schema) {
-        self.changed = FieldSet::of(new, schema);
-        self.removed = FieldSet::of(old, schema).minus(&self.changed);
+        self.changed = FieldSet(Some(leaves(new, schema, Of::Whole)));
+        self.removed = FieldSet(Some(leaves(old, schema, Of::Whole))).minus(&self.changed);
     }
 
     fn put(&mut self, step: String, below: Self) {
@@ -400,11 +419,27 @@ impl Difference {
     }
 }
 
-fn keyed<'a>(items: &'a [Value], schema: &Schema) -> BTreeMap<String, &'a Value> {
-    items.iter().filter_map(|item| Some((item_step(item, schema)?, item))).collect()
+static NO_FIELDS: LazyLock<Node> = LazyLock::new(Node::new);
+
+fn fields_of(value: &Value) -> &Map<String, Value> {
+    value.as_object().unwrap_or(&NO_FIELDS)
 }
 
-static ANY: std::sync::LazyLock<Schema> = std::sync::LazyLock::new(Schema::default);
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(map) => map.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+fn keyed<'a>(items: &'a Value, schema: &Schema) -> BTreeMap<String, &'a Value> {
+    let items = items.as_array().into_iter().flatten();
+    items.filter_map(|item| Some((item_step(item, schema)?, item))).collect()
+}
+
+static ANY: LazyLock<Schema> = LazyLock::new(Schema::default);
 
 pub(super) fn field_schema<'a>(schema: &'a Schema, name: &str) -> &'a Schema {
     schema.properties.get(name).or(schema.additional.as_ref()).map_or(&ANY, |schema| schema)

@@ -60,6 +60,8 @@ impl ListRule {
 struct TypeRules {
     #[serde(rename = "$atomic", default)]
     atomic: bool,
+    #[serde(rename = "$always", default)]
+    always: Vec<String>,
     #[serde(flatten)]
     fields: HashMap<String, ListRule>,
 }
@@ -219,7 +221,12 @@ impl Reader {
         schema.preserve_unknown = schema.type_ == Type::Any;
         let rules = RULES.get(definition);
         schema.atomic_map = rules.is_some_and(|rules| rules.atomic);
+        schema.always = rules.into_iter().flat_map(|rules| &rules.always).map(|name| name.clone().into()).collect();
         for (name, property) in json["properties"].as_object().into_iter().flatten() {
+            // What every kind has is no pointer in any.
+            if ["metadata", "spec", "status"].contains(&name.as_str()) && reference(property).is_some() {
+                schema.always.push(name.clone().into());
+            }
             let child = self.resolve(property);
             let rule = rules.and_then(|rules| rules.fields.get(name));
             let child = rule.map_or_else(|| Arc::clone(&child), |rule| Arc::new(with_rule(&child, rule)));
@@ -236,12 +243,10 @@ impl Reader {
     }
 
     fn resolve(&self, json: &Value) -> Arc<Schema> {
-        // `{allOf: [{$ref}], description}` is how a described reference is written.
-        let reference = json["$ref"].as_str().or_else(|| json["allOf"][0]["$ref"].as_str());
-        let Some(name) = reference.and_then(|r| r.strip_prefix(DEFINITIONS)) else {
-            return Arc::new(self.read(json, ""));
-        };
-        self.shared(name)
+        match reference(json) {
+            Some(name) => self.shared(name),
+            None => Arc::new(self.read(json, "")),
+        }
     }
 
     fn shared(&self, name: &str) -> Arc<Schema> {
@@ -265,6 +270,13 @@ impl Reader {
         self.reading.borrow_mut().remove(name);
         schema
     }
+}
+
+/// The name of the definition that a property is of.
+fn reference(json: &Value) -> Option<&str> {
+    // `{allOf: [{$ref}], description}` is how a described reference is written.
+    let reference = json["$ref"].as_str().or_else(|| json["allOf"][0]["$ref"].as_str());
+    reference?.strip_prefix(DEFINITIONS)
 }
 
 fn shared() -> std::sync::MutexGuard<'static, HashMap<String, Arc<Schema>>> {
@@ -373,7 +385,7 @@ mod tests {
         }
         for (definition, rules) in RULES.iter() {
             let Some(schema) = shared().get(definition).cloned() else { continue };
-            for field in rules.fields.keys() {
+            for field in rules.fields.keys().chain(&rules.always) {
                 assert!(schema.properties.contains_key(field.as_str()), "{definition} has no {field}");
             }
         }

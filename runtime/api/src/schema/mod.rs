@@ -94,6 +94,8 @@ pub struct Schema {
     pub items: Option<Arc<Schema>>,
     /// The fields that must be there.
     pub required: Vec<Str>,
+    /// The fields that are there, and empty, also where nobody has set them: what is no pointer in upstream's types.
+    pub always: Vec<Str>,
     /// Whether `null` is kept.
     pub nullable: bool,
     /// Whether fields that are not listed are kept.
