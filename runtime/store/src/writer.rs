@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -21,6 +23,11 @@ const MAX_BYTES: usize = 8 << 20;
 /// At most so many superseded versions are deleted in one step, so that no write waits long.
 const MAX_SUPERSEDED: usize = 256;
 
+/// How long a step waits for company, for each further writer of the step before, and how long at most: a step costs the
+/// same whether it makes one write durable or a hundred. A writer that is alone waits for nobody.
+const COMPANY: Duration = Duration::from_micros(100);
+const MAX_COMPANY: Duration = Duration::from_millis(1);
+
 /// A write, and those that are made with it.
 pub(crate) type Together = (Vec<Write>, Write);
 
@@ -36,6 +43,8 @@ pub(crate) struct Writer<L> {
     queue: mpsc::Receiver<Request>,
     /// Still to be deleted from the log.
     superseded: VecDeque<Revision>,
+    /// How many wrote in the last step.
+    writers: u32,
     /// Why the log cannot be used any more. What failed may be in it or not, so nothing may follow.
     failed: Option<Arc<LogFailed>>,
 }
@@ -83,7 +92,7 @@ impl<L: Log> Writer<L> {
         queue: mpsc::Receiver<Request>,
         superseded: impl Into<VecDeque<Revision>>,
     ) -> Self {
-        Self { engine, log, queue, superseded: superseded.into(), failed: None }
+        Self { engine, log, queue, superseded: superseded.into(), writers: 0, failed: None }
     }
 
     /// Writes until every sender of the queue is gone and the queue is empty.
@@ -98,6 +107,8 @@ impl<L: Log> Writer<L> {
         let mut turn = Turn::default();
         if self.superseded.is_empty() {
             turn.push(self.queue.blocking_recv()?);
+            // Those who were answered together write again at about the same time.
+            thread::sleep((COMPANY * self.writers.saturating_sub(1)).min(MAX_COMPANY));
         }
         while !turn.is_full() {
             match self.queue.try_recv() {
@@ -107,6 +118,7 @@ impl<L: Log> Writer<L> {
                 Err(_) => break,
             }
         }
+        self.writers = turn.writers.len() as u32;
         Some(turn)
     }
 
