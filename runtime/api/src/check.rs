@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 
+use crate::apply::Given;
 use crate::field::{Error, Path};
 use crate::meta::MAX_ANNOTATIONS;
 use crate::names;
@@ -18,6 +19,7 @@ pub(crate) type Rule = fn(&str) -> Vec<String>;
 pub(crate) struct Checks {
     pub(crate) errors: Vec<Error>,
     pub(crate) warnings: Vec<String>,
+    pub(crate) given: Given,
 }
 
 /// The text, `""` when there is none: upstream does not tell the two apart.

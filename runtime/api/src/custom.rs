@@ -317,7 +317,7 @@ pub(crate) fn admit(schema: &Schema, operation: Operation<'_>, object: &mut Obje
             warnings = found.warnings;
         }
     }
-    Admission { errors, warnings }
+    Admission { errors, warnings, ..Admission::default() }
 }
 
 fn with_value<T>(object: &mut Object, look: impl FnOnce(&Value) -> T) -> T {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::apply::Given;
+use crate::check::Checks;
 use crate::field;
 use crate::names;
 use crate::object::Object;
@@ -30,6 +32,14 @@ pub struct Admission {
     pub errors: Vec<field::Error>,
     /// Texts for `Warning:` headers.
     pub warnings: Vec<String>,
+    /// What it has put into the object that is no default.
+    pub given: Given,
+}
+
+impl From<Checks> for Admission {
+    fn from(Checks { errors, warnings, given }: Checks) -> Self {
+        Self { errors, warnings, given }
+    }
 }
 
 /// The behaviour of one kind, beside its YAML file. All of it is optional: a custom kind has none.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
-use trimtab_api::apply::{self, Writer};
+use trimtab_api::apply::{self, Given, Writer};
 use trimtab_api::{Kind, Kinds, Object};
 use trimtab_env::Env;
 use trimtab_store::{CommitError, Entry, Page, Precondition, ReadError, Revision, Store, Write};
@@ -66,7 +66,7 @@ impl Addresses {
         let object = Object(object.as_object().cloned().unwrap_or_default());
         let version = self.kind.api_version();
         let writer = Writer { manager: WRITER, api_version: &version, subresource: "", time: &time };
-        let object = apply::track(None, object, writer, self.kind.schema.get());
+        let object = apply::track(None, object, &Given::default(), writer, self.kind.schema.get());
         let value = Some(encode::to_stored(&self.kind, &object));
         Write { key: self.key(ip), value, precondition: Precondition::Absent }
     }

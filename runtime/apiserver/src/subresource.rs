@@ -22,6 +22,7 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
     let wanted = match *call.method {
         Method::GET => return scale_told(server, call, &current),
         Method::PUT => decode::value(call, Expected::of("autoscaling/v1", "Scale"))?,
+        Method::PATCH if call.is_apply() => applied_scale(call, &current)?,
         Method::PATCH => patched_scale(call, current.clone())?,
         _ => return Err(ApiError::method_not_allowed()),
     };
@@ -35,22 +36,28 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
     let version = wanted["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
     let paths = call.kind.scale.as_ref().ok_or_else(ApiError::no_such_path)?;
     let at = steps(&paths.spec_replicas);
-    // A patch that repeats the version it was made from is not bound to it.
-    let bound = *call.method == Method::PUT && !version.is_empty();
     let whole = Call {
         path: crate::path::ResourcePath { subresource: "", ..call.path.clone() },
         kind: Arc::clone(&call.kind),
         ..call.borrowed()
     };
     // What is answered is a Scale, which may have forms that the resource has not.
-    let written = write::written(server, &whole, Mode::Scale, !bound, |old| {
-        let mut new = old.clone();
-        new.set(&at, replicas);
-        let version = if bound { version.as_str() } else { old.resource_version() };
-        new.set(&["metadata", "resourceVersion"], version);
-        Ok(new)
-    })
-    .await?;
+    let written = if call.is_apply() {
+        let mut applied = Object::default();
+        applied.set(&at, replicas);
+        write::applied_scale(server, &whole, &applied).await?
+    } else {
+        // A patch that repeats the version it was made from is not bound to it.
+        let bound = *call.method == Method::PUT && !version.is_empty();
+        write::written(server, &whole, Mode::Scale { is_applied: false }, !bound, |old| {
+            let mut new = old.clone();
+            new.set(&at, replicas);
+            let version = if bound { version.as_str() } else { old.resource_version() };
+            new.set(&["metadata", "resourceVersion"], version);
+            Ok(new)
+        })
+        .await?
+    };
     let object = match written {
         Written::Stored(entry) => encode::to_object(&call.kind, &entry),
         Written::Only(object) => object,
@@ -86,6 +93,18 @@ fn scale_told(server: &ApiServer, call: &Call<'_>, scale: &Value) -> Answer {
     body::object(StatusCode::OK, encoding, &table)
 }
 
+/// The Scale that is applied, which has to say how many there are to be.
+fn applied_scale(call: &Call<'_>, current: &Value) -> Result<Value, ApiError> {
+    let mut applied = decode::value(call, Expected::of("autoscaling/v1", "Scale"))?;
+    if applied["spec"]["replicas"].is_null() {
+        let path = trimtab_api::field::Path::new("spec").child("replicas");
+        let error = trimtab_api::field::Error::required(&path, "a Scale is applied for its replicas");
+        return Err(ApiError::invalid(&call.kind, call.path.name, &[error]));
+    }
+    applied["metadata"] = current["metadata"].clone();
+    Ok(applied)
+}
+
 fn patched_scale(call: &Call<'_>, current: Value) -> Result<Value, ApiError> {
     let body = decode::patch(call)?.value;
     match call.content_type() {
@@ -93,7 +112,7 @@ fn patched_scale(call: &Call<'_>, current: Value) -> Result<Value, ApiError> {
         "application/merge-patch+json" | "application/strategic-merge-patch+json" => Ok(patch::merge(current, &body)),
         other => Err(ApiError::unsupported_media_type(
             other,
-            &["application/json-patch+json", "application/merge-patch+json"],
+            &["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"],
         )),
     }
 }

@@ -33,7 +33,7 @@ pub fn apply(bytes: &[u8]) {
         }
         let force = source.once_in(2);
         if source.once_in(3) {
-            live = Some(apply::track(live.as_ref(), object, writer, schema));
+            live = Some(apply::track(live.as_ref(), object, &apply::Given::default(), writer, schema));
         } else if apply::check(&object, schema).is_ok() {
             object.remove(&["metadata", "managedFields"]);
             match apply::apply(live.as_ref(), &object, writer, force, schema) {

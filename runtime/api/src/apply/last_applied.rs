@@ -50,7 +50,7 @@ pub(super) fn renew(result: &mut Object, applied: &Object, writer: Writer<'_>) {
 mod tests {
     use serde_json::json;
 
-    use super::super::{Conflicts, apply, track};
+    use super::super::{Conflicts, Given, apply, track};
     use super::*;
 
     fn writer(manager: &str) -> Writer<'_> {
@@ -68,10 +68,10 @@ mod tests {
         let first = map(json!({"a": "1", "b": "1"}));
         let mut written = first.clone();
         written.set(&PATH, Value::Object(first.0.clone()).to_string());
-        let live = track(None, written, writer("kubectl-client-side-apply"), &schema);
+        let live = track(None, written, &Given::default(), writer("kubectl-client-side-apply"), &schema);
         let mut edited = live.clone();
         edited.set(&["data", "b"], "2");
-        let live = track(Some(&live), edited, writer("editor"), &schema);
+        let live = track(Some(&live), edited, &Given::default(), writer("editor"), &schema);
 
         let wanted = map(json!({"a": "3", "b": "3"}));
         let Conflicts(conflicts) = apply(Some(&live), &wanted, writer("kubectl"), false, &schema).unwrap_err();

@@ -27,6 +27,33 @@ pub struct Writer<'a> {
     pub time: &'a str,
 }
 
+/// Fields that an object has from the cluster, and not from whoever writes it. Nobody owns them: upstream tells the
+/// owners before its admission has a say.
+#[derive(Clone, Debug, Default)]
+pub struct Given(FieldSet);
+
+impl Given {
+    /// What `after` has and `before` had not, or had with another value.
+    pub fn between(before: &Object, after: &Object, schema: &Schema) -> Self {
+        Self(Difference::of_objects(&before.0, &after.0, schema).changed)
+    }
+
+    /// The field at `path`, which is one value.
+    pub fn field(&mut self, path: &[&str]) {
+        self.0.or(&FieldSet::at(path));
+    }
+
+    /// All that the field `name` of `object` holds.
+    pub fn part(&mut self, object: &Object, name: &str, schema: &Schema) {
+        self.0.or(&FieldSet::of_part(&object.0, name, schema));
+    }
+
+    /// What `other` has, too.
+    pub fn add(&mut self, other: &Self) {
+        self.0.or(&other.0);
+    }
+}
+
 /// Fields that another manager owns with another value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflicts(
@@ -182,10 +209,14 @@ pub fn check(applied: &Object, schema: &Schema) -> Result<(), String> {
 }
 
 /// Keeps the owners true through a write that is no apply: what `writer` changed is now its own,
-/// and nobody else's. `new` comes back with its `managedFields` set.
-pub fn track(old: Option<&Object>, mut new: Object, writer: Writer<'_>, schema: &Schema) -> Object {
+/// and nobody else's, but for what it was `given`. `new` comes back with its `managedFields` set.
+pub fn track(old: Option<&Object>, mut new: Object, given: &Given, writer: Writer<'_>, schema: &Schema) -> Object {
     let mut entries = kept_entries(old, &mut new);
-    let Difference { changed, removed } = Difference::of_objects(old.map_or(&Map::new(), |old| &old.0), &new.0, schema);
+    let Difference { mut changed, removed } =
+        Difference::of_objects(old.map_or(&Map::new(), |old| &old.0), &new.0, schema);
+    if !given.0.is_empty() {
+        changed = changed.minus(&given.0);
+    }
     let mut is_recorded = changed.is_empty();
     // Most entries are none of this write's business, and stay the JSON that they are.
     entries.retain_mut(|json| {
@@ -361,7 +392,7 @@ mod tests {
         let mut new = pod(json!([container]), json!({"a": "1"}));
         new.set(&["metadata", "generateName"], "p-");
         let schema = crate::schema::of("io.k8s.api.core.v1.Pod");
-        let made = track(None, new, writer("creator"), &schema);
+        let made = track(None, new, &Given::default(), writer("creator"), &schema);
         let all = json!({".": {}, "f:cpu": {}});
         let ports = json!({".": {}, r#"k:{"containerPort":80,"protocol":"TCP"}"#: {
             ".": {}, "f:containerPort": {}, "f:protocol": {}}});
@@ -376,17 +407,17 @@ mod tests {
         assert_eq!(fields(&made, 0), expected);
         let mut told = made.clone();
         told.set(&["status", "conditions"], json!([{"type": "Ready", "status": "True"}]));
-        let told = track(Some(&made), told, writer("agent"), &schema);
+        let told = track(Some(&made), told, &Given::default(), writer("agent"), &schema);
         let ready = json!({".": {}, "f:status": {}, "f:type": {}});
         let expected = json!({"f:status": {"f:conditions": {".": {}, r#"k:{"type":"Ready"}"#: ready}}});
         assert_eq!(fields(&told, 1), expected);
         let mut bare = told.clone();
         bare.remove(&["metadata", "labels"]);
-        let bare = track(Some(&told), bare, writer("agent"), &schema);
+        let bare = track(Some(&told), bare, &Given::default(), writer("agent"), &schema);
         assert_eq!(fields(&bare, 0)["f:metadata"], json!({"f:generateName": {}}));
         // Of a kind without such types, all that is new is owned.
         let custom: Object = serde_json::from_value(json!({"metadata": {"name": "x"}, "spec": {"a": 1}})).unwrap();
-        let made = track(None, custom, writer("creator"), &Schema::default());
+        let made = track(None, custom, &Given::default(), writer("creator"), &Schema::default());
         assert_eq!(fields(&made, 0), json!({"f:spec": {".": {}, "f:a": {}}}));
     }
 
@@ -398,7 +429,7 @@ mod tests {
         let mut edited = live.clone();
         edited.set(&["metadata", "labels", "a"], "9");
         edited.remove(&["metadata", "labels", "b"]);
-        let tracked = track(Some(&live), edited, writer("editor"), &schema);
+        let tracked = track(Some(&live), edited, &Given::default(), writer("editor"), &schema);
         let managers = tracked.at(&["metadata", "managedFields"]).unwrap();
         assert_eq!(managers[1]["fieldsV1"], json!({"f:metadata": {"f:labels": {"f:a": {}}}}));
         assert!(managers[0]["fieldsV1"].get("f:metadata").is_none(), "{managers}");

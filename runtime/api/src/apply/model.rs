@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Conflicts, Writer, apply, track};
+use super::{Conflicts, Given, Writer, apply, track};
 use crate::object::Object;
 use crate::schema::Schema;
 
@@ -318,7 +318,7 @@ proptest! {
                     }
                 }
                 Step::Update { manager, object } => {
-                    live = Some(track(live.as_ref(), read(object), writer(manager), &schema));
+                    live = Some(track(live.as_ref(), read(object), &Given::default(), writer(manager), &schema));
                     model.update(manager, leaves(object));
                 }
                 Step::Patch { manager, object } => {
@@ -327,7 +327,7 @@ proptest! {
                         new["spec"][name] = value.clone();
                     }
                     model.update(manager, leaves(&new));
-                    live = Some(track(live.as_ref(), read(&new), writer(manager), &schema));
+                    live = Some(track(live.as_ref(), read(&new), &Given::default(), writer(manager), &schema));
                 }
             }
             let Some(live) = &live else { continue };

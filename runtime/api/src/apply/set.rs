@@ -39,6 +39,19 @@ impl FieldSet {
         Self(Some(node).filter(|node| !node.is_empty()))
     }
 
+    /// The one path of these fields.
+    pub(super) fn at(path: &[&str]) -> Self {
+        let node =
+            path.iter().rev().fold(Node::new(), |below, name| [(field_step(name), below.into())].into_iter().collect());
+        Self(Some(node))
+    }
+
+    /// The field `name` of `object`, with all that is in it.
+    pub(super) fn of_part(object: &Node, name: &str, schema: &Schema) -> Self {
+        let below = |value| leaves(value, field_schema(schema, name), Of::Whole);
+        Self(object.get(name).map(|value| [(field_step(name), below(value).into())].into_iter().collect()))
+    }
+
     /// What is in this set and not in `other`.
     pub(super) fn minus(&self, other: &Self) -> Self {
         match (&self.0, &other.0) {

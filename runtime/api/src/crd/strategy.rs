@@ -31,7 +31,7 @@ impl Strategy for CustomResourceDefinition {
             }
             Operation::UpdateStatus { .. } => validate::status(object),
         };
-        Admission { errors, warnings: warnings(object) }
+        Admission { errors, warnings: warnings(object), ..Admission::default() }
     }
 
     /// The definition goes when its objects have gone.

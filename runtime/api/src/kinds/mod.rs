@@ -127,7 +127,7 @@ fn typed<K: DeserializeOwned + Serialize>(object: &mut Object, admit: impl FnOnc
         }
         Err(error) => checks.push(unreadable(&error)),
     }
-    Admission { errors: checks.errors, warnings: checks.warnings }
+    checks.into()
 }
 
 /// As [`typed`], of a write of `status` alone. The rest is what is stored: it is not read anew.
@@ -147,7 +147,7 @@ where
         }
         Err(error) => checks.push(unreadable(&error)),
     }
-    Admission { errors: checks.errors, warnings: checks.warnings }
+    checks.into()
 }
 
 /// What is stored, as a `K`: it was one when it was stored.

@@ -27,7 +27,7 @@ impl Strategy for Namespace {
 
     fn admit(&self, operation: Operation<'_>, object: &mut Object) -> Admission {
         typed(object, |namespace: &mut Typed, checks| match operation {
-            Operation::Create => create(namespace),
+            Operation::Create => create(namespace, checks),
             Operation::Update { old } => {
                 // Finalizers are removed through the `finalize` subresource alone.
                 if let Some(old) = stored::<Typed>(old, checks) {
@@ -45,12 +45,15 @@ impl Strategy for Namespace {
     }
 }
 
-fn create(namespace: &mut Typed) {
+fn create(namespace: &mut Typed, checks: &mut Checks) {
     label(namespace);
     namespace.status = Some(NamespaceStatus { phase: Some("Active".to_owned()), conditions: None });
     let NamespaceSpec { finalizers } = namespace.spec.get_or_insert_default();
     let finalizers = finalizers.get_or_insert_default();
     if !finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
+        if finalizers.is_empty() {
+            checks.given.field(&["spec", "finalizers"]);
+        }
         finalizers.push(FINALIZER.to_owned());
     }
 }

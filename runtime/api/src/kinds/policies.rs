@@ -148,7 +148,7 @@ fn with_spec(object: &mut Object, look: impl FnOnce(&mut Value, &Path, &mut Chec
     let mut spec = object.0.remove("spec").unwrap_or_else(|| json!({}));
     look(&mut spec, &Path::new("spec"), &mut checks);
     object.0.insert("spec".to_owned(), spec);
-    Admission { errors: checks.errors, warnings: checks.warnings }
+    checks.into()
 }
 
 fn policy(operation: Operation<'_>, object: &mut Object, own: impl Fn(&Value, &Path, &mut Checks)) -> Admission {

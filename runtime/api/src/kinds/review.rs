@@ -56,7 +56,7 @@ impl Strategy for LocalSubjectAccessReview {
 fn checked(object: &Object, check: impl FnOnce(&Object, &mut Checks)) -> Admission {
     let mut checks = Checks::default();
     check(object, &mut checks);
-    Admission { errors: checks.errors, warnings: checks.warnings }
+    checks.into()
 }
 
 fn is_set(object: &Object, field: &str) -> bool {

@@ -3,9 +3,11 @@
 
 use serde_json::Value;
 
+use crate::apply::Given;
 use crate::check::{Checks, Rule};
 use crate::names;
 use crate::object::Object;
+use crate::schema::Schema;
 use crate::strategy::{Admission, Operation, Strategy};
 
 type Cell = fn(&str, &Object, i64) -> Value;
@@ -16,7 +18,7 @@ type Compare = fn(&Object, &Object, &mut Checks);
 #[derive(Clone, Copy, Debug)]
 pub struct Ruled {
     name: Rule,
-    begin: fn(&mut Object),
+    begin: Option<fn(&mut Object)>,
     fill: fn(&mut Object),
     create: Check,
     check: Check,
@@ -31,7 +33,7 @@ impl Ruled {
     pub(crate) const fn printed(cell: Cell) -> Self {
         Self {
             name: names::dns1123_subdomain,
-            begin: |_| {},
+            begin: None,
             fill: |_| {},
             create: |_, _| {},
             check: |_, _| {},
@@ -54,7 +56,7 @@ impl Ruled {
 
     /// What a new object is given, before it is filled.
     pub(crate) const fn begun(self, begin: fn(&mut Object)) -> Self {
-        Self { begin, ..self }
+        Self { begin: Some(begin), ..self }
     }
 
     /// What is filled in.
@@ -98,7 +100,11 @@ impl Strategy for Ruled {
         match operation {
             Operation::Create => {
                 object.remove(&["status"]);
-                (self.begin)(object);
+                if let Some(begin) = self.begin {
+                    let before = object.clone();
+                    begin(object);
+                    checks.given = Given::between(&before, object, &Schema::default());
+                }
                 (self.fill)(object);
                 (self.create)(object, &mut checks);
                 (self.check)(object, &mut checks);
@@ -110,7 +116,7 @@ impl Strategy for Ruled {
             }
             Operation::UpdateStatus { old } => (self.status)(object, old, &mut checks),
         }
-        Admission { errors: checks.errors, warnings: checks.warnings }
+        checks.into()
     }
 
     fn cell(&self, name: &str, object: &Object, now: i64) -> Value {

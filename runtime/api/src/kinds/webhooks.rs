@@ -86,7 +86,7 @@ fn admit(object: &mut Object, fill_own: impl Fn(&mut Webhook)) -> Admission {
         }
         Err(error) => checks.push(Error::type_invalid(&path, "", error)),
     }
-    Admission { errors: checks.errors, warnings: checks.warnings }
+    checks.into()
 }
 
 fn fill(hook: &mut Webhook) {

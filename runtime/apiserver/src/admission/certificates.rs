@@ -2,6 +2,7 @@
 //! allowed to, signer by signer (`plugin/pkg/admission/certificates`, `pkg/registry/certificates`).
 
 use serde_json::{Value, json};
+use trimtab_api::apply::Given;
 use trimtab_api::kinds::signing_request::{API_CLIENT, Request};
 use trimtab_api::rbac::{Attributes, MASTERS};
 use trimtab_api::{ApiError, Object, Operation};
@@ -19,22 +20,25 @@ fn concerns(call: &Call<'_>) -> bool {
 }
 
 /// Puts right what the writer may not say: who asks; and beside the subresource that is written,
-/// the rest of the status.
-pub(crate) fn prepare(server: &ApiServer, call: &Call<'_>, operation: Operation<'_>, object: &mut Object) {
+/// the rest of the status. Answers what it has put in.
+pub(crate) fn prepare(server: &ApiServer, call: &Call<'_>, operation: Operation<'_>, object: &mut Object) -> Given {
+    let mut given = Given::default();
     if !concerns(call) {
-        return;
+        return given;
     }
     match operation {
         Operation::Create => {
+            let before = object.clone();
             let identity = call.identity;
             object.set(&["spec", "username"], identity.user.as_str());
             object.set(&["spec", "groups"], json!(identity.groups));
-            for (field, value, given) in [
+            for (field, value, is_known) in [
                 ("uid", json!(identity.uid), !identity.uid.is_empty()),
                 ("extra", json!(identity.extra), !identity.extra.is_empty()),
             ] {
-                if given { object.set(&["spec", field], value) } else { drop(object.remove(&["spec", field])) }
+                if is_known { object.set(&["spec", field], value) } else { drop(object.remove(&["spec", field])) }
             }
+            given = Given::between(&before, object, call.kind.schema.get());
         }
         Operation::UpdateStatus { old } => {
             if call.path.subresource == "approval" {
@@ -49,6 +53,7 @@ pub(crate) fn prepare(server: &ApiServer, call: &Call<'_>, operation: Operation<
         }
         Operation::Update { .. } => {}
     }
+    given
 }
 
 fn conditions(object: &Object) -> Vec<Value> {

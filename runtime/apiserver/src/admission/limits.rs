@@ -28,7 +28,8 @@ impl Limited {
     }
 }
 
-/// Gives a new pod's containers what the namespace's ranges say.
+/// Gives a new pod's containers what the namespace's ranges say, if there are any, and its defaults before. Answers
+/// whether there are.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -37,23 +38,23 @@ pub(super) async fn admit(
     write: &Attributes<'_>,
     object: &mut Object,
     complete: Fill<'_>,
-) -> Result<(), ApiError> {
+) -> Result<bool, ApiError> {
     if Limited::by(write) != Some(Limited::Pod) {
-        return Ok(());
+        return Ok(false);
     }
     let ranges = namespace::ranges(server, write).await?;
     if ranges.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     // A container that has a limit asks for as much by itself.
     complete(object);
-    let Ok(mut pod) = object.to_typed() else { return Ok(()) };
+    let Ok(mut pod) = object.to_typed() else { return Ok(true) };
     ranges.iter().for_each(|range| limits::fill(&mut pod, range));
     let filled = Object::from_typed(&pod).map_err(ApiError::internal)?;
     for field in ["spec", "metadata"] {
         object.0.extend(filled.0.get(field).map(|value| (field.to_owned(), value.clone())));
     }
-    Ok(())
+    Ok(true)
 }
 
 /// # Errors

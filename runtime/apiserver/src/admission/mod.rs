@@ -21,6 +21,7 @@ mod webhook;
 use futures::FutureExt;
 use futures::future::join_all;
 use serde_json::Value;
+use trimtab_api::apply::Given;
 use trimtab_api::{ApiError, Kind, Object, patch};
 use trimtab_store::Page;
 
@@ -84,8 +85,25 @@ impl<'a> Attributes<'a> {
     }
 }
 
+/// Whether the cluster gives something to what `write` makes.
+fn gives(write: &Attributes<'_>) -> bool {
+    const KINDS: [(&str, &str); 4] =
+        [("", "pods"), ("", "persistentvolumeclaims"), ("", "persistentvolumes"), ("networking.k8s.io", "ingresses")];
+    let kind = &write.call.kind;
+    let is_new = write.verb == Verb::Create && write.call.path.subresource.is_empty();
+    is_new && KINDS.contains(&(&*kind.group, &*kind.plural))
+}
+
+/// What has come of letting others change an object.
+pub(crate) struct Mutated {
+    /// Whether any policy or webhook was asked.
+    pub(crate) is_asked: bool,
+    /// What was changed, besides defaults.
+    pub(crate) given: Given,
+}
+
 /// Gives `object` what the cluster gives it, and lets the mutating policies and webhooks
-/// change it, which `fill` gives its defaults before and after each. Answers whether any was asked.
+/// change it, which `fill` gives its defaults before and after each.
 ///
 /// # Errors
 /// When one refuses the write, or fails and its failure policy says so.
@@ -94,14 +112,30 @@ pub(crate) async fn mutate(
     write: &Attributes<'_>,
     object: &mut Object,
     fill: Fill<'_>,
-) -> Result<bool, ApiError> {
+) -> Result<Mutated, ApiError> {
+    let is_configured = is_configured(server, write).await?;
+    let before = (is_configured || gives(write)).then(|| object.clone());
     classes::admit(server, write, object).await?;
-    limits::admit(server, write, object, fill).await?;
+    let is_limited = limits::admit(server, write, object, fill).await?;
     service_account::admit(server, write, object).await?;
     protection::admit(write, object);
-    if !is_configured(server, write).await? {
-        return Ok(false);
-    }
+    let is_asked = is_configured && let_change(server, write, object, fill).await?;
+    let given = before.map_or_else(Given::default, |mut before| {
+        if is_asked || is_limited {
+            fill(&mut before);
+        }
+        Given::between(&before, object, write.call.kind.schema.get())
+    });
+    Ok(Mutated { is_asked, given })
+}
+
+/// Lets the mutating policies and webhooks change `object`. Answers whether any was asked.
+async fn let_change(
+    server: &ApiServer,
+    write: &Attributes<'_>,
+    object: &mut Object,
+    fill: Fill<'_>,
+) -> Result<bool, ApiError> {
     let by_policy = policy::mutate(server, write, object, fill, false).await?;
     let hooks = concerned(server, "mutatingwebhookconfigurations", write, Some(&*object)).await?;
     if hooks.is_empty() {

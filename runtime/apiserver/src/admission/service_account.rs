@@ -15,6 +15,8 @@ use crate::read::read_error;
 use crate::server::ApiServer;
 
 const DEFAULT: &str = "default";
+/// Where a pod names its account; the second is the older name of the first.
+const NAMES: [&str; 2] = ["serviceAccountName", "serviceAccount"];
 /// A pod that the kubelet runs from a file of its own.
 const MIRROR: &str = "kubernetes.io/config.mirror";
 const ENFORCED: &str = "kubernetes.io/enforce-mountable-secrets";
@@ -64,14 +66,18 @@ pub(super) async fn admit(server: &ApiServer, write: &Attributes<'_>, pod: &mut 
     if pod.at(&["metadata", "annotations", MIRROR]).is_some() {
         return Ok(());
     }
-    let named = ["serviceAccountName", "serviceAccount"].map(|field| pod.str_at(&["spec", field]).to_owned());
-    let name = named.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| DEFAULT.to_owned());
+    let named = NAMES.map(|field| pod.str_at(&["spec", field]).to_owned());
+    let named = named.into_iter().find(|name| !name.is_empty());
+    let given = if named.is_none() { &NAMES[..] } else { &NAMES[..1] };
+    let name = named.unwrap_or_else(|| DEFAULT.to_owned());
     let namespace = write.call.path.namespace;
     let Some(account) = find(server, namespace, &name).await? else {
         let detail = format!("error looking up service account {namespace}/{name}: serviceaccount {name:?} not found");
         return Err(ApiError::forbidden(kind, write.name, detail));
     };
-    pod.set(&["spec", "serviceAccountName"], name.as_str());
+    for field in given {
+        pod.set(&["spec", field], name.as_str());
+    }
     let own = pod.at(&["spec", "automountServiceAccountToken"]).and_then(Value::as_bool);
     if own.or(account.automount_service_account_token).unwrap_or(true) {
         mount(pod, || server.inner.env.name_suffix(SUFFIX));

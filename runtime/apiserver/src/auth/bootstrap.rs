@@ -9,7 +9,7 @@ use futures::future::join_all;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use trimtab_api::apply::{self, Writer};
+use trimtab_api::apply::{self, Given, Writer};
 use trimtab_api::rbac::{GROUP, uncovered};
 use trimtab_api::{Kind, Object, manifest};
 use trimtab_env::lock;
@@ -161,7 +161,7 @@ fn made(server: &ApiServer, kind: &Kind, wanted: &Object) -> Object {
 fn tracked(server: &ApiServer, kind: &Kind, old: Option<&Object>, new: Object) -> Object {
     let (time, version) = (server.inner.timestamp(), kind.api_version());
     let writer = Writer { manager: MANAGER, api_version: &version, subresource: "", time: &time };
-    apply::track(old, new, writer, kind.schema.get())
+    apply::track(old, new, &Given::default(), writer, kind.schema.get())
 }
 
 /// What there should be, in place of what is there.

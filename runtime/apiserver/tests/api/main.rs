@@ -21,6 +21,7 @@ mod list;
 mod model;
 mod negotiate;
 mod nodes;
+mod owners;
 mod policies;
 mod protobuf;
 mod proxies;

@@ -3,7 +3,7 @@
 
 use k8s_openapi::api::core::v1::{PodSpec, Toleration};
 
-use crate::check::text;
+use crate::check::{Checks, text};
 
 /// How long a pod stays bound to a node that is not ready or out of reach, in seconds.
 const TOLERATION_SECONDS: i64 = 300;
@@ -12,13 +12,24 @@ const TOLERATION_SECONDS: i64 = 300;
 const NODE_TAINTS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
 /// Fills what the plug-ins fill that look at nothing else; the priority, where no class has given one.
-pub(super) fn admit(spec: &mut PodSpec) {
+pub(super) fn admit(spec: &mut PodSpec, checks: &mut Checks) {
+    let mut gives = |field| checks.given.field(&["spec", field]);
     if text(&spec.service_account_name).is_empty() {
         spec.service_account_name = Some("default".to_owned());
         spec.service_account = Some("default".to_owned());
+        ["serviceAccountName", "serviceAccount"].into_iter().for_each(&mut gives);
     }
-    spec.priority.get_or_insert(0);
-    spec.preemption_policy.get_or_insert_with(|| "PreemptLowerPriority".to_owned());
+    if spec.priority.is_none() {
+        spec.priority = Some(0);
+        gives("priority");
+    }
+    if spec.preemption_policy.is_none() {
+        spec.preemption_policy = Some("PreemptLowerPriority".to_owned());
+        gives("preemptionPolicy");
+    }
+    if spec.tolerations.as_ref().is_none_or(Vec::is_empty) {
+        gives("tolerations");
+    }
     tolerate_for_a_while(spec);
 }
 

@@ -86,7 +86,7 @@ fn is_as_stored(object: &Object, old: &Object) -> bool {
 fn create(pod: &mut Typed, checks: &mut Checks) {
     fill(pod);
     let spec = pod.spec.get_or_insert_default();
-    admission::admit(spec);
+    admission::admit(spec, checks);
     pod.status = Some(fresh_status(spec));
     check(pod, checks);
     let spec = spec_of(pod);

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
 use crate::cells;
-use crate::check::text;
+use crate::check::{Checks, text};
 use crate::kinds::{stored, typed};
 use crate::names;
 use crate::object::Object;
@@ -32,7 +32,7 @@ impl Strategy for Service {
             Operation::Create => {
                 let spec = service.spec.get_or_insert_default();
                 fill(spec);
-                fill_families(spec);
+                give(spec, checks);
                 service.status =
                     Some(ServiceStatus { load_balancer: Some(LoadBalancerStatus::default()), conditions: None });
                 validate::check(service, checks);
@@ -41,8 +41,9 @@ impl Strategy for Service {
                 let Some(old) = stored::<Typed>(old, checks) else { return };
                 let (spec, old) = (service.spec.get_or_insert_default(), old.spec.unwrap_or_default());
                 fill(spec);
+                agree_on_cluster_ip(spec);
                 keep::keep_allocated(spec, &old);
-                fill_families(spec);
+                give(spec, checks);
                 validate::check_update(spec, &old, checks);
                 validate::check(service, checks);
             }
@@ -87,7 +88,21 @@ fn fill(spec: &mut ServiceSpec) {
     if type_ == "LoadBalancer" {
         spec.allocate_load_balancer_node_ports.get_or_insert(true);
     }
+}
+
+/// What a service gets that is no default (upstream fills it as it allocates).
+fn give(spec: &mut ServiceSpec, checks: &mut Checks) {
+    let had = [
+        spec.cluster_ip.is_some(),
+        spec.cluster_ips.is_some(),
+        spec.ip_families.is_some(),
+        spec.ip_family_policy.is_some(),
+    ];
     agree_on_cluster_ip(spec);
+    fill_families(spec);
+    let given =
+        ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"].into_iter().zip(had).filter(|(_, had)| !had);
+    given.for_each(|(field, _)| checks.given.field(&["spec", field]));
 }
 
 /// `clusterIP` is the first of `clusterIPs`. Either may be given.
