@@ -60,9 +60,27 @@ struct State<K> {
     seen: BTreeMap<String, u64>,
     /// Of which of those a list is in.
     listed: BTreeSet<String>,
-    /// The uids of objects that this process deleted and whose deletion the watch has yet to tell.
-    /// Until then, news of them is old news.
-    gone: HashMap<ObjectRef, String>,
+    /// What this process took away, and what the watch has yet to tell of.
+    gone: HashMap<ObjectRef, Gone>,
+}
+
+/// An object that is not among those of a cache any more. Until the watch has told, news of it is old news.
+struct Gone {
+    /// Of what was deleted. What is only selected no longer may come back.
+    uid: Option<String>,
+    /// The version that was deleted, or with which it left.
+    at: u64,
+}
+
+impl Gone {
+    fn is_older(&self, news: &impl View) -> bool {
+        revision(news) <= self.at || (self.uid.is_some() && self.uid == news.metadata().uid)
+    }
+
+    /// Whether the watch, now at `at`, need tell no more of it.
+    fn is_past(&self, at: u64) -> bool {
+        self.uid.is_none() && self.at <= at
+    }
 }
 
 struct Inner<K> {
@@ -213,18 +231,26 @@ impl<K: View> Cache<K> {
         if state.objects.get(key).is_some_and(|known| revision(&**known) < at) {
             state.remove(key);
         }
+        if at > state.seen(self.scope(key)) {
+            state.gone.insert(key.clone(), Gone { uid: None, at });
+        }
     }
 
     fn scope<'a>(&self, key: &'a ObjectRef) -> &'a str {
         if self.0.by_namespace { &key.namespace } else { "" }
     }
 
-    /// Forgets an object that this process itself deleted, if it is still that one.
-    pub fn fold_delete(&self, key: &ObjectRef, uid: &str) {
+    /// Forgets an object that this process itself deleted, at this version or a later one. Whether it is `expected`
+    /// here: the watch will tell of it, if it has not yet.
+    pub(crate) fn fold_delete(&self, key: &ObjectRef, uid: &str, at: u64, expected: bool) {
         let mut state = self.write();
-        if state.is(key, Some(uid)) {
+        let known = state.is(key, Some(uid));
+        if known {
             state.remove(key);
-            state.gone.insert(key.clone(), uid.to_owned());
+        }
+        if known || (expected && at > state.seen(self.scope(key))) {
+            let at = state.gone.get(key).map_or(at, |gone| gone.at.max(at));
+            state.gone.insert(key.clone(), Gone { uid: Some(uid.to_owned()), at });
         }
     }
 
@@ -237,6 +263,14 @@ impl<K: View> Cache<K> {
         state.apply(key, object);
     }
 
+    /// The watch has told all up to here, of one namespace if each is watched by itself.
+    pub(crate) fn passed(&self, at: u64, namespace: &str) {
+        let mut state = self.write();
+        let elsewhere = |key: &ObjectRef| self.0.by_namespace && key.namespace != namespace;
+        state.gone.retain(|key, gone| elsewhere(key) || !gone.is_past(at));
+        state.see(if self.0.by_namespace { namespace } else { "" }, at);
+    }
+
     /// A deletion that a watch tells: `last` carries the revision of the deletion.
     pub(crate) fn deleted(&self, last: &K) {
         self.deleted_ref(&ObjectRef::of(last), last.metadata().uid.as_deref(), revision(last));
@@ -246,11 +280,11 @@ impl<K: View> Cache<K> {
     pub(crate) fn deleted_ref(&self, key: &ObjectRef, uid: Option<&str>, at: u64) {
         let mut state = self.write();
         state.see(self.scope(key), at);
-        if state.gone.get(key).map(String::as_str) == uid {
+        if state.gone.get(key).is_some_and(|gone| gone.is_past(at) || (uid.is_some() && gone.uid.as_deref() == uid)) {
             state.gone.remove(key);
         }
-        // An object of the same name may have been made, and folded in, since.
-        if state.is(key, uid) {
+        // Since then another object of the same name, or a version that is selected again, may have been folded in.
+        if state.is(key, uid) && state.objects.get(key).is_some_and(|known| revision(&**known) <= at) {
             state.remove(key);
         }
     }
@@ -271,8 +305,10 @@ impl<K: View> Cache<K> {
         let gone: Vec<_> =
             state.objects.iter().filter(|(key, object)| !stays(key, object)).map(|(k, _)| k.clone()).collect();
         gone.iter().for_each(|key| state.remove(key));
-        let told = |key: &ObjectRef, uid: &String| listed.get(key).is_some_and(|listed| listed.as_ref() == Some(uid));
-        state.gone.retain(|key, uid| elsewhere(key) || told(key, uid));
+        let listed = |key: &ObjectRef, uid: &Option<String>| uid.is_some() && listed.get(key) == Some(uid);
+        state
+            .gone
+            .retain(|key, gone| elsewhere(key) || listed(key, &gone.uid) || (gone.uid.is_none() && !gone.is_past(at)));
         for object in objects {
             state.apply(ObjectRef::of(&object), object);
         }
@@ -310,7 +346,7 @@ impl<K: View> State<K> {
         let new = Arc::new(new);
         let old = self.objects.get(&key).cloned();
         let stale = old.as_ref().is_some_and(|old| revision(&**old) >= revision(&*new));
-        if stale || new.metadata().uid.as_ref().is_some_and(|uid| self.gone.get(&key) == Some(uid)) {
+        if stale || self.gone.get(&key).is_some_and(|gone| gone.is_older(&*new)) {
             return;
         }
         for index in &mut self.indexes {
@@ -401,7 +437,7 @@ mod tests {
     fn what_we_deleted_does_not_come_back_but_its_successor_does() {
         let cache = Cache::default();
         cache.observe(map("1", 5));
-        cache.fold_delete(&key(), "1");
+        cache.fold_delete(&key(), "1", 5, true);
         cache.observe(map("1", 6));
         cache.replace(vec![map("1", 6)], 6, "");
         check(&cache, None);
@@ -410,11 +446,52 @@ mod tests {
         check(&cache, Some(("2", 9)));
     }
 
+    // Another cache of the kind, or whoever asked the server, may have heard of it before this one.
+    #[test]
+    fn what_we_deleted_before_the_watch_told_of_it_does_not_come() {
+        let cache = Cache::default();
+        cache.fold_delete(&key(), "1", 5, true);
+        cache.observe(map("1", 5));
+        cache.observe(map("1", 6));
+        check(&cache, None);
+        cache.deleted(&map("1", 8));
+        cache.observe(map("2", 9));
+        check(&cache, Some(("2", 9)));
+        // Of what the watch is past, it tells nothing more.
+        cache.fold_delete(&key(), "3", 7, true);
+        check(&cache, Some(("2", 9)));
+        assert!(cache.read().gone.is_empty());
+    }
+
+    #[test]
+    fn what_left_by_our_write_comes_back_by_a_later_one_alone() {
+        let cache = Cache::default();
+        cache.fold_out(&key(), 7);
+        cache.observe(map("1", 5));
+        check(&cache, None);
+        cache.observe(map("1", 9));
+        check(&cache, Some(("1", 9)));
+        cache.fold_out(&key(), 11);
+        check(&cache, None);
+        cache.passed(11, "");
+        assert!(cache.read().gone.is_empty());
+    }
+
+    #[test]
+    fn late_news_that_it_left_does_not_undo_our_write_by_which_it_came_back() {
+        let cache = Cache::default();
+        cache.observe(map("1", 5));
+        cache.fold_out(&key(), 7);
+        cache.fold(&map("1", 9));
+        cache.deleted(&map("1", 7));
+        check(&cache, Some(("1", 9)));
+    }
+
     #[test]
     fn a_late_deletion_leaves_the_successor_that_we_made() {
         let cache = Cache::default();
         cache.observe(map("1", 5));
-        cache.fold_delete(&key(), "1");
+        cache.fold_delete(&key(), "1", 5, true);
         cache.fold(&map("2", 9));
         cache.deleted(&map("1", 8));
         check(&cache, Some(("2", 9)));

@@ -298,21 +298,20 @@ impl<K: Resource> Context<K> {
     }
 
     pub(crate) fn fold_gone(&self, object: &K) {
-        let uid = object.metadata().uid.clone().unwrap_or_default();
-        self.shared.manager.fold_delete::<K>(&ObjectRef::of(object), &uid);
+        self.shared.manager.fold_delete(object);
     }
 
     /// Deletes exactly this object. That it is gone already is fine.
     ///
     /// # Errors
-    /// When the API refuses.
+    /// When the API refuses; a conflict, when another object has its name now.
     pub async fn delete<C: Resource>(&self, object: &C, params: DeleteParams) -> Result<()> {
         let metadata = object.metadata();
         let (key, uid) = (ObjectRef::of(object), metadata.uid.clone().unwrap_or_default());
         let api: Api<C> = Api::namespaced(self.client(), &key.namespace);
-        match api.delete(&key.name, &params.uid(uid.clone())).await {
-            Ok(left) => self.fold_left::<C>(&key, &uid, &left),
-            Err(error) if error.is_not_found() || error.is_conflict() => {}
+        match api.delete(&key.name, &params.uid(uid)).await {
+            Ok(left) => self.fold_left(object, &left),
+            Err(error) if error.is_not_found() => self.shared.manager.fold_delete(object),
             Err(error) => return Err(error.into()),
         }
         if let Some(owner) = &self.object {
@@ -322,10 +321,10 @@ impl<K: Resource> Context<K> {
     }
 
     // The answer to a delete is the object while it lingers, and a Status once it is gone.
-    fn fold_left<C: Resource>(&self, key: &ObjectRef, uid: &str, left: &Object) {
+    fn fold_left<C: Resource>(&self, object: &C, left: &Object) {
         match left.to_typed::<C>() {
             Ok(lingers) if left.kind() == C::KIND => self.shared.manager.fold(&lingers),
-            _ => self.shared.manager.fold_delete::<C>(key, uid),
+            _ => self.shared.manager.fold_delete(object),
         }
     }
 

@@ -12,7 +12,7 @@ use trimtab_client::ListParams;
 use crate::cache::Cache;
 use crate::resource::{Resource, View, revision};
 
-/// An object as it was written.
+/// An object as it was written, or as it was when it was deleted.
 pub(crate) struct Written<'a, K> {
     object: &'a K,
     key: ObjectRef,
@@ -29,6 +29,7 @@ impl<'a, K: Resource> Written<'a, K> {
 pub(crate) trait AnyWritten {
     fn object(&self) -> &dyn Any;
     fn key(&self) -> &ObjectRef;
+    fn uid(&self) -> &str;
     fn revision(&self) -> u64;
     fn label(&self, key: &str) -> Option<&str>;
     fn json(&self) -> &Value;
@@ -41,6 +42,10 @@ impl<K: Resource> AnyWritten for Written<'_, K> {
 
     fn key(&self) -> &ObjectRef {
         &self.key
+    }
+
+    fn uid(&self) -> &str {
+        self.object.metadata().uid.as_deref().unwrap_or_default()
     }
 
     fn revision(&self) -> u64 {
@@ -60,7 +65,7 @@ impl<K: Resource> AnyWritten for Written<'_, K> {
 /// A cache that takes in what was written, if it is among what it selects.
 pub(crate) trait Folding: Send + Sync {
     fn fold(&self, written: &dyn AnyWritten);
-    fn fold_delete(&self, key: &ObjectRef, uid: &str);
+    fn fold_delete(&self, deleted: &dyn AnyWritten);
     /// There is nothing but what is folded in.
     fn settle_empty(&self);
     fn is_synced(&self) -> bool;
@@ -110,8 +115,8 @@ impl<V: View> Folding for Selected<V> {
         }
     }
 
-    fn fold_delete(&self, key: &ObjectRef, uid: &str) {
-        self.cache.fold_delete(key, uid);
+    fn fold_delete(&self, deleted: &dyn AnyWritten) {
+        self.cache.fold_delete(deleted.key(), deleted.uid(), deleted.revision(), self.selects(deleted));
     }
 
     fn settle_empty(&self) {

@@ -37,7 +37,7 @@ pub(crate) async fn run<K: View>(api: Api<K>, scope: &str, params: ListParams, c
         let (started, listing) = (Instant::now(), position.is_none());
         let result = match position.take() {
             None => list(&api, scope, &params, &cache).await.map(Some),
-            Some(from) => follow(&api, &params, &cache, from).await,
+            Some(from) => follow(&api, scope, &params, &cache, from).await,
         };
         match result {
             Ok(next) => {
@@ -97,6 +97,7 @@ fn read<K: View>(client: &Client, item: &RawValue) -> Option<K> {
 /// Follows the events; answers where to go on, or `None` when a new list is needed.
 async fn follow<K: View>(
     api: &Api<K>,
+    scope: &str,
     params: &ListParams,
     cache: &Cache<K>,
     from: String,
@@ -118,7 +119,10 @@ async fn follow<K: View>(
                 advance(&mut position, &object);
                 cache.deleted(&object);
             }
-            Ok(WatchEvent::Bookmark { resource_version, .. }) => position = resource_version,
+            Ok(WatchEvent::Bookmark { resource_version, .. }) => {
+                cache.passed(resource_version.parse().unwrap_or(0), scope);
+                position = resource_version;
+            }
             Ok(WatchEvent::Unreadable { object, error, event }) => {
                 let key = ObjectRef::new(object.namespace(), object.name());
                 tracing::warn!(kind = K::KIND, %key, error, "an object cannot be read; it is passed over");

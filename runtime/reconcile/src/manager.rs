@@ -3,7 +3,6 @@
 use std::any::{Any, TypeId};
 use std::sync::{Arc, Mutex};
 
-use trimtab_api::ObjectRef;
 use trimtab_client::{Api, ApiResource, Client, ListParams};
 use trimtab_env::{CancellationToken, Env, HashMap, Tasks, lock};
 
@@ -172,8 +171,9 @@ impl Manager {
     }
 
     /// Forgets what this process deleted.
-    pub(crate) fn fold_delete<K: Resource>(&self, key: &ObjectRef, uid: &str) {
-        self.foldings::<K>().iter().for_each(|folding| folding.fold_delete(key, uid));
+    pub(crate) fn fold_delete<K: Resource>(&self, object: &K) {
+        let deleted = Written::new(object);
+        self.foldings::<K>().iter().for_each(|folding| folding.fold_delete(&deleted));
     }
 
     fn foldings<K: View>(&self) -> Vec<Arc<dyn Folding>> {

@@ -1,6 +1,7 @@
 //! The cluster inside a test: whole, repeatable, and quick.
 
 mod listen;
+mod own_writes;
 mod planted;
 mod random;
 mod sweeps;
