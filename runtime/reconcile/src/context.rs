@@ -213,9 +213,15 @@ impl<K: Resource> Context<K> {
     /// Applies an object that is no child: it is left as it is, and never pruned.
     ///
     /// # Errors
-    /// When the API refuses.
+    /// When the API refuses; a conflict, when the object changed since it was read, if the controller declares its
+    /// kind.
     pub async fn apply_unowned<C: Resource>(&self, object: &C) -> Result<C> {
-        let written = self.cached::<C>().apply(object, self.name(), true).await?;
+        let mut object = object.clone();
+        let known = self.shared.manager.known::<C>().and_then(|cache| cache.get(&ObjectRef::of(&object)));
+        let read = known.and_then(|known| known.metadata().resource_version.clone());
+        let version = &mut object.metadata_mut().resource_version;
+        *version = version.take().or(read);
+        let written = self.cached::<C>().apply(&object, self.name(), true).await?;
         self.shared.manager.fold(&written);
         Ok(written)
     }

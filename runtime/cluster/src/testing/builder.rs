@@ -34,12 +34,13 @@ pub struct Builder {
     script: Script,
     plan: Plan,
     faults: Option<Faults>,
+    elected: bool,
 }
 
 impl Builder {
     pub(super) fn new(seed: u64) -> Self {
         let (kinds, plan) = (Vec::new(), Plan::new());
-        Self { seed, nodes: 1, kinds, script: Arc::new(Behaviour::of), plan, faults: None }
+        Self { seed, nodes: 1, kinds, script: Arc::new(Behaviour::of), plan, faults: None, elected: false }
     }
 
     /// So many nodes; one when it is not said.
@@ -53,6 +54,13 @@ impl Builder {
     #[must_use]
     pub fn kinds(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
         self.kinds.extend(kinds);
+        self
+    }
+
+    /// Of the built-in controllers, and of the scheduler, there are two, of which one leads.
+    #[must_use]
+    pub fn elected(mut self) -> Self {
+        self.elected = true;
         self
     }
 
@@ -123,7 +131,7 @@ impl Builder {
         };
         let nodes: Arc<BTreeMap<String, Sim>> = Arc::new((0..self.nodes).map(node).collect());
         let weather = Arc::new(Weather::new(self.seed, self.plan, self.faults));
-        let programs = Arc::new(Programs::new(Arc::clone(&weather), history.clone()));
+        let programs = Arc::new(Programs::new(Arc::clone(&weather), history.clone(), env.clone(), tasks.clone()));
         let cluster = TestCluster {
             seed: self.seed,
             env,
@@ -137,7 +145,7 @@ impl Builder {
             tasks,
             outside: Tasks::new(),
         };
-        cluster.start_components();
+        cluster.start_components(self.elected);
         cluster.until("the nodes are ready", async |cluster| cluster.ready_nodes().await == cluster.nodes.len()).await;
         cluster.begin_weather();
         cluster

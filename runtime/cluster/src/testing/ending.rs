@@ -33,6 +33,7 @@ pub(super) struct Ending {
 /// What a program has done.
 #[derive(Default)]
 pub(super) struct Work {
+    pub is_elected: bool,
     pub writes: u64,
     /// Pieces of news by path.
     pub news: BTreeMap<String, u32>,
@@ -40,7 +41,9 @@ pub(super) struct Work {
 
 impl Work {
     fn of(counts: Option<&Counts>) -> Self {
-        counts.map_or_else(Self::default, |counts| Self { writes: counts.writes(), news: counts.news() })
+        let work =
+            |counts: &Counts| Self { is_elected: counts.is_elected, writes: counts.writes(), news: counts.news() };
+        counts.map(work).unwrap_or_default()
     }
 }
 

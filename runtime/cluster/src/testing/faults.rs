@@ -47,8 +47,8 @@ impl Faults {
         Self { writes: 0.0, watches: 0.0, clock: false, ..Self::default() }
     }
 
-    /// Of all writes this part meets a fault: the program dies before it or after it, its answer is lost, or the
-    /// server refuses it.
+    /// Of all writes this part meets a fault: the program dies before it or after it, its answer is lost, the server
+    /// refuses it, or the program loses its leadership in the middle of it.
     #[must_use]
     pub fn writes(mut self, part: f64) -> Self {
         self.writes = part;
@@ -150,7 +150,7 @@ impl Weather {
     }
 
     /// What a program's write meets.
-    pub(super) fn of_write(&self, program: &str, number: u64) -> Option<Fault> {
+    pub(super) fn of_write(&self, program: &str, is_elected: bool, number: u64) -> Option<Fault> {
         let planned = self.plan.iter().find_map(|trouble| match trouble {
             Trouble::Write { program: whose, number: at, fault } if whose == program && *at == number => Some(*fault),
             _ => None,
@@ -158,11 +158,12 @@ impl Weather {
         let fault = planned.or_else(|| {
             let faults = self.drawn_for(program)?;
             let mut draw = Draw::new(self.seed, ("write", program, number));
-            draw.is(faults.writes).then(|| match draw.below(6) {
+            draw.is(faults.writes).then(|| match draw.below(if is_elected { 8 } else { 6 }) {
                 0 => Fault::CrashBefore,
                 1 => Fault::CrashAfter,
                 2 | 3 => Fault::ReplyLost,
-                _ => Fault::Refused(CODES[usize::try_from(draw.below(3)).unwrap_or(0)]),
+                4 | 5 => Fault::Refused(CODES[usize::try_from(draw.below(3)).unwrap_or(0)]),
+                _ => Fault::LeaderLost(u32::try_from(draw.below(4)).unwrap_or(0)),
             })
         })?;
         self.meet(Trouble::Write { program: program.to_owned(), number, fault });

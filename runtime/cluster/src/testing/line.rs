@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{self, BoxFuture};
@@ -13,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use tokio::sync::watch;
 use trimtab_api::ApiError;
 use trimtab_client::{Body, Switched, Transport, TransportError};
-use trimtab_env::lock;
+use trimtab_env::{Tasks, lock};
 
 use super::faults::Weather;
 use super::history::History;
@@ -22,15 +24,29 @@ use super::news::Disturbed;
 use super::plan::Fault;
 use super::roles::Denials;
 
+/// For how long a program is cut off: another leads before, and has done what there is to do.
+const CUT_OFF: Duration = Duration::from_secs(30);
+
 /// What is kept of a program over all its lives.
 pub(super) struct Counts {
     name: String,
+    /// Whether there are two of it, of which one leads.
+    pub(super) is_elected: bool,
     writes: AtomicU64,
+    /// On its way from where the program is cut off.
+    late: Mutex<Vec<Late>>,
     /// By path.
     watches: Mutex<BTreeMap<String, Watched>>,
     weather: Arc<Weather>,
     history: History,
     denials: Arc<Denials>,
+}
+
+/// A write that arrives after so many others.
+struct Late {
+    after: u32,
+    author: Author,
+    request: Request<Bytes>,
 }
 
 /// What is known of a program's watches of one path.
@@ -43,10 +59,18 @@ struct Watched {
 }
 
 impl Counts {
-    pub(super) fn new(name: &str, weather: &Arc<Weather>, history: &History, denials: &Arc<Denials>) -> Self {
+    pub(super) fn new(
+        name: &str,
+        is_elected: bool,
+        weather: &Arc<Weather>,
+        history: &History,
+        denials: &Arc<Denials>,
+    ) -> Self {
         Self {
             name: name.to_owned(),
+            is_elected,
             writes: AtomicU64::new(0),
+            late: Mutex::default(),
             watches: Mutex::default(),
             weather: Arc::clone(weather),
             history: history.clone(),
@@ -64,6 +88,23 @@ impl Counts {
         watches.iter().map(|(path, watched)| (path.clone(), watched.news.load(Ordering::Relaxed))).collect()
     }
 
+    /// Lets those late writes arrive whose turn it is before the next write of another, or all.
+    async fn let_arrive(&self, inner: &dyn Transport, all: bool) {
+        let due = {
+            let mut late = lock(&self.late);
+            let (due, mut left): (Vec<_>, Vec<_>) =
+                mem::take(&mut *late).into_iter().partition(|write| all || write.after == 0);
+            left.iter_mut().for_each(|write| write.after -= 1);
+            *late = left;
+            due
+        };
+        for Late { author, request, .. } in due {
+            let answer = attributed(author.clone(), inner.send(request)).await;
+            let code = answer.map_or_else(|error| error.to_string(), |answer| answer.status().to_string());
+            self.history.note(format!("{author} arrives late: {code}"));
+        }
+    }
+
     /// The number of a watch that begins, and where its news is counted.
     fn begin_watch(&self, path: &str) -> (u64, Arc<AtomicU32>) {
         let mut watches = lock(&self.watches);
@@ -79,11 +120,14 @@ pub(super) struct Line {
     inner: Arc<dyn Transport>,
     counts: Arc<Counts>,
     dead: watch::Sender<bool>,
+    cut_off: watch::Sender<bool>,
+    tasks: Tasks,
 }
 
 impl Line {
-    pub(super) fn new(inner: Arc<dyn Transport>, counts: &Arc<Counts>) -> Self {
-        Self { inner, counts: Arc::clone(counts), dead: watch::Sender::new(false) }
+    pub(super) fn new(inner: Arc<dyn Transport>, counts: &Arc<Counts>, tasks: &Tasks) -> Self {
+        let (dead, cut_off) = (watch::Sender::new(false), watch::Sender::new(false));
+        Self { inner, counts: Arc::clone(counts), dead, cut_off, tasks: tasks.clone() }
     }
 
     /// Returns once the program is dead.
@@ -109,7 +153,7 @@ impl Line {
 
     async fn write(&self, request: Request<Bytes>) -> Result<Response<Body>, TransportError> {
         let number = self.counts.writes.fetch_add(1, Ordering::Relaxed);
-        let fault = self.counts.weather.of_write(&self.counts.name, number);
+        let fault = self.counts.weather.of_write(&self.counts.name, self.counts.is_elected, number);
         let author = Author::new(&self.counts.name, &request);
         if let Some(fault) = fault {
             self.counts.history.note(format!("{author}, which is write {number}: {fault}"));
@@ -117,14 +161,37 @@ impl Line {
         match fault {
             Some(Fault::CrashBefore) => return self.die().await,
             Some(Fault::Refused(code)) => return Ok(refusal(code)),
+            Some(Fault::LeaderLost(after)) => {
+                self.cut_off(Late { after, author, request });
+                return self.ask_in_vain().await;
+            }
             _ => {}
         }
+        self.counts.let_arrive(&*self.inner, false).await;
         let answer = attributed(author, self.inner.send(request)).await;
         match fault {
             Some(Fault::CrashAfter) => self.die().await,
             Some(Fault::ReplyLost) => Err(lost(self.server())),
             _ => answer,
         }
+    }
+
+    /// Nothing is answered for a while.
+    fn cut_off(&self, write: Late) {
+        lock(&self.counts.late).push(write);
+        self.cut_off.send_replace(true);
+        let (cut_off, counts, inner) = (self.cut_off.clone(), Arc::clone(&self.counts), Arc::clone(&self.inner));
+        self.tasks.spawn_cancellable("cut-off", async move {
+            tokio::time::sleep(CUT_OFF).await;
+            counts.let_arrive(&*inner, true).await;
+            cut_off.send_replace(false);
+        });
+    }
+
+    async fn ask_in_vain<T>(&self) -> Result<T, TransportError> {
+        // The sender is at hand.
+        let _ = self.cut_off.subscribe().wait_for(|cut_off| !cut_off).await;
+        Err(lost(self.server()))
     }
 
     /// Notes what was denied.
@@ -153,11 +220,12 @@ impl Line {
     }
 }
 
-/// Events are told once, and reviews and tokens change nothing.
+/// Events are told once, reviews and tokens change nothing, and a leader renews its lease for as long as it leads.
 fn is_write(request: &Request<Bytes>) -> bool {
     let path = request.uri().path();
     let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-    !reads && !path.contains("/events") && !path.ends_with("reviews") && !path.ends_with("/token")
+    let elects = path.contains("/leases") && !path.contains("/kube-node-lease/");
+    !reads && !elects && !path.contains("/events") && !path.ends_with("reviews") && !path.ends_with("/token")
 }
 
 fn is_watch(request: &Request<Bytes>) -> bool {
@@ -170,6 +238,9 @@ impl Transport for Line {
         Box::pin(async move {
             if self.is_dead() {
                 return self.die().await;
+            }
+            if *self.cut_off.borrow() {
+                return self.ask_in_vain().await;
             }
             let answer = if is_write(&request) {
                 self.write(request).await

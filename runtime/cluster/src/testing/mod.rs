@@ -30,13 +30,14 @@
 //! # Faults
 //!
 //! With [`Faults`], things go wrong at random by the seed: programs die before and after their writes, answers are
-//! lost, the server refuses with 409, 429 and 500, watches break off, fall silent, expire or come late, nodes and
+//! lost, the server refuses with 409, 429 and 500, leaders lose their lease while they write, watches break off, fall silent, expire or come late, nodes and
 //! containers die, the clock is set. The test then runs twice, and must end with them as it does without: the same
 //! objects but for uids, versions, times and addresses; none left whose owner is gone; none made again and again;
 //! and nothing to write for programs that are started anew. If it does not, it fails with the seed, the fewest
 //! faults for which it fails, and who wrote what of the objects that differ. `TRIMTAB_SEED=7` runs that seed alone.
 //!
-//! [`sweep`] leaves nothing to chance: each write of one program meets three faults, one run each.
+//! [`sweep`] leaves nothing to chance: each write of one program meets three faults, one run each, and three more
+//! where another takes over from it ([`TestCluster::run_elected`]).
 //!
 //! # From outside
 //!
@@ -67,6 +68,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use k8s_openapi::api::coordination::v1::Lease;
 use serde::Deserialize;
 use serde_json::Value;
 use trimtab_api::Object;
@@ -75,7 +78,7 @@ use trimtab_client::{Api, ApiResource, Client, Patch};
 use trimtab_env::{Env, Instant, Tasks};
 use trimtab_node::NodeConfig;
 use trimtab_node::sim::Sim;
-use trimtab_reconcile::{Controller, Manager};
+use trimtab_reconcile::{Controller, LeaderElection, Manager, Needs};
 use trimtab_store::Store;
 
 pub use builder::Builder;
@@ -91,6 +94,7 @@ pub use trimtab_node::runtime::ContainerSpec;
 pub use trimtab_node::sim::Behaviour;
 
 use faults::Weather;
+use line::Line;
 use program::Programs;
 
 use crate::component;
@@ -102,7 +106,8 @@ use crate::pki::Authority;
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// So long without a write but heartbeats is rest. Longer than a second, which is how exact most stored times are.
 const QUIET: Duration = Duration::from_secs(5);
-/// The same where something has gone wrong: longer than news may be late, and than what failed is put off.
+/// The same where something has gone wrong, or a leader may be gone: longer than news may be late, than what failed is
+/// put off, and than a lease is left to a leader that is silent.
 const QUIET_AFTER_FAULTS: Duration = Duration::from_secs(30);
 /// How long after a write, or without one, a condition is looked at again.
 const GLANCE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(1));
@@ -187,11 +192,28 @@ impl TestCluster {
     /// It may do what follows from what it declares, and no more: where it is denied anything, [`TestCluster::settle`],
     /// [`TestCluster::until`] and [`TestCluster::stop`] panic, and tell the rule that is missing.
     pub fn run<C: Controller>(&self, make: impl Fn() -> C + Send + 'static) -> Running {
-        let needs = Manager::needs_of(|manager| manager.add(make()));
+        let granted = self.grant::<C>(Manager::needs_of(|manager| manager.add(make())));
+        self.start_program(C::NAME, None, &roles::identity(C::NAME), granted, move |manager, _| manager.add(make()))
+    }
+
+    /// As [`TestCluster::run`], twice, of which one works: a Lease of the controller's name in the namespace
+    /// `default` decides. When the one falls silent, the other takes over.
+    pub fn run_elected<C: Controller>(&self, make: impl Fn() -> C + Clone + Send + 'static) -> [Running; 2] {
+        let mut needs = Manager::needs_of(|manager| manager.add(make()));
+        needs.add(&ApiResource::of::<Lease>(), "", ["get", "create", "update"]);
+        let granted = self.grant::<C>(needs).shared();
+        let identity = roles::identity(C::NAME);
+        [make.clone(), make].map(|make| {
+            let add = move |manager: &Manager, _: &Tasks| manager.add(make());
+            self.start_program(C::NAME, Some("default"), &identity, granted.clone(), add)
+        })
+    }
+
+    /// Lets a controller do what it needs.
+    fn grant<C: Controller>(&self, needs: Needs) -> impl Future<Output = ()> + Send + use<C> {
         self.programs.denials.enforce(C::NAME);
         let administrator = self.client();
-        let granted = async move { roles::grant(&administrator, C::NAME, &needs).await };
-        self.start_program(C::NAME, &roles::identity(C::NAME), granted, move |manager, _| manager.add(make()))
+        async move { roles::grant(&administrator, C::NAME, &needs).await }
     }
 
     /// How often a program has written.
@@ -253,7 +275,8 @@ impl TestCluster {
         let mut writes = self.history.writes();
         loop {
             self.check_denials();
-            self.env.sleep(if self.weather.met().is_empty() { QUIET } else { QUIET_AFTER_FAULTS }).await;
+            let patient = !self.weather.met().is_empty() || self.programs.are_elected();
+            self.env.sleep(if patient { QUIET_AFTER_FAULTS } else { QUIET }).await;
             let now = self.history.writes();
             if now == writes {
                 return;
@@ -276,18 +299,26 @@ impl TestCluster {
         self.programs.denials.check(&self.server.kinds());
     }
 
-    fn start_components(&self) {
-        let authority = Arc::clone(&self.authority);
-        self.start_program("kube-controller-manager", &Identity::controllers(), ready(()), move |manager, tasks| {
-            let signer = authority.signer().expect("it has signed its own certificate");
-            let root_ca = Some(authority.ca_pem().to_owned());
-            component::controllers(manager, component::Authority { root_ca, signer: Some(Arc::new(signer)) }, tasks);
-        });
-        self.start_program("kube-scheduler", &Identity::scheduler(), ready(()), |manager, tasks| {
-            component::scheduler(manager, manager.client().clone(), tasks);
-        });
+    fn start_components(&self, elected: bool) {
+        let election = elected.then_some("kube-system");
+        for _ in 0..=usize::from(elected) {
+            let (controllers, scheduler) = (Identity::controllers(), Identity::scheduler());
+            let authority = Arc::clone(&self.authority);
+            self.start_program("kube-controller-manager", election, &controllers, ready(()), move |manager, tasks| {
+                let signer = authority.signer().expect("it has signed its own certificate");
+                let root_ca = Some(authority.ca_pem().to_owned());
+                component::controllers(
+                    manager,
+                    component::Authority { root_ca, signer: Some(Arc::new(signer)) },
+                    tasks,
+                );
+            });
+            self.start_program("kube-scheduler", election, &scheduler, ready(()), |manager, tasks| {
+                component::scheduler(manager, manager.client().clone(), tasks);
+            });
+        }
         let nodes = Arc::clone(&self.nodes);
-        self.start_program("kubelet", &Identity::simulated_nodes(), ready(()), move |manager, tasks| {
+        self.start_program("kubelet", None, &Identity::simulated_nodes(), ready(()), move |manager, tasks| {
             let agent = trimtab_node::Config {
                 nodes: nodes.iter().map(|(name, sim)| node(name, sim)).collect(),
                 pods: manager.cache(),
@@ -306,22 +337,37 @@ impl TestCluster {
         });
     }
 
-    /// Starts a program called `name`: `add` gives a manager what it runs.
+    /// Starts a program called `name`: `add` gives a manager what it runs. With an `election`, it works while it
+    /// holds the Lease of that namespace and of its name.
     fn start_program(
         &self,
         name: &str,
+        election: Option<&'static str>,
         identity: &Identity,
         before: impl Future<Output = ()> + Send + 'static,
         add: impl Fn(&Manager, &Tasks) + Send + 'static,
     ) -> Running {
         let user = trimtab_apiserver::Identity::new(&identity.user, identity.groups);
-        let env = self.env.clone();
-        self.programs.start(name, self.server.transport(user), &self.env, &self.tasks, before, move |client, tasks| {
-            let manager = Manager::new(client, env.clone());
+        let (lease, env) = (name.to_owned(), self.env.clone());
+        let start = move |line: &Arc<Line>, tasks: &Tasks| {
+            let manager = Manager::new(Client::new(Arc::<Line>::clone(line)), env.clone());
             add(&manager, tasks);
-            let ending = tasks.token().clone();
-            tasks.spawn("manager", async move { manager.run(ending).await });
-        })
+            let (line, ending) = (Arc::clone(line), tasks.token().clone());
+            // Who starts anew is somebody else.
+            let election = election.map(|namespace| LeaderElection::new(namespace, &lease, env.uuid()));
+            tasks.spawn("manager", async move {
+                match election {
+                    None => manager.run(ending).await,
+                    Some(election) => {
+                        if manager.run_as_leader(election, ending).await.is_err() {
+                            line.kill();
+                        }
+                    }
+                }
+            });
+        };
+        let transport = self.server.transport(user);
+        self.programs.start(name, election.is_some(), transport, before, start)
     }
 
     async fn ready_nodes(&self) -> usize {

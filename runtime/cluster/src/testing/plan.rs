@@ -15,6 +15,10 @@ pub enum Fault {
     /// The server refuses with this code, as it does when somebody else has written (409), when it is asked too
     /// much (429) and when something failed (500).
     Refused(u16),
+    /// The program is cut off from the server for longer than another that stands for election waits: that one leads
+    /// then ([`TestCluster::run_elected`](super::TestCluster::run_elected)). The write is on its way meanwhile, and
+    /// arrives when the other has made so many writes; at the latest when the program can be heard again.
+    LeaderLost(u32),
 }
 
 /// What goes wrong with one watch.
@@ -84,6 +88,8 @@ impl fmt::Display for Fault {
             Self::CrashAfter => f.write_str("it dies right after"),
             Self::ReplyLost => f.write_str("the write is made and the answer lost"),
             Self::Refused(code) => write!(f, "the server refuses with {code}"),
+            Self::LeaderLost(u32::MAX) => f.write_str("it is cut off; the write arrives when it is back"),
+            Self::LeaderLost(after) => write!(f, "it is cut off; the write arrives after {after} of the next leader"),
         }
     }
 }

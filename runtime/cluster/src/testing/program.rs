@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use trimtab_client::{Client, Transport};
+use trimtab_client::Transport;
 use trimtab_env::{Env, Tasks, lock};
 
 use super::faults::Weather;
@@ -26,16 +26,24 @@ pub(super) struct Programs {
     pub(super) denials: Arc<Denials>,
     known: Mutex<BTreeMap<String, Arc<Counts>>>,
     alive: Mutex<Vec<Life>>,
+    env: Env,
+    tasks: Tasks,
 }
 
 impl Programs {
-    pub(super) fn new(weather: Arc<Weather>, history: History) -> Self {
-        Self { weather, history, denials: Arc::default(), known: Mutex::default(), alive: Mutex::default() }
+    pub(super) fn new(weather: Arc<Weather>, history: History, env: Env, tasks: Tasks) -> Self {
+        let (known, alive) = (Mutex::default(), Mutex::default());
+        Self { weather, history, denials: Arc::default(), known, alive, env, tasks }
     }
 
     /// What is known of the program, if it was ever started.
     pub(super) fn counts(&self, program: &str) -> Option<Arc<Counts>> {
         lock(&self.known).get(program).cloned()
+    }
+
+    /// Whether any waits to lead.
+    pub(super) fn are_elected(&self) -> bool {
+        lock(&self.known).values().any(|counts| counts.is_elected)
     }
 
     /// Has every program die now.
@@ -47,31 +55,30 @@ impl Programs {
         }
     }
 
-    /// Runs what `start` starts with a client, after `before` and again after each death.
+    /// Runs what `start` starts on a way to the server, after `before` and again after each death.
     pub(super) fn start(
         &self,
         name: &str,
+        is_elected: bool,
         transport: Arc<dyn Transport>,
-        env: &Env,
-        tasks: &Tasks,
         before: impl Future<Output = ()> + Send + 'static,
-        start: impl Fn(Client, &Tasks) + Send + 'static,
+        start: impl Fn(&Arc<Line>, &Tasks) + Send + 'static,
     ) -> Running {
-        let new = || Arc::new(Counts::new(name, &self.weather, &self.history, &self.denials));
+        let new = || Arc::new(Counts::new(name, is_elected, &self.weather, &self.history, &self.denials));
         let counts = Arc::clone(lock(&self.known).entry(name.to_owned()).or_insert_with(new));
         let current = Life::default();
         lock(&self.alive).push(Arc::clone(&current));
-        let (running, env) = (Tasks::under(tasks.token()), env.clone());
-        let ending = running.token().clone();
+        let (running, env) = (Tasks::under(self.tasks.token()), self.env.clone());
+        let (ending, own) = (running.token().clone(), running.clone());
         running.spawn("program", async move {
             if ending.run_until_cancelled(before).await.is_none() {
                 return;
             }
             loop {
-                let line = Arc::new(Line::new(Arc::clone(&transport), &counts));
+                let line = Arc::new(Line::new(Arc::clone(&transport), &counts, &own));
                 *lock(&current) = Some(Arc::clone(&line));
                 let alive = Tasks::new();
-                start(Client::new(Arc::<Line>::clone(&line)), &alive);
+                start(&line, &alive);
                 tokio::select! {
                     biased;
                     () = ending.cancelled() => {
@@ -91,7 +98,7 @@ impl Programs {
             }
         });
         let all = running.clone();
-        tasks.spawn("program", async move { all.join().await });
+        self.tasks.spawn("program", async move { all.join().await });
         Running(running)
     }
 }

@@ -8,11 +8,14 @@ use super::{Builder, TestCluster};
 
 /// What every write meets in turn.
 const FAULTS: [Fault; 3] = [Fault::CrashBefore, Fault::CrashAfter, Fault::ReplyLost];
+/// And when another leads afterwards: the write arrives before that one's first, after it, or when all is done.
+const FAULTS_OF_LEADERS: [Fault; 3] = [Fault::LeaderLost(0), Fault::LeaderLost(1), Fault::LeaderLost(u32::MAX)];
 /// How late everything is that a watch tells.
 const LATE: Duration = Duration::from_secs(7);
 
 /// Runs `scenario` without a fault; then, for each write that the program called `program` made since the cluster
-/// was up, three times more: the program dies before it, dies after it, or loses the answer. And for each kind of
+/// was started, three times more: the program dies before it, dies after it, or loses the answer; and three times
+/// more if the program is elected: another leads before the write arrives. And for each kind of
 /// which it was told something, twice more: it is told everything late, and its watch expires in the middle. A
 /// program that died is started again. Each time the cluster must end as it did without a fault, no object be left
 /// whose owner is gone, none be made again and again, and everything stay at rest when all programs start anew.
@@ -37,8 +40,9 @@ pub fn sweep(program: &str, builder: impl Fn() -> Builder, scenario: impl AsyncF
 fn troubles(program: &str, expected: &Ending) -> Vec<Trouble> {
     let (before, after) = &expected.work;
     let name = || program.to_owned();
-    let of_write = |number| FAULTS.map(|fault| Trouble::Write { program: name(), number, fault });
-    let mut all: Vec<_> = (before.writes..after.writes).flat_map(of_write).collect();
+    let faults: Vec<_> = FAULTS.into_iter().chain(FAULTS_OF_LEADERS.into_iter().filter(|_| after.is_elected)).collect();
+    let of_write = |number| faults.iter().map(move |&fault| Trouble::Write { program: name(), number, fault });
+    let mut all: Vec<_> = (0..after.writes).flat_map(of_write).collect();
     for (path, told) in &after.news {
         let known = before.news.get(path).copied().unwrap_or_default();
         if *told > known {

@@ -1,5 +1,6 @@
 //! The cluster inside a test: whole, repeatable, and quick.
 
+mod leaders;
 mod listen;
 mod own_writes;
 mod planted;

@@ -17,7 +17,7 @@ fn made() -> Secret {
 }
 
 /// Runs a sweep that must fail, and answers what it tells.
-fn found(sweep: impl FnOnce() -> usize) -> String {
+pub(super) fn found(sweep: impl FnOnce() -> usize) -> String {
     let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(sweep));
     *told.expect_err("the mistake is found").downcast::<String>().unwrap()
 }

@@ -73,6 +73,19 @@ fn replication_and_endpoints() {
 }
 
 #[test]
+fn another_that_leads_meanwhile() {
+    sweep(
+        CONTROLLERS,
+        || TestCluster::builder(3).elected(),
+        async |cluster| {
+            web_runs(cluster).await;
+            scaled(cluster, 1).await;
+        },
+    );
+    sweep("kube-scheduler", || TestCluster::builder(3).nodes(2).elected(), web_runs);
+}
+
+#[test]
 fn the_scheduler() {
     sweep("kube-scheduler", || TestCluster::builder(3).nodes(2), web_runs);
 }
