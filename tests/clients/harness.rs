@@ -53,15 +53,19 @@ impl Running {
 
     /// The crate `kube`'s client, as that file makes it.
     pub(crate) async fn kube(&self) -> kube::Client {
-        let file = kube::config::Kubeconfig::read_from(self.kubeconfig()).unwrap();
-        let options = kube::config::KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(file, &options).await.unwrap();
-        kube::Client::try_from(config).unwrap()
+        connected(kube::config::Kubeconfig::read_from(self.kubeconfig()).unwrap()).await
     }
 
     pub(crate) async fn end(self) {
         self.cluster.stop().await;
     }
+}
+
+/// The crate `kube`'s client, as a kubeconfig file makes it.
+pub(crate) async fn connected(file: kube::config::Kubeconfig) -> kube::Client {
+    let options = kube::config::KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(file, &options).await.unwrap();
+    kube::Client::try_from(config).unwrap()
 }
 
 fn is_ready(node: &Node) -> bool {

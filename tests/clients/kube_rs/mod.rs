@@ -3,6 +3,7 @@
 mod controller;
 mod custom;
 mod discovery;
+mod inside;
 mod objects;
 mod patches;
 mod streams;

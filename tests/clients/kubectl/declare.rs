@@ -92,7 +92,7 @@ async fn edit() {
 
     // What the server refuses is shown again, with the server's reason, and kept.
     let mut edit = kubectl.command("edit rc web");
-    edit.env("KUBE_EDITOR", kubectl.editor("s/replicas: 1/replicas: -1/")).env("TMPDIR", kubectl.cluster.dir.path());
+    edit.env("KUBE_EDITOR", kubectl.editor("s/replicas: 1/replicas: -1/")).env("TMPDIR", &kubectl.home);
     let ended = kubectl.end_of(edit, "").await;
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.err.contains(r#"error: replicationcontrollers "web" is invalid"#), "{ended:?}");

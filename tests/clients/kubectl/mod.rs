@@ -4,9 +4,11 @@ mod access;
 mod custom;
 mod declare;
 mod generators;
+mod inside;
 mod inspect;
 mod pods;
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -31,7 +33,10 @@ spec:
 ";
 
 struct Kubectl {
-    cluster: Running,
+    /// Its home, with the kubeconfig file.
+    home: PathBuf,
+    /// What it asks, if it is its own.
+    cluster: Option<Running>,
 }
 
 /// How a command ended.
@@ -43,24 +48,33 @@ struct Ended {
 }
 
 impl Kubectl {
-    /// A cluster to ask; `None` when there is no kubectl.
-    #[expect(clippy::print_stdout, reason = "says what is left out")]
+    /// With a cluster to ask; `None` when there is no kubectl.
     async fn new() -> Option<Self> {
-        let mut found = Command::new("kubectl");
-        found.args(["version", "--client"]).stdout(Stdio::null()).stderr(Stdio::null());
-        if !found.status().await.is_ok_and(|status| status.success()) {
-            println!("left out: a test with kubectl (there is none on PATH)");
+        if !Self::is_there().await {
             return None;
         }
-        Some(Self { cluster: Running::start().await })
+        let cluster = Running::start().await;
+        Some(Self { home: cluster.dir.path().to_owned(), cluster: Some(cluster) })
+    }
+
+    /// Whether there is one. Says what is left out when there is none.
+    #[expect(clippy::print_stdout, reason = "says what is left out")]
+    async fn is_there() -> bool {
+        let mut found = Command::new("kubectl");
+        found.args(["version", "--client"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let is_there = found.status().await.is_ok_and(|status| status.success());
+        if !is_there {
+            println!("left out: a test with kubectl (there is none on PATH)");
+        }
+        is_there
     }
 
     /// A command by its words, which no blanks are in.
     fn command(&self, words: &str) -> Command {
         let mut command = Command::new("kubectl");
         // Discovery is cached in the home folder: each test has its own.
-        command.args(words.split_whitespace()).env("KUBECONFIG", self.cluster.kubeconfig());
-        command.env("HOME", self.cluster.dir.path()).current_dir(self.cluster.dir.path()).kill_on_drop(true);
+        command.args(words.split_whitespace()).env("KUBECONFIG", self.home.join("kubeconfig"));
+        command.env("HOME", &self.home).current_dir(&self.home).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -118,7 +132,7 @@ impl Kubectl {
 
     /// Writes a file that commands find under its name.
     fn write(&self, name: &str, text: &str) {
-        let path = self.cluster.dir.path().join(name);
+        let path = self.home.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
@@ -126,11 +140,13 @@ impl Kubectl {
     /// An editor for `kubectl edit`: a `sed` script that is run over the file.
     fn editor(&self, script: &str) -> String {
         self.write("script.sed", script);
-        format!("sed -i -f {}", self.cluster.dir.path().join("script.sed").display())
+        format!("sed -i -f {}", self.home.join("script.sed").display())
     }
 
     async fn end(self) {
-        self.cluster.end().await;
+        if let Some(cluster) = self.cluster {
+            cluster.end().await;
+        }
     }
 }
 
