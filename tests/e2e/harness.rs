@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 /// not fail a test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+const TRIMTAB: &str = env!("CARGO_BIN_EXE_trimtab");
+
 /// Tests with real containers go one after another, those of other processes included: they share the machine's Docker
 /// Engine, its node ports and its cores. The lock is given back when this is dropped, or the process ends.
 pub(crate) struct Alone {
@@ -34,7 +36,7 @@ pub(crate) fn alone() -> Alone {
 pub(crate) struct Cluster {
     /// The process that serves the API, while it runs.
     pub(crate) child: Option<Child>,
-    /// Components that run as processes of their own, by what they were started with.
+    /// What runs beside it as processes of their own, by what they were started with.
     components: Vec<(String, Child)>,
     pub(crate) dir: tempfile::TempDir,
     command: &'static [&'static str],
@@ -92,19 +94,24 @@ impl Cluster {
         let mut args = self.command.to_vec();
         args.extend(["--listen", &self.listen, "--data-dir", &data]);
         args.extend(self.args.iter().map(String::as_str));
-        self.child = Some(self.process(&self.kubeconfig(), &args));
+        self.child = Some(self.process(TRIMTAB.as_ref(), &self.kubeconfig(), &args));
     }
 
     /// Starts `trimtab run ARGS` with the kubeconfig file that the API server wrote for `identity`.
     pub(crate) fn run(&mut self, identity: &str, args: &[&str]) {
         let kubeconfig = Path::new(&self.data()).join("kubeconfigs").join(identity).with_extension("yaml");
-        let child = self.process(&kubeconfig, &[&["run"], args].concat());
+        self.run_program(TRIMTAB.as_ref(), &kubeconfig, &[&["run"], args].concat());
+    }
+
+    /// Starts a program with a kubeconfig file.
+    pub(crate) fn run_program(&mut self, program: &Path, kubeconfig: &Path, args: &[&str]) {
+        let child = self.process(program, kubeconfig, args);
         self.components.push((args.join(" "), child));
     }
 
-    fn process(&self, kubeconfig: &Path, args: &[&str]) -> Child {
+    fn process(&self, program: &Path, kubeconfig: &Path, args: &[&str]) -> Child {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trimtab"));
+        let mut command = Command::new(program);
         command.args(args).arg("--kubeconfig").arg(kubeconfig).env("NO_COLOR", "1").envs(self.env.iter().cloned());
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }
@@ -150,7 +157,7 @@ impl Cluster {
 
     /// Runs `trimtab ARGS` against this cluster: its output, or its error text.
     pub(crate) fn try_cli(&self, args: &[&str]) -> Result<String, String> {
-        self.program(env!("CARGO_BIN_EXE_trimtab"), args)
+        self.program(TRIMTAB, args)
     }
 
     /// As [`Cluster::try_cli`], for what must succeed.

@@ -15,6 +15,7 @@ mod harness;
 mod crash;
 mod directory;
 mod kubectl;
+mod operator;
 mod outage;
 mod processes;
 mod quickstart;
