@@ -31,6 +31,8 @@ const MANAGER: &str = "ipallocator.k8s.io";
 const WRITER: &str = "kube-apiserver";
 /// How long until it is tried again after the store has failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a Service that goes with its IPAddress has to give the address back.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// Makes the IPAddresses of Services.
 pub(crate) struct Addresses {
@@ -152,6 +154,10 @@ fn address_of(entry: &Entry) -> Option<Ipv4Addr> {
 pub(crate) async fn keep(services: Arc<ServiceAddresses>, store: Arc<dyn Store>, env: Env) {
     loop {
         services.work.notified().await;
+        env.sleep(MOMENT).await;
+        if !services.is_bare() {
+            continue;
+        }
         while let Err(error) = services.mend(&*store).await {
             tracing::warn!(%error, "the IPAddresses could not be looked at");
             env.sleep(RETRY).await;

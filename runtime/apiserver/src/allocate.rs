@@ -41,7 +41,8 @@ pub trait Hook: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Takes note of a version that is stored, before its write is answered.
+    /// Takes note of a version that is stored, before anybody can see it: whoever hears of it finds the server as it
+    /// then is. As [`removed`](Hook::removed), it must not ask the store.
     fn written(&self, _entry: &Entry) {}
 
     /// Takes note that `entry`, the last version of an object, went with `revision`.
@@ -64,6 +65,8 @@ struct Taken {
     ports: BTreeSet<u16>,
     /// Those that no Service has, but an IPAddress.
     others: BTreeSet<Ipv4Addr>,
+    /// Those whose IPAddress went while a Service had them: with it, or alone.
+    bare: BTreeSet<Ipv4Addr>,
 }
 
 impl Taken {
@@ -123,8 +126,17 @@ impl ServiceAddresses {
             (false, true) => drop(taken.others.insert(ip)),
             (false, false) => drop(taken.others.remove(&ip)),
             (true, true) => {}
-            (true, false) => self.work.notify_one(),
+            (true, false) => {
+                taken.bare.insert(ip);
+                self.work.notify_one();
+            }
         }
+    }
+
+    /// Whether a Service still has an address whose IPAddress went.
+    pub(crate) fn is_bare(&self) -> bool {
+        let mut taken = self.taken();
+        std::mem::take(&mut taken.bare).iter().any(|ip| taken.ips.contains(ip))
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {

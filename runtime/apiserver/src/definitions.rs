@@ -1,7 +1,7 @@
 //! What CustomResourceDefinitions make of the server: the kinds it serves.
 //!
-//! A definition is given its names while it is being written, and its kinds are served before that
-//! write is answered. Upstream does both a little later, in controllers; whoever waits for the
+//! A definition is given its names while it is being written, and its kinds are served before anybody
+//! can hear of that write. Upstream does both a little later, in controllers; whoever waits for the
 //! condition `Established` sees the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -216,8 +216,7 @@ pub(crate) async fn remove(server: &ApiServer, kind: &Kind, entry: &Entry) -> Re
     let object = encode::to_object(kind, entry);
     // What goes with it is deleted whatever it is by now: of a conflict, it is the object's own.
     let beside = hook.beside(Some(&object), None);
-    let (revision, _) = server.inner.store.commit_with(beside, write).await.map_err(commit_error)?;
-    hook.removed(entry, revision);
+    server.inner.store.commit_with(beside, write).await.map_err(commit_error)?;
     hook.release(&object, None);
     Ok(())
 }

@@ -22,6 +22,7 @@ use crate::auth::{self, Authorizer, Identity, ServiceAccounts};
 use crate::cleaner;
 use crate::components::{self, Components};
 use crate::definitions::Definitions;
+use crate::encode;
 use crate::expire;
 use crate::flow::{self, Flows};
 use crate::handler::Origin;
@@ -75,6 +76,29 @@ pub struct ApiServer {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// What the server does beside writes, by group and plural.
+type Hooks = Vec<(&'static str, &'static str, Arc<dyn Hook>)>;
+
+/// Tells `hooks` of what is stored from now on, for as long as they are there.
+fn observe(store: &dyn Store, hooks: &Hooks) {
+    let key = |group: &str, plural: &str| {
+        let slash = if group.is_empty() { "" } else { "/" };
+        encode::registry(&format!("{group}{slash}{plural}/"))
+    };
+    let hooks: Vec<_> = hooks.iter().map(|(group, plural, hook)| (key(group, plural), Arc::downgrade(hook))).collect();
+    store.observe(Box::new(move |event| {
+        for (_, hook) in hooks.iter().filter(|(key, _)| event.key().starts_with(key)) {
+            let Some(hook) = hook.upgrade() else { return false };
+            match (&event.entry, &event.previous) {
+                (Some(entry), _) => hook.written(entry),
+                (None, Some(previous)) => hook.removed(previous, event.revision),
+                (None, None) => {}
+            }
+        }
+        true
+    }));
+}
+
 pub(crate) struct Inner {
     pub definitions: Arc<Definitions>,
     pub aggregation: Arc<Aggregation>,
@@ -82,8 +106,7 @@ pub(crate) struct Inner {
     pub flows: Arc<Flows>,
     pub store: Arc<dyn Store>,
     pub env: Env,
-    /// By group and plural.
-    hooks: Vec<(&'static str, &'static str, Arc<dyn Hook>)>,
+    hooks: Hooks,
     pub authorizer: Authorizer,
     pub tokens: Option<Tokens>,
     pub nodes: Nodes,
@@ -117,7 +140,7 @@ impl ApiServer {
         let aggregation = Arc::new(aggregation);
         let components = Arc::new(Components::new(Arc::clone(&config.store)));
         let flows = Arc::<Flows>::default();
-        let hooks: Vec<(_, _, Arc<dyn Hook>)> = vec![
+        let hooks: Hooks = vec![
             ("", "services", Arc::<ServiceAddresses>::clone(&services)),
             (ranges::GROUP, ranges::PLURAL, ranges),
             (addresses::GROUP, addresses::PLURAL, Arc::new(addresses::Noted(Arc::clone(&services)))),
@@ -127,6 +150,7 @@ impl ApiServer {
             (flow::GROUP, flow::PLURALS[0], Arc::<Flows>::clone(&flows)),
             (flow::GROUP, flow::PLURALS[1], Arc::<Flows>::clone(&flows)),
         ];
+        observe(&*config.store, &hooks);
         let tasks = Tasks::new();
         let ids = Ids::new(&config.env);
         let inner = Arc::new(Inner {

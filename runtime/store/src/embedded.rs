@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::engine::Engine;
 use crate::log::Log;
 use crate::redb_log::{OpenError, RedbLog};
-use crate::store::{CommitError, Entry, ListPage, Outcome, Page, ReadError, Revision, Store, Watch, Write};
+use crate::store::{CommitError, Entry, ListPage, Observer, Outcome, Page, ReadError, Revision, Store, Watch, Write};
 use crate::writer::{Request, Writer};
 
 /// How many requests may wait for the writer.
@@ -109,6 +109,10 @@ impl Store for Embedded {
 
     fn list<'a>(&'a self, prefix: &'a str, page: Page) -> BoxFuture<'a, Result<ListPage, ReadError>> {
         future::lazy(move |_| self.engine.list(prefix, &page)).boxed()
+    }
+
+    fn observe(&self, observer: Observer) {
+        self.engine.observe(observer);
     }
 
     fn commit_with(&self, beside: Vec<Write>, write: Write) -> BoxFuture<'_, Outcome> {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! One writer at a time stages and applies; readers see only what has been applied. Locks are
-//! taken in the order state, watchers, inbox; none is held across an `.await` or a write to disk.
+//! taken in the order state, observers, watchers, inbox; none is held across an `.await` or a write to disk.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::Waker;
@@ -15,11 +15,12 @@ use tokio::sync::watch;
 
 use crate::mvcc::Mvcc;
 use crate::stage::Stage;
-use crate::store::{Entry, Event, ListPage, Outcome, Page, ReadError, Revision, Watch, Write};
+use crate::store::{Entry, Event, ListPage, Observer, Outcome, Page, ReadError, Revision, Watch, Write};
 use crate::watch::{WatchStream, Watcher, Watchers};
 
 pub(crate) struct Engine {
     state: RwLock<Mvcc>,
+    observers: Mutex<Vec<Observer>>,
     watchers: Mutex<Watchers>,
     revision: watch::Sender<Revision>,
 }
@@ -27,7 +28,7 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(state: Mvcc) -> Arc<Self> {
         let revision = watch::Sender::new(state.revision());
-        Arc::new(Self { state: RwLock::new(state), watchers: Mutex::default(), revision })
+        Arc::new(Self { state: RwLock::new(state), observers: Mutex::default(), watchers: Mutex::default(), revision })
     }
 
     pub(crate) fn revision(&self) -> Revision {
@@ -73,8 +74,10 @@ impl Engine {
         let mut wake = Vec::new();
         {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            let mut observers = self.observers();
             let watchers = self.watchers();
             for event in events {
+                observers.retain(|observer| observer(&event));
                 watchers.offer(&event, &mut wake);
                 state.apply(event);
             }
@@ -108,6 +111,14 @@ impl Engine {
 
     pub(crate) fn with_state<T>(&self, read: impl FnOnce(&Mvcc) -> T) -> T {
         read(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn observe(&self, observer: Observer) {
+        self.observers().push(observer);
+    }
+
+    fn observers(&self) -> MutexGuard<'_, Vec<Observer>> {
+        self.observers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn watchers(&self) -> MutexGuard<'_, Watchers> {

@@ -23,6 +23,6 @@ pub use embedded::Embedded;
 pub use memory::Memory;
 pub use redb_log::OpenError;
 pub use store::{
-    CommitError, Entry, Event, ListPage, Outcome, Page, Precondition, ReadError, Revision, Store, Watch, WatchError,
-    Write,
+    CommitError, Entry, Event, ListPage, Observer, Outcome, Page, Precondition, ReadError, Revision, Store, Watch,
+    WatchError, Write,
 };

@@ -10,7 +10,7 @@ use futures::future::{self, BoxFuture};
 
 use crate::engine::Engine;
 use crate::mvcc::Mvcc;
-use crate::store::{CommitError, Entry, ListPage, Outcome, Page, ReadError, Revision, Store, Watch, Write};
+use crate::store::{CommitError, Entry, ListPage, Observer, Outcome, Page, ReadError, Revision, Store, Watch, Write};
 
 /// A store that lives as long as its process.
 pub struct Memory {
@@ -74,6 +74,10 @@ impl Store for Memory {
 
     fn list<'a>(&'a self, prefix: &'a str, page: Page) -> BoxFuture<'a, Result<ListPage, ReadError>> {
         future::lazy(move |_| self.engine.list(prefix, &page)).boxed()
+    }
+
+    fn observe(&self, observer: Observer) {
+        self.engine.observe(observer);
     }
 
     fn commit_with(&self, beside: Vec<Write>, write: Write) -> BoxFuture<'_, Outcome> {

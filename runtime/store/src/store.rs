@@ -161,6 +161,9 @@ pub enum WatchError {
 /// ends when the store is closed or after an error.
 pub type Watch = BoxStream<'static, Result<Vec<Event>, WatchError>>;
 
+/// Is told of each event, and answers whether it wants to be told of more.
+pub type Observer = Box<dyn Fn(&Event) -> bool + Send + Sync>;
+
 /// A revisioned key-value store. See `tests/conformance` for what every backend holds to.
 pub trait Store: Send + Sync + 'static {
     /// The newest version of `key`.
@@ -168,6 +171,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// The entries whose key starts with `prefix`, as of one revision.
     fn list<'a>(&'a self, prefix: &'a str, page: Page) -> BoxFuture<'a, Result<ListPage, ReadError>>;
+
+    /// Tells `observer` of each event from now on, in order: once it is durable, and before anybody can see it. It must
+    /// neither ask the store nor let go of it.
+    fn observe(&self, observer: Observer);
 
     /// Makes one write. Answers when it is durable, with the new version (or, for a delete, the
     /// version that was deleted) and the commit's revision.

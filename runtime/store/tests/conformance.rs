@@ -26,6 +26,7 @@ rules![
     a_list_reads_one_revision_in_pages,
     a_list_at_an_old_revision_undoes_what_came_later,
     revisions_out_of_reach_are_refused,
+    an_observer_is_told_before_anybody_else,
     a_watch_starts_where_the_list_ended,
     a_watch_sees_its_prefix_alone,
     a_slow_watcher_misses_nothing_and_holds_up_nobody,
@@ -157,6 +158,31 @@ async fn revisions_out_of_reach_are_refused(store: Backend) {
     assert_eq!(store.list("/", at(3)).await.unwrap().entries.len(), 1);
     store.compact(2).await.unwrap();
     assert!(store.list("/", at(3)).await.is_ok(), "an older compaction changes nothing");
+}
+
+async fn an_observer_is_told_before_anybody_else(store: Backend) {
+    let (told, heard) = std::sync::mpsc::channel();
+    store.observe(Box::new(move |event| {
+        told.send((event.key().to_owned(), event.entry.is_some(), event.revision)).unwrap();
+        event.revision < 3
+    }));
+    let mut watch = store.watch("/", 0).await.unwrap();
+    let writes = async {
+        for write in [put("/a", "x"), put("/b", "x"), delete("/a"), put("/c", "x")] {
+            store.commit(write).await.unwrap();
+        }
+    };
+    let seen = async {
+        let first = watch.next().await.unwrap().unwrap();
+        let known: Vec<_> = heard.try_iter().collect();
+        assert!(known.len() >= first.len().min(3), "{known:?} {first:?}");
+        known
+    };
+    let ((), mut all) = futures::join!(writes, seen);
+    all.extend(heard.try_iter());
+    // It wanted no more after the third.
+    let event = |key: &str, there, revision| (key.to_owned(), there, revision);
+    assert_eq!(all, [event("/a", true, 1), event("/b", true, 2), event("/a", false, 3)]);
 }
 
 async fn a_watch_starts_where_the_list_ended(store: Backend) {

@@ -57,9 +57,6 @@ async fn commit_with(
             Err(Committed::Other(ApiError::conflict(kind, object.name(), detail)))
         }
         Ok((_, Some(entry))) => {
-            if let Some(hook) = server.inner.hook(kind) {
-                hook.written(&entry);
-            }
             // It is answered with in the version that it was written in.
             let as_written = |_| {
                 let value = encode::converted(kind, object, true);

@@ -61,6 +61,24 @@ async fn gone(server: &Server) {
     }
 }
 
+/// A watcher once heard of a definition before its kinds were served, looked for them, and never again.
+#[tokio::test]
+async fn whoever_hears_of_a_definition_finds_its_kinds_served() {
+    let server = Server::new().await;
+    let (told, heard) = std::sync::mpsc::channel();
+    let api = server.api.clone();
+    server.store.observe(Box::new(move |event| {
+        let is_served = api.kinds().by_resource("demo.io", "v1", "sites").is_some();
+        told.send((event.entry.is_some(), is_served)).unwrap();
+        true
+    }));
+    server.post(CRDS, definition()).await.ok();
+    server.delete(&format!("{CRDS}/sites.demo.io"), json!({})).await.ok();
+    let all: Vec<_> = heard.try_iter().collect();
+    assert_eq!(all[0], (true, true));
+    assert!(all.iter().all(|(is_there, is_served)| is_there == is_served), "{all:?}");
+}
+
 #[tokio::test]
 async fn what_is_defined_is_served_and_discovered_at_once() {
     let server = Server::new().await;

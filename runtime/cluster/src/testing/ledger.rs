@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use http::Request;
 use trimtab_env::lock;
-use trimtab_store::{Entry, ListPage, Outcome, Page, ReadError, Revision, Store, Watch, Write};
+use trimtab_store::{Entry, ListPage, Observer, Outcome, Page, ReadError, Revision, Store, Watch, Write};
 
 /// A program's request.
 #[derive(Clone, Debug)]
@@ -79,6 +79,10 @@ impl Store for Ledger {
 
     fn list<'a>(&'a self, prefix: &'a str, page: Page) -> BoxFuture<'a, Result<ListPage, ReadError>> {
         self.inner.list(prefix, page)
+    }
+
+    fn observe(&self, observer: Observer) {
+        self.inner.observe(observer);
     }
 
     fn commit_with(&self, beside: Vec<Write>, write: Write) -> BoxFuture<'_, Outcome> {
