@@ -34,12 +34,12 @@ fn it_prints_all_that_a_cluster_needs() {
 #[trimtab::test]
 async fn told_to_end_it_ends_in_order_and_lets_another_lead(cluster: &TestCluster) {
     let listening = cluster.listen().await;
-    let file = std::env::temp_dir().join(format!("website-{}", std::process::id()));
-    std::fs::write(&file, listening.kubeconfig()).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), listening.kubeconfig()).unwrap();
     let run = || {
         let mut command = Command::new(PROGRAM);
         command.args(["run", "--install-crds", "--leader-elect", "--metrics-bind-address", "0", "--kubeconfig"]);
-        Program(command.arg(&file).stderr(Stdio::null()).spawn().unwrap())
+        Program(command.arg(file.path()).stderr(Stdio::null()).spawn().unwrap())
     };
     let leases = cluster.api::<Lease>("default");
     let holder = async || leases.get_opt("website").await.unwrap()?.spec?.holder_identity;
@@ -64,5 +64,4 @@ async fn told_to_end_it_ends_in_order_and_lets_another_lead(cluster: &TestCluste
     // Nobody waits for it.
     let _second = run();
     cluster.until("another leads", async |_| holder().await.is_some()).await;
-    std::fs::remove_file(&file).unwrap();
 }
