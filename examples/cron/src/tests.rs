@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use trimtab::client::ListParams;
 use trimtab::testing::{TestCluster, sweep};
-use trimtab::{Conditions, Of, Reconcile};
+use trimtab::{Conditions, Controlled, Of};
 
 use crate::schedule::{Schedule, is_finished};
 

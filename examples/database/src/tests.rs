@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use trimtab::client::{DeleteParams, ListParams};
 use trimtab::testing::{Behaviour, Builder, Seeds, TestCluster, run, sweep};
-use trimtab::{Conditions, Named, Of, Reconcile};
+use trimtab::{Conditions, Controlled, Named, Of};
 
 use super::*;
 

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, ReplicationController, Service}
 use serde_json::json;
 use trimtab::client::{DeleteParams, ListParams, Patch};
 use trimtab::testing::{TestCluster, sweep};
-use trimtab::{Of, Reconcile};
+use trimtab::{Controlled, Of};
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! The implementation of `Controller`, or of `Reconcile` or `Compose` where the object reconciles itself.
+//! The implementation of `Controller`; or of `Controlled`, and of `Reconcile` or `Compose`, where the object reconciles
+//! itself.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -13,21 +14,27 @@ const PREDICATES: [&str; 5] = ["anything", "generation", "labels", "annotations"
 pub(crate) fn controller(model: &Model) -> TokenStream {
     let Model { attributes, target, root, name, kind, methods, .. } = model;
     let (generics, _, bounds) = model.generics.split_for_impl();
-    let (implemented, own_kind) = match model.form {
-        Form::Controller => (quote!(Controller), Some(quote!(type Kind = #kind;))),
-        Form::Reconcile => (quote!(Reconcile), None),
-        Form::Compose => (quote!(Compose), None),
+    // A type that cannot be a controller is named where the user wrote it.
+    let path = |implemented| quote_spanned!(target.span()=> #root::#implemented);
+    let (says, own_kind, does) = match model.form {
+        Form::Controller => (path(quote!(Controller)), Some(quote!(type Kind = #kind;)), None),
+        Form::Reconcile => (path(quote!(Controlled)), None, Some(path(quote!(Reconcile)))),
+        Form::Compose => (path(quote!(Controlled)), None, Some(path(quote!(Compose)))),
+    };
+    let (own, does) = match does {
+        None => (quote!(#(#methods)*), None),
+        Some(does) => {
+            (quote!(), Some(quote!(#(#attributes)* impl #generics #does for #target #bounds { #(#methods)* })))
+        }
     };
     let finalizer = model.arguments.finalizer.as_ref().map(|finalizer| {
         quote!(const FINALIZER: ::core::option::Option<&'static str> = ::core::option::Option::Some(#finalizer);)
     });
     let concurrency = model.arguments.concurrency.as_ref().map(|count| quote!(const CONCURRENCY: usize = #count;));
     let (selection, matters, setup) = (selection(model), matters(model), setup(model));
-    // A type that cannot be a controller is named where the user wrote it.
-    let path = quote_spanned!(target.span()=> #root::#implemented);
     quote! {
         #(#attributes)*
-        impl #generics #path for #target #bounds {
+        impl #generics #says for #target #bounds {
             #own_kind
             const NAME: &'static str = #name;
             const STATUS: bool = {
@@ -40,8 +47,9 @@ pub(crate) fn controller(model: &Model) -> TokenStream {
             #selection
             #matters
             #setup
-            #(#methods)*
+            #own
         }
+        #does
     }
 }
 

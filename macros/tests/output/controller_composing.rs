@@ -1,4 +1,4 @@
-impl ::trimtab::reconcile::Compose for Website {
+impl ::trimtab::reconcile::Controlled for Website {
     const NAME: &'static str = "website";
     const STATUS: bool = {
         #[allow(unused_imports)]
@@ -44,6 +44,8 @@ impl ::trimtab::reconcile::Compose for Website {
         setup.uses::<Pod>("eviction", &["create"]);
         setup.uses::<Lease>("", &["get", "update"]);
     }
+}
+impl ::trimtab::reconcile::Compose for Website {
     fn compose(&self, world: &World<Self>) -> Result<Composition<Self>> {
         go()
     }

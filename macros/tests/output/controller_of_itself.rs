@@ -1,4 +1,4 @@
-impl ::trimtab::reconcile::Reconcile for Website {
+impl ::trimtab::reconcile::Controlled for Website {
     const NAME: &'static str = "website";
     const STATUS: bool = {
         #[allow(unused_imports)]
@@ -10,6 +10,8 @@ impl ::trimtab::reconcile::Reconcile for Website {
     ) {
         setup.owns::<Service>();
     }
+}
+impl ::trimtab::reconcile::Reconcile for Website {
     async fn reconcile(&self, cx: &Context<Self>) -> Result<Next> {
         go().await
     }

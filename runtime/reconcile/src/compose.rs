@@ -7,42 +7,19 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
-use trimtab_client::ListParams;
 
 use crate::context::{Context, Key, Shared};
 use crate::controller::Controller;
 use crate::error::{Next, Result};
 use crate::manager::Manager;
-use crate::predicates;
-use crate::reconcile::{Of, Reconcile};
+use crate::reconcile::{Controlled, Of, Reconcile};
 use crate::recorder::EventType;
 use crate::resource::{Resource, View};
-use crate::setup::Setup;
 use crate::status::HasStatus;
 
 /// What `#[controller] impl Compose for Website` implements: a function of the object and of what it refers to,
 /// which asks nobody and changes nothing.
-pub trait Compose: Resource {
-    /// The controller's name, in events, logs and field managers.
-    const NAME: &'static str;
-    /// Whether the objects' status is written.
-    const STATUS: bool = false;
-    /// How many objects may be worked on at once.
-    const CONCURRENCY: usize = 4;
-
-    /// Which objects are looked after; the others are never seen.
-    fn selection() -> ListParams {
-        ListParams::default()
-    }
-
-    /// What of an object has to change for it to be looked at again ([`predicates`]).
-    fn matters(&self) -> u64 {
-        predicates::anything(self)
-    }
-
-    /// Says what else the objects depend on.
-    fn setup(_setup: &mut Setup<'_, Of<Self>>) {}
-
+pub trait Compose: Controlled {
     /// What is to be there for this object.
     ///
     /// # Errors
@@ -51,22 +28,6 @@ pub trait Compose: Resource {
 }
 
 impl<K: Compose> Reconcile for K {
-    const NAME: &'static str = <K as Compose>::NAME;
-    const STATUS: bool = <K as Compose>::STATUS;
-    const CONCURRENCY: usize = <K as Compose>::CONCURRENCY;
-
-    fn selection() -> ListParams {
-        <K as Compose>::selection()
-    }
-
-    fn matters(&self) -> u64 {
-        Compose::matters(self)
-    }
-
-    fn setup(setup: &mut Setup<'_, Of<Self>>) {
-        <K as Compose>::setup(setup);
-    }
-
     async fn reconcile(&self, cx: &Context<Self>) -> Result<Next> {
         let Composition { parts, next } = self.compose(&World(cx))?;
         for part in parts {

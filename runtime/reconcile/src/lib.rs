@@ -39,7 +39,7 @@ pub use manager::Manager;
 pub use meta::Meta;
 pub use needs::{Needs, Relation, Tie};
 pub use queue::Queue;
-pub use reconcile::{Of, Reconcile};
+pub use reconcile::{Controlled, Of, Reconcile};
 pub use recorder::{EventType, Recorder};
 pub use resource::{Named, Resource, View, controller_of, named, object_reference, owner_reference, revision};
 pub use setup::{Setup, Wake};

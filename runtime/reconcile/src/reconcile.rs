@@ -13,9 +13,12 @@ use crate::predicates;
 use crate::resource::Resource;
 use crate::setup::Setup;
 
-/// What `#[controller] impl Reconcile for Website` implements. Given to a manager as
-/// [`Of::<Website>::new()`](Of).
-pub trait Reconcile: Resource {
+/// What `#[controller]` says of a kind whose objects reconcile themselves.
+#[diagnostic::on_unimplemented(
+    message = "nothing is said of `{Self}`'s controller",
+    note = "write `#[controller]` above `impl Reconcile for {Self}`, or above `impl Compose for {Self}`"
+)]
+pub trait Controlled: Resource {
     /// The controller's name, in events, logs and field managers.
     const NAME: &'static str;
     /// The finalizer that holds an object until its `cleanup` is done.
@@ -36,8 +39,16 @@ pub trait Reconcile: Resource {
     }
 
     /// Says what else the objects depend on.
-    fn setup(_setup: &mut Setup<'_, Of<Self>>) {}
+    fn setup(_setup: &mut Setup<'_, Of<Self>>)
+    where
+        Self: Reconcile,
+    {
+    }
+}
 
+/// What `#[controller] impl Reconcile for Website` implements. Given to a manager as
+/// [`Of::<Website>::new()`](Of).
+pub trait Reconcile: Controlled {
     /// Makes the world right for this object, which is not going.
     fn reconcile(&self, cx: &Context<Self>) -> impl Future<Output = Result<Next>> + Send;
 
@@ -65,7 +76,7 @@ impl<K: Reconcile> Default for Of<K> {
 
 impl<K: Reconcile> fmt::Debug for Of<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Of({})", <K as Reconcile>::NAME)
+        write!(f, "Of({})", K::NAME)
     }
 }
 

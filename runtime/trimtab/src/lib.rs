@@ -150,8 +150,9 @@ pub use trimtab_cluster::testing::{self, test};
 #[cfg(feature = "operator")]
 pub use trimtab_operator::{Operator, operator};
 pub use trimtab_reconcile::{
-    self as reconcile, Cache, Compose, Composition, Conditions, Context, Controller, Error, EventType, LeaderElection,
-    Manager, Meta, Named, Next, Of, Reconcile, Rehearsal, Result, Setup, View, World, controller, named,
+    self as reconcile, Cache, Compose, Composition, Conditions, Context, Controlled, Controller, Error, EventType,
+    LeaderElection, Manager, Meta, Named, Next, Of, Reconcile, Rehearsal, Result, Setup, View, World, controller,
+    named,
 };
 
 #[doc(hidden)]

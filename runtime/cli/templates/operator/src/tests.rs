@@ -1,7 +1,7 @@
 //! Each test has a whole cluster of its own: in memory, in this process, in virtual time.
 
 use trimtab::testing::{TestCluster, sweep};
-use trimtab::{Of, Reconcile};
+use trimtab::{Controlled, Of};
 
 use super::*;
 
@@ -22,7 +22,7 @@ async fn its_pods_run(cluster: &TestCluster) {
 #[test]
 fn it_may_die_at_each_of_its_writes() {
     let builder = || TestCluster::builder(1).kinds([{{Kind}}::kind()]);
-    sweep(<{{Kind}} as Reconcile>::NAME, builder, async |cluster| {
+    sweep(<{{Kind}} as Controlled>::NAME, builder, async |cluster| {
         cluster.run(Of::<{{Kind}}>::new);
         cluster.apply(MANIFEST).await;
         cluster.until("it is ready", is_ready).await;
