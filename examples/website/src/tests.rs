@@ -59,12 +59,15 @@ async fn what_is_declared_wrongly_is_refused(cluster: &TestCluster) {
 }
 
 #[test]
-fn it_may_die_at_each_of_its_writes() {
+fn it_may_die_or_lose_its_lease_at_each_of_its_writes() {
     let builder = || TestCluster::builder(1).kinds([Website::kind()]);
     let runs = sweep(Website::NAME, builder, async |cluster| {
-        cluster.run(Of::<Website>::new);
+        cluster.run_elected(Of::<Website>::new);
         cluster.apply(MANIFEST).await;
         cluster.until("three pods answer", async |cluster| ready(cluster).await == 3).await;
+        let websites = cluster.api::<Website>("default");
+        websites.patch("home", &Patch::Merge(json!({"spec": {"replicas": 4}}))).await.unwrap();
+        cluster.until("four pods answer", async |cluster| ready(cluster).await == 4).await;
     });
-    assert!(runs > 10, "its writes are met: {runs}");
+    assert!(runs > 40, "its writes are met: {runs}");
 }

@@ -6,8 +6,9 @@
 //!
 //! No write of a leader that was is taken for one of the leader that is: once it may not be the leader any more,
 //! the fence lets no write pass; and what was on its way goes by the version that was read, so that it fails
-//! where the new leader has written. Of what is made anew no version was read: a child that its owner does not want any
-//! more is pruned by the new leader, or collected with the owner. What has no owner is left as a late write made it.
+//! where the new leader has written. Of what is to be made no version was read, and the API has no other condition for
+//! it: a child that is made so late is put right by the new leader, or collected when its owner is gone. What has no
+//! owner stays as a late write made it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::faults::Weather;
 use super::history::{History, Made};
 use super::line::Counts;
-use super::plan::{Outage, Plan, Trouble};
+use super::plan::{Fault, Outage, Plan, Trouble};
 use super::seeds::{Outcome, in_virtual_time, quietly};
 use super::state::{self, State};
 use super::{Builder, TestCluster};
@@ -139,11 +139,14 @@ impl Ending {
             let trace = self.history.trace(&keys);
             return Err(Failure { text: format!("the cluster ended otherwise\n{text}"), met: self.met, trace });
         }
-        // Each fault may cost one more of each object, and each death of a node or its containers all of them.
+        // Each fault may cost one more of each object; each death of a node or its containers all of them, and so may
+        // what is made late: nothing that is sent to make an object can tell whether it still is to be there.
+        let is_late = |trouble: &Trouble| matches!(trouble, Trouble::Write { fault: Fault::LeaderLost(_), .. });
+        let all = deaths || self.met.iter().any(is_late);
         let met = u32::try_from(self.met.len()).unwrap_or(u32::MAX);
         for (key, (made, deleted)) in &self.made {
             let (usual_made, usual_deleted) = expected.made.get(key).copied().unwrap_or_default();
-            let more = if deaths { met * usual_made.max(1) } else { met };
+            let more = if all { met * usual_made.max(1) } else { met };
             if *made > usual_made + more || *deleted > usual_deleted + more {
                 let text = format!(
                     "{key} was made {made} times and deleted {deleted} times, without faults {usual_made} and {usual_deleted} times"
