@@ -65,13 +65,24 @@ pub(crate) async fn remove_table(cluster: &str) -> Result<(), KernelError> {
 }
 
 /// Makes every address of `cidr` one of this machine's own, so that listeners can be bound to it.
-pub(crate) async fn add_local_route(cidr: &str) -> Result<(), KernelError> {
-    run("ip", &["route", "replace", "local", cidr, "dev", "lo"], "").await
+pub(crate) async fn add_local_route(cluster: &str, cidr: &str) -> Result<(), KernelError> {
+    local_route("replace", cluster, cidr).await
 }
 
-/// Takes back [`add_local_route`].
-pub(crate) async fn remove_local_route(cidr: &str) -> Result<(), KernelError> {
-    run("ip", &["route", "del", "local", cidr, "dev", "lo"], "").await
+/// Takes back [`add_local_route`] of the same cluster.
+pub(crate) async fn remove_local_route(cluster: &str, cidr: &str) -> Result<(), KernelError> {
+    local_route("del", cluster, cidr).await
+}
+
+/// Routes that differ in their metric are there side by side: each cluster of a machine has its own.
+async fn local_route(change: &str, cluster: &str, cidr: &str) -> Result<(), KernelError> {
+    run("ip", &["route", change, "local", cidr, "dev", "lo", "metric", &metric(cluster).to_string()], "").await
+}
+
+/// The same for a cluster each time, and none that is usual (FNV-1a).
+fn metric(cluster: &str) -> u32 {
+    let hash = cluster.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash | 1 << 31
 }
 
 async fn run(program: &'static str, args: &[&str], input: &str) -> Result<(), KernelError> {
@@ -94,4 +105,28 @@ async fn feed(program: &str, args: &[&str], input: &str) -> io::Result<Output> {
     stdin.write_all(input.as_bytes()).await?;
     drop(stdin);
     child.wait_with_output().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    #[tokio::test]
+    #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+    async fn a_cluster_that_ends_takes_no_other_ones_addresses() {
+        // Addresses for documentation (RFC 5737), which nobody else has.
+        const CIDR: &str = "198.51.100.0/24";
+        let serves = || UdpSocket::bind("198.51.100.7:0").is_ok();
+        let [one, other] = ["one", "other"].map(|name| format!("{name}-{}", std::process::id()));
+        if let Err(error) = add_local_route(&one, CIDR).await {
+            return eprintln!("left out, for routes cannot be made here: {error}");
+        }
+        add_local_route(&other, CIDR).await.unwrap();
+        remove_local_route(&one, CIDR).await.unwrap();
+        assert!(serves());
+        remove_local_route(&other, CIDR).await.unwrap();
+        assert!(!serves());
+    }
 }

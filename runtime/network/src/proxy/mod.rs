@@ -118,7 +118,7 @@ pub async fn drive(
 /// back, and that is no error.
 pub async fn cleanup(cluster: &str, service_cidr: &str) -> Result<(), KernelError> {
     // Absent unless cluster IPs were served by listeners.
-    let _ = kernel::remove_local_route(service_cidr).await;
+    let _ = kernel::remove_local_route(cluster, service_cidr).await;
     match kernel::remove_table(cluster).await {
         Err(KernelError::Refused { message, .. }) if message.contains("Operation not permitted") => Ok(()),
         Err(KernelError::Run { .. }) => Ok(()),
@@ -148,7 +148,7 @@ impl Backend {
                 Err(error) => Chain(&error).to_string(),
             },
         };
-        let Err(no_route) = kernel::add_local_route(&config.service_cidr).await else {
+        let Err(no_route) = kernel::add_local_route(&config.cluster, &config.service_cidr).await else {
             tracing::info!(reason = no_rules, "no rules in the kernel: cluster IPs are served by listeners");
             return Self::Listeners;
         };
