@@ -39,6 +39,14 @@ impl State {
     pub fn is_exited(&self) -> bool {
         matches!(self, Self::Exited { .. })
     }
+
+    /// When it was started; `None` when it has not been.
+    pub fn started_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Created => None,
+            Self::Running { started_at } | Self::Exited { started_at, .. } => Some(*started_at),
+        }
+    }
 }
 
 /// A sandbox: what the containers of a pod share.

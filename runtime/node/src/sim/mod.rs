@@ -355,7 +355,13 @@ impl Runtime for Sim {
         options: &'a LogOptions,
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Output>>>> {
         let lines = self.behaviour(id).map(|behaviour| {
-            let lines: Vec<String> = behaviour.log.lines().map(|line| format!("{line}\n")).collect();
+            // All is said when it starts.
+            let time = self.world().containers.get(id).and_then(|pretended| pretended.container.state.started_at());
+            let time = time.unwrap_or_else(|| self.env.now());
+            let is_before = options.since.is_some_and(|since| time < since);
+            let stamp = if options.timestamps { format!("{time:.9} ") } else { String::new() };
+            let log = if is_before { "" } else { &behaviour.log };
+            let lines: Vec<String> = log.lines().map(|line| format!("{stamp}{line}\n")).collect();
             let tail = options.tail.and_then(|tail| usize::try_from(tail).ok()).unwrap_or(usize::MAX);
             let skip = lines.len().saturating_sub(tail);
             stream::iter(lines.into_iter().skip(skip).map(|line| Ok(Output::Stdout(line.into())))).boxed()
@@ -454,6 +460,25 @@ mod tests {
         assert_eq!(begun.elapsed(), Duration::from_secs(30));
         let observed = sim.observe(None).await.unwrap();
         assert!(matches!(observed.containers[0].state, State::Exited { exit_code: KILLED, .. }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_container_says_what_it_says_when_it_starts() {
+        let behaviour = Behaviour { log: "one\ntwo\n".to_owned(), ..Behaviour::default() };
+        let sim = Sim::scripted(env(), 0, move |_| behaviour.clone());
+        let container = started(&sim).await;
+        let at = container.state.started_at().unwrap();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let check = async |options: LogOptions, expected: &str| {
+            let lines: Vec<Result<Output>> = sim.logs(&container.id, &options).await.unwrap().collect().await;
+            let text: Vec<Bytes> = lines.into_iter().map(|line| line.unwrap().into_bytes()).collect();
+            assert_eq!(text.concat(), expected.as_bytes(), "{options:?}");
+        };
+        check(LogOptions { tail: Some(1), ..LogOptions::default() }, "two\n").await;
+        let stamped = "2027-01-15T08:00:00.000000000Z one\n2027-01-15T08:00:00.000000000Z two\n";
+        check(LogOptions { timestamps: true, since: Some(at), ..LogOptions::default() }, stamped).await;
+        let later = at.checked_add(Duration::from_secs(1)).unwrap();
+        check(LogOptions { since: Some(later), ..LogOptions::default() }, "").await;
     }
 
     #[tokio::test]
