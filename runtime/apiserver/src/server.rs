@@ -183,6 +183,7 @@ impl ApiServer {
         tokio::join!(defaults, aggregation::reconcile(&server, true));
         server.keep_tidy();
         server.inner.tasks.spawn_cancellable("definitions", cleaner::run(Arc::downgrade(&server.inner)));
+        server.inner.tasks.spawn_cancellable("flows", auth::bootstrap::keep_flows(Arc::downgrade(&server.inner)));
         server.inner.tasks.spawn_cancellable("apiservices", aggregation::run(Arc::downgrade(&server.inner)));
         let (store, env) = (Arc::clone(&server.inner.store), server.inner.env.clone());
         server.inner.tasks.spawn_cancellable("ipaddresses", addresses::keep(services, store, env));

@@ -1,9 +1,12 @@
 //! The roles and bindings that every cluster has, from `manifests/rbac/`, and how they are kept:
 //! what is missing is added at each start, what was added stays (`pkg/registry/rbac/reconciliation`).
-//! What else every cluster has, from `manifests/defaults/`, is made when it is not there.
+//! What else every cluster has, from `manifests/defaults/`, is made when it is not there; what is of flow control is
+//! looked at again whenever somebody has changed it
+//! (<https://kubernetes.io/docs/concepts/cluster-administration/flow-control/>, on maintenance).
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -16,13 +19,12 @@ use trimtab_env::lock;
 use trimtab_store::{Precondition, Write};
 
 use super::node;
-use crate::server::ApiServer;
+use crate::server::{ApiServer, Inner};
 use crate::write::{Committed, commit};
 use crate::{encode, flow};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 4] = [
     include_str!("../../../../manifests/defaults/priority-classes.yaml"),
-    include_str!("../../../../manifests/defaults/flow-control.yaml"),
     include_str!("../../../../manifests/rbac/cluster-roles.yaml"),
     include_str!("../../../../manifests/rbac/controllers.yaml"),
     include_str!("../../../../manifests/rbac/bindings.yaml"),
@@ -30,15 +32,32 @@ const FILES: [&str; 5] = [
 const LABEL: &str = "kubernetes.io/bootstrapping";
 /// Set to `false`, it keeps an object as it is.
 const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
-/// What upstream's objects of flow control say of themselves. Here they are made once, and left as they are.
+/// Whether the server keeps the spec of an object of flow control as it is by default.
 const AUTOUPDATE_FLOWS: &str = "apf.kubernetes.io/autoupdate-spec";
+/// The levels and schemas of flow control that nobody can have otherwise.
+const MANDATORY: [&str; 2] = ["catch-all", "exempt"];
 const OF_CONTROLLERS: &str = "system:controller:";
 /// Who is recorded as the writer.
 const MANAGER: &str = "kube-apiserver";
 /// How often a write is tried that somebody else was quicker than.
 const TRIES: usize = 3;
+/// How long until it is tried again after a write has failed.
+const RETRY: Duration = Duration::from_secs(1);
 
-/// What the files say. It is kept no longer than somebody looks at it: a server does so once, at
+/// The levels and schemas of flow control: looked at again and again.
+static FLOWS: LazyLock<Vec<Object>> = LazyLock::new(|| {
+    let mut flows = read(include_str!("../../../../manifests/defaults/flow-control.yaml"));
+    for object in &mut flows {
+        object.set(&["metadata", "annotations", AUTOUPDATE_FLOWS], "true");
+    }
+    flows
+});
+
+fn read(text: &str) -> Vec<Object> {
+    manifest::read(text).expect("the files are read by a test")
+}
+
+/// What the other files say. It is kept no longer than somebody looks at it: a server does so once, at
 /// its start; tests make many servers at a time.
 fn defaults() -> Arc<Vec<Object>> {
     static READ: Mutex<Weak<Vec<Object>>> = Mutex::new(Weak::new());
@@ -46,7 +65,6 @@ fn defaults() -> Arc<Vec<Object>> {
     if let Some(defaults) = read_before.upgrade() {
         return defaults;
     }
-    let read = |text| manifest::read(text).expect("the files are read by a test");
     let mut all: Vec<Object> = FILES.into_iter().flat_map(read).collect();
     let roles = all.iter().filter(|role| role.kind() == "ClusterRole");
     let controllers = roles.filter_map(|role| Some((role.name(), role.name().strip_prefix(OF_CONTROLLERS)?)));
@@ -56,16 +74,17 @@ fn defaults() -> Arc<Vec<Object>> {
         object.set(&["metadata", "labels", LABEL], "rbac-defaults");
         object.set(&["metadata", "annotations", AUTOUPDATE], "true");
     }
-    for object in all.iter_mut().filter(|object| object.api_version().starts_with(flow::GROUP)) {
-        object.set(&["metadata", "annotations", AUTOUPDATE_FLOWS], "true");
-    }
     let all = Arc::new(all);
     *read_before = Arc::downgrade(&all);
     all
 }
 
 fn is_of_roles(object: &Object) -> bool {
-    object.api_version().strip_prefix(GROUP).is_some_and(|rest| rest.starts_with('/'))
+    is_of(object, GROUP)
+}
+
+fn is_of(object: &Object, group: &str) -> bool {
+    object.api_version().strip_prefix(group).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The range that Services get their addresses from when nobody says otherwise.
@@ -100,21 +119,45 @@ fn of_controller(role: &str, account: &str) -> Object {
 
 /// Brings what is stored up to date. What cannot be written is told and left.
 pub(crate) async fn reconcile(server: &ApiServer, service_cidr: (Ipv4Addr, u8)) {
-    let kinds = server.inner.kinds();
     let (defaults, range) = (defaults(), range(server, service_cidr));
     // While the files are read anyway: the nodes' rules are among them.
     LazyLock::force(&node::RULES);
+    keep_all(server, defaults.iter().chain(&*FLOWS).chain([&range])).await;
+}
+
+/// Keeps what is of flow control until the server has gone. The server owns this task: it must not keep the server.
+/// It does something only when somebody has written such an object.
+pub(crate) async fn keep_flows(server: Weak<Inner>) {
+    loop {
+        let Some(inner) = server.upgrade() else { return };
+        let server_now = ApiServer { inner };
+        let all_kept = keep_all(&server_now, FLOWS.iter()).await;
+        let (flows, env) = (Arc::clone(&server_now.inner.flows), server_now.inner.env.clone());
+        drop(server_now);
+        if all_kept {
+            flows.changed.notified().await;
+        } else {
+            env.sleep(RETRY).await;
+        }
+    }
+}
+
+/// Whether all is as it is wanted.
+async fn keep_all(server: &ApiServer, wanted: impl Iterator<Item = &Object>) -> bool {
+    let kinds = server.inner.kinds();
     // All at once: the store makes one step of them.
-    let writes = defaults.iter().chain([&range]).filter_map(|wanted| {
+    let writes = wanted.filter_map(|wanted| {
         // A registry without the kind needs none.
         let kind = kinds.by_kind(wanted.api_version(), wanted.kind())?;
         Some(async move {
-            if let Err(error) = keep(server, kind, wanted).await {
+            let kept = keep(server, kind, wanted).await;
+            if let Err(error) = &kept {
                 tracing::warn!(kind = &*kind.kind, name = wanted.name(), %error, "a default could not be written");
             }
+            kept.is_ok()
         })
     });
-    join_all(writes).await;
+    join_all(writes).await.into_iter().all(|kept| kept)
 }
 
 async fn keep(server: &ApiServer, kind: &Kind, wanted: &Object) -> Result<(), trimtab_api::ApiError> {
@@ -123,13 +166,22 @@ async fn keep(server: &ApiServer, kind: &Kind, wanted: &Object) -> Result<(), tr
         let there = server.inner.store.get(&key).await.map_err(crate::read::read_error)?;
         let (new, precondition) = match &there {
             None => (made(server, kind, wanted), Precondition::Absent),
-            Some(_) if !is_of_roles(wanted) => return Ok(()),
             Some(entry) => {
+                let merge = match () {
+                    () if is_of_roles(wanted) => merged,
+                    () if is_of(wanted, flow::GROUP) => put_right,
+                    () => return Ok(()),
+                };
                 let at = Precondition::At(entry.mod_revision);
                 let old = encode::to_object(kind, entry);
-                match merged(&old, wanted) {
+                match merge(&old, wanted) {
                     Merged::Same => return Ok(()),
-                    Merged::Changed(new) => (tracked(server, kind, Some(&old), new), at),
+                    Merged::Changed(mut new) => {
+                        if kind.generations && kind.strategy.generation_changes(&old, &new) {
+                            new.set(&["metadata", "generation"], generation(&old) + 1);
+                        }
+                        (tracked(server, kind, Some(&old), new), at)
+                    }
                     Merged::Other => {
                         // A binding's role cannot be changed.
                         let write = Write { key: key.clone(), value: None, precondition: at };
@@ -202,6 +254,34 @@ fn merged(there: &Object, wanted: &Object) -> Merged {
     if new == *there { Merged::Same } else { Merged::Changed(new) }
 }
 
+/// An object of flow control is the server's when it must be as it is, or says so; or says nothing, and nobody has
+/// changed its spec yet.
+fn put_right(there: &Object, wanted: &Object) -> Merged {
+    let is_ours = MANDATORY.contains(&wanted.name())
+        || match there.str_at(&["metadata", "annotations", AUTOUPDATE_FLOWS]) {
+            "true" => true,
+            "false" => false,
+            _ => generation(there) == 1,
+        };
+    let mut new = there.clone();
+    if is_ours {
+        new.set(&["spec"], wanted.0.get("spec").cloned().unwrap_or_default());
+        // What of the exempt requests anybody may set, says the reference of ExemptPriorityLevelConfiguration.
+        for field in ["nominalConcurrencyShares", "lendablePercent"] {
+            let path = ["spec", "exempt", field];
+            if let Some(set) = there.at(&path).filter(|_| wanted.at(&path).is_some()) {
+                new.set(&path, set.clone());
+            }
+        }
+    }
+    new.set(&["metadata", "annotations", AUTOUPDATE_FLOWS], is_ours.to_string());
+    if new == *there { Merged::Same } else { Merged::Changed(new) }
+}
+
+fn generation(object: &Object) -> i64 {
+    object.at(&["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0)
+}
+
 /// Whether `there` says all that is wanted, in the same words: so it is but after an upgrade, or when somebody has
 /// changed it.
 fn has_all(there: &Object, wanted: &Object) -> bool {
@@ -242,15 +322,15 @@ mod tests {
     fn every_default_is_as_the_server_would_store_it() {
         let kinds = trimtab_api::builtin();
         let defaults = defaults();
-        assert_eq!(defaults.len(), 112);
-        for object in &*defaults {
+        assert_eq!(defaults.len() + FLOWS.len(), 112);
+        for object in defaults.iter().chain(&*FLOWS) {
             let kind = kinds.by_kind(object.api_version(), object.kind()).unwrap();
             let mut admitted = object.clone();
             let unknown = kind.schema.get().check(&mut admitted.0).unwrap().unknown;
             assert!(unknown.is_empty(), "{}: {unknown:?}", object.name());
             let errors = kind.strategy.admit(Operation::Create, &mut admitted).errors;
             assert!(errors.is_empty(), "{}: {errors:?}", object.name());
-            for field in ["rules", "roleRef", "subjects", "aggregationRule"] {
+            for field in ["rules", "roleRef", "subjects", "aggregationRule", "spec"] {
                 assert_eq!(admitted.0.get(field), object.0.get(field), "{}", object.name());
             }
         }
@@ -304,5 +384,31 @@ mod tests {
         );
         check(&binding("r", "[{name: b}, {name: a}]"), &binding("r", "[{name: a}]"), None);
         assert_eq!(merged(&object(&binding("r", "[]")), &object(&binding("s", "[]"))), Merged::Other);
+    }
+
+    #[test]
+    fn what_is_of_flow_control_is_put_right_where_it_is_the_servers() {
+        let level = |name: &str, metadata: &str, spec: &str| {
+            object(&format!("{{metadata: {{name: {name}, {metadata}}}, spec: {spec}}}"))
+        };
+        let says = |value: &str| format!("annotations: {{{AUTOUPDATE_FLOWS}: '{value}'}}");
+        let put = |name: &str, metadata: &str| {
+            let (there, wanted) = (level(name, metadata, "{a: 1}"), level(name, &says("true"), "{a: 2}"));
+            match put_right(&there, &wanted) {
+                Merged::Changed(new) => {
+                    (new.0["spec"]["a"].clone(), new.str_at(&["metadata", "annotations", AUTOUPDATE_FLOWS]).to_owned())
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(put("system", &says("true")), (json!(2), "true".to_owned()));
+        assert_eq!(put("system", "generation: 1"), (json!(2), "true".to_owned()));
+        assert_eq!(put("system", "generation: 2"), (json!(1), "false".to_owned()));
+        assert_eq!(put("catch-all", &says("false")), (json!(2), "true".to_owned()));
+        let theirs = level("system", &says("false"), "{a: 1}");
+        assert_eq!(put_right(&theirs, &level("system", &says("true"), "{a: 2}")), Merged::Same);
+        let exempt =
+            |shares: i32| level("exempt", &says("true"), &format!("{{exempt: {{lendablePercent: {shares}}}}}"));
+        assert_eq!(put_right(&exempt(7), &exempt(0)), Merged::Same);
     }
 }

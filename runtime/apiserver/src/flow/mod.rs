@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderValue};
 use k8s_openapi::api::flowcontrol::v1::{
     FlowSchema, FlowSchemaSpec, LimitResponse, PriorityLevelConfiguration, PriorityLevelConfigurationSpec,
 };
+use tokio::sync::Notify;
 use trimtab_api::rbac::{Attributes, User};
 use trimtab_api::{ApiError, Kinds};
 use trimtab_env::{Env, exclusive, shared};
@@ -78,6 +79,8 @@ struct Schema {
 pub(crate) struct Flows {
     known: RwLock<Known>,
     seats: Arc<Seats>,
+    /// Told when a schema or a level has been written or deleted.
+    pub(crate) changed: Notify,
 }
 
 #[derive(Default)]
@@ -167,10 +170,12 @@ impl Hook for Flows {
         if !self.knows(entry) {
             self.forget();
         }
+        self.changed.notify_one();
     }
 
     fn removed(&self, _entry: &Entry, _revision: Revision) {
         self.forget();
+        self.changed.notify_one();
     }
 }
 

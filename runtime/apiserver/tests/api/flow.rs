@@ -68,3 +68,60 @@ async fn who_waits_too_long_is_sent_away() {
     let (waited, ()) = tokio::join!(anna.get("/version"), more);
     waited.ok();
 }
+
+/// What is there of `path` once it `is` so: the server is not waited for by whoever has changed it.
+async fn comes_to(server: &Server, path: &str, is: impl Fn(&Answer) -> bool) {
+    while !is(&server.get(path).await) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_mandatory_comes_back() {
+    let server = Server::new().await;
+    for path in ["exempt", "catch-all"].iter().flat_map(|name| [LEVELS, SCHEMAS].map(|all| format!("{all}/{name}"))) {
+        let before = server.get(&path).await.ok();
+        server.delete(&path, json!({})).await.ok();
+        comes_to(&server, &path, |answer| answer.code == 200 && answer.body["spec"] == before["spec"]).await;
+        let after = server.get(&path).await.ok();
+        assert_ne!(after["metadata"]["uid"], before["metadata"]["uid"]);
+        assert_eq!(after["metadata"]["annotations"], before["metadata"]["annotations"]);
+    }
+    let path = format!("{LEVELS}/catch-all");
+    let before = server.get(&path).await.ok();
+    let off = json!({"metadata": {"annotations": {"apf.kubernetes.io/autoupdate-spec": "false"}},
+        "spec": {"limited": {"nominalConcurrencyShares": 6}}});
+    let changed = server.patch(&path, "merge", off).await.ok();
+    assert_eq!(changed["metadata"]["generation"], 2);
+    comes_to(&server, &path, |answer| answer.body["metadata"]["generation"] == 3).await;
+    let after = server.get(&path).await.ok();
+    assert_eq!((&after["spec"], &after["metadata"]["uid"]), (&before["spec"], &before["metadata"]["uid"]));
+    assert_eq!(after["metadata"]["annotations"], before["metadata"]["annotations"]);
+    // How much of the seats the exempt requests are taken to need, anybody may say.
+    let more = json!({"spec": {"exempt": {"nominalConcurrencyShares": 9}}});
+    server.patch(&format!("{LEVELS}/exempt"), "merge", more).await.ok();
+    server.delete(&format!("{LEVELS}/catch-all"), json!({})).await.ok();
+    comes_to(&server, &path, |answer| answer.code == 200).await;
+    let exempt = server.get(&format!("{LEVELS}/exempt")).await.ok();
+    assert_eq!(exempt["spec"]["exempt"]["nominalConcurrencyShares"], 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_suggested_is_the_servers_until_somebody_says_otherwise() {
+    let server = Server::new().await;
+    let path = format!("{LEVELS}/workload-low");
+    let (before, more) = (server.get(&path).await.ok(), json!({"spec": {"limited": {"nominalConcurrencyShares": 7}}}));
+    server.patch(&path, "merge", more.clone()).await.ok();
+    comes_to(&server, &path, |answer| answer.body["spec"] == before["spec"]).await;
+
+    let theirs = json!({"metadata": {"annotations": {"apf.kubernetes.io/autoupdate-spec": "false"}}});
+    server.patch(&path, "merge", theirs).await.ok();
+    let left = server.patch(&path, "merge", more).await.ok();
+    // It is looked at together with the others.
+    server.delete(&format!("{SCHEMAS}/probes"), json!({})).await.ok();
+    comes_to(&server, &format!("{SCHEMAS}/probes"), |answer| answer.code == 200).await;
+    assert_eq!(server.get(&path).await.ok(), left);
+    // To do without one is to leave it there, with little effect.
+    server.delete(&path, json!({})).await.ok();
+    comes_to(&server, &path, |answer| answer.code == 200 && answer.body["spec"] == before["spec"]).await;
+}
