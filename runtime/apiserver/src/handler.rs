@@ -215,6 +215,7 @@ impl ApiServer {
     fn meta(&self, path: &str, method: &Method, headers: &HeaderMap, uri: &http::Uri) -> Option<Answer> {
         let found = health::answer(self, path, uri)
             .or_else(|| metrics::answer(self, path))
+            .or_else(|| flow::answer(self, path))
             .or_else(|| auth::token::published(self.inner.tokens.as_ref(), path))
             .or_else(|| discovery::answer(self, path, headers))
             .or_else(|| openapi::answer(self, path, headers, uri))

@@ -6,6 +6,7 @@
 //! request ── fits::fits ──▶ Schema ──▶ Flow ── Flows::seat ──▶ Seat, while it is answered
 //! ```
 
+mod dump;
 mod fits;
 mod seats;
 mod stats;
@@ -24,6 +25,7 @@ use trimtab_store::{Entry, Page, Revision, Store};
 
 use crate::allocate::Hook;
 use crate::{auth, encode};
+pub(crate) use dump::answer;
 use fits::fits;
 pub(crate) use seats::Seat;
 use seats::{LevelId, Queuing, Seats, Shares, Ticket};

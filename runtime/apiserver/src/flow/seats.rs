@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use trimtab_env::{Env, Instant, lock};
 
-use super::stats::Stats;
+use super::stats::{Ended, Stats};
 
 /// How many requests are served at a time, over all levels: upstream's `--max-requests-inflight` and
 /// `--max-mutating-requests-inflight` together.
@@ -82,6 +82,36 @@ pub(super) enum Refusal {
     TimeOut,
 }
 
+/// How a level stands.
+pub(super) struct Standing {
+    pub name: Arc<str>,
+    /// Whether it is configured still.
+    pub is_there: bool,
+    pub waiting: usize,
+    pub executing: usize,
+    pub ended: Ended,
+    pub queues: Vec<QueueStanding>,
+}
+
+/// How a queue stands.
+pub(super) struct QueueStanding {
+    pub waiting: usize,
+    /// Those that have waited in it: who has found a seat at once has been in none.
+    pub executing: usize,
+    /// For how long its requests have been served; the queue with the least goes first.
+    pub served: Duration,
+    /// For how long those that wait are taken to be served.
+    pub work: Duration,
+}
+
+impl QueueStanding {
+    fn of(Queue { waiting, executing, served }: &Queue) -> Self {
+        let waiting = waiting.len();
+        let work = GUESS.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX));
+        Self { waiting, executing: *executing, served: *served, work }
+    }
+}
+
 /// All levels.
 #[derive(Default)]
 pub(super) struct Seats(Mutex<State>);
@@ -115,6 +145,8 @@ struct Level {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
+    /// Those that have waited here, and have a seat.
+    executing: usize,
     /// For how long its requests have been served.
     served: Duration,
 }
@@ -222,6 +254,21 @@ impl Seats {
         }
     }
 
+    /// How each level stands: of those that are configured, and of those that are asked of still.
+    pub(super) fn standings(&self) -> Vec<Standing> {
+        let state = self.state();
+        let standing = |level: &Level| Standing {
+            name: Arc::clone(&level.config.name),
+            is_there: level.is_there,
+            waiting: level.waiting,
+            executing: level.executing,
+            ended: state.stats.ended(&level.config.name),
+            queues: level.queues.iter().map(QueueStanding::of).collect(),
+        };
+        let is_asked = |level: &&Level| level.is_there || level.waiting + level.executing > 0;
+        state.levels.iter().filter(is_asked).map(standing).collect()
+    }
+
     /// The metrics, in Prometheus' text format.
     pub(super) fn text(&self) -> String {
         let state = self.state();
@@ -322,7 +369,7 @@ impl State {
             && let Some(gone) = waiting.remove(at)
         {
             level.waiting -= 1;
-            self.stats.waits_no_more(gone.schema);
+            self.stats.gave_up(gone.schema);
         }
     }
 
@@ -332,8 +379,9 @@ impl State {
         let level = &mut self.levels[seat.level];
         level.executing -= 1;
         if let Some(queue) = seat.queue {
-            let served = &mut level.queues[queue].served;
+            let Queue { served, executing, .. } = &mut level.queues[queue];
             *served = (*served + took).saturating_sub(GUESS);
+            *executing -= 1;
         }
         if !level.config.exempt {
             self.executing -= 1;
@@ -390,6 +438,7 @@ impl Level {
         let waiting = place.waiting.pop_front()?;
         self.floor = self.floor.max(place.served);
         place.served += GUESS;
+        place.executing += 1;
         self.waiting -= 1;
         self.next = (queue + 1) % count;
         Some((queue, waiting))

@@ -14,6 +14,17 @@ const REFUSALS: [(Refusal, &str); 3] = [
     (Refusal::TimeOut, "time-out"),
 ];
 
+/// What has become of the requests of a level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub dispatched: u64,
+    /// Sent away at once.
+    pub rejected: u64,
+    pub timed_out: u64,
+    /// Gone before they were served.
+    pub cancelled: u64,
+}
+
 /// The counts of all schemas, each with its level; what was counted stays.
 #[derive(Default)]
 pub(super) struct Stats(Vec<Flow>);
@@ -24,6 +35,8 @@ struct Flow {
     dispatched: u64,
     /// By [`Refusal`].
     refused: [u64; REFUSALS.len()],
+    /// Those that have left their queue without a seat: sent away, or gone by themselves.
+    gave_up: u64,
     waiting: u64,
     executing: u64,
     waits: [Durations; 2],
@@ -58,6 +71,7 @@ impl Stats {
                 schema: schema.into(),
                 dispatched: 0,
                 refused: Default::default(),
+                gave_up: 0,
                 waiting: 0,
                 executing: 0,
                 waits: Default::default(),
@@ -73,6 +87,25 @@ impl Stats {
 
     pub(super) fn waits_no_more(&mut self, schema: usize) {
         self.0[schema].waiting -= 1;
+    }
+
+    pub(super) fn gave_up(&mut self, schema: usize) {
+        self.waits_no_more(schema);
+        self.0[schema].gave_up += 1;
+    }
+
+    /// What has become of those of a level.
+    pub(super) fn ended(&self, level: &Arc<str>) -> Ended {
+        let mut ended = Ended::default();
+        for flow in self.0.iter().filter(|flow| flow.level == *level) {
+            let refused = |why| flow.refused[why as usize];
+            let timed_out = refused(Refusal::TimeOut);
+            ended.dispatched += flow.dispatched;
+            ended.rejected += refused(Refusal::ConcurrencyLimit) + refused(Refusal::QueueFull);
+            ended.timed_out += timed_out;
+            ended.cancelled += flow.gave_up.saturating_sub(timed_out);
+        }
+        ended
     }
 
     /// It has a seat, after it has `waited` if it had to.

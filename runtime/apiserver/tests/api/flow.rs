@@ -69,6 +69,43 @@ async fn who_waits_too_long_is_sent_away() {
     waited.ok();
 }
 
+#[tokio::test(start_paused = true)]
+async fn how_levels_and_queues_stand_is_told_to_who_may_know() {
+    const DEBUG: &str = "/debug/api_priority_and_fairness";
+    let queuing = json!({"queues": 2, "handSize": 1, "queueLengthLimit": 1});
+    let (server, anna) = server(json!({"type": "Queue", "queuing": queuing})).await;
+    let told = async |what: &str| {
+        let text = server.get(&format!("{DEBUG}/{what}")).await.ok().as_str().unwrap().to_owned();
+        text.lines().map(|line| line.split(", ").map(|cell| cell.trim().to_owned()).collect()).collect::<Vec<Vec<_>>>()
+    };
+    let of_none = |table: Vec<Vec<String>>| {
+        let rows = table.into_iter().filter(|row| row[0] == "none");
+        rows.map(|row| row[1..].join(" ")).collect::<Vec<_>>()
+    };
+    // One waits and is sent away after a while, one is sent away at once, and one goes by himself.
+    let (_, _, standing) = tokio::join!(anna.get("/version"), anna.get("/version"), told("dump_priority_levels"));
+    assert_eq!(standing[0][..3], ["PriorityLevelName", "ActiveQueues", "IsIdle"]);
+    assert_eq!(standing[1][..4], ["catch-all", "0", "true", "false"]);
+    assert_eq!(of_none(standing), ["1 false false 1 0 0 1 0 0"]);
+    tokio::select! {
+        biased;
+        _ = anna.get("/version") => unreachable!("there is no seat"),
+        queues = told("dump_queues") => {
+            assert_eq!(queues[0].last().unwrap(), "TotalWorkSum");
+            let mut queues = of_none(queues);
+            queues.iter_mut().for_each(|queue| *queue = queue.split_off(2));
+            queues.sort();
+            let [idle, busy] = [0, 1].map(|count| {
+                format!("{count} 0 0 0.00000000ss {count} {count} 0.00{}00000ss", count * 3)
+            });
+            assert_eq!(queues, [idle, busy]);
+        }
+    }
+    assert_eq!(of_none(told("dump_priority_levels").await), ["0 true false 0 0 0 1 1 1"]);
+    server.get(&format!("{DEBUG}/dump_nothing")).await.refused(404, "NotFound", "");
+    anna.get(&format!("{DEBUG}/dump_queues")).await.refused(403, "Forbidden", "anna");
+}
+
 /// What is there of `path` once it `is` so: the server is not waited for by whoever has changed it.
 async fn comes_to(server: &Server, path: &str, is: impl Fn(&Answer) -> bool) {
     while !is(&server.get(path).await) {
