@@ -169,7 +169,10 @@ impl ApiServer {
             *flow = self.inner.flows.of(store, &kinds, identity.as_user(), &attributes).await;
         }
         let _seat = match flow {
-            Some(flow) => Some(self.inner.flows.seat(&self.inner.env, flow, identity.as_user(), &attributes).await?),
+            Some(flow) => {
+                let (flows, env, user) = (&self.inner.flows, &self.inner.env, identity.as_user());
+                Some(flows.seat(env, flow, user, &attributes, (method, uri)).await?)
+            }
             None => None,
         };
         self.inner.authorizer.authorize(&*self.inner.store, identity, &asked, record).await?;
@@ -215,7 +218,7 @@ impl ApiServer {
     fn meta(&self, path: &str, method: &Method, headers: &HeaderMap, uri: &http::Uri) -> Option<Answer> {
         let found = health::answer(self, path, uri)
             .or_else(|| metrics::answer(self, path))
-            .or_else(|| flow::answer(self, path))
+            .or_else(|| flow::answer(self, path, uri))
             .or_else(|| auth::token::published(self.inner.tokens.as_ref(), path))
             .or_else(|| discovery::answer(self, path, headers))
             .or_else(|| openapi::answer(self, path, headers, uri))

@@ -13,7 +13,7 @@ mod stats;
 
 use std::sync::{Arc, RwLock};
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use k8s_openapi::api::flowcontrol::v1::{
     FlowSchema, FlowSchemaSpec, LimitResponse, PriorityLevelConfiguration, PriorityLevelConfigurationSpec,
 };
@@ -28,7 +28,7 @@ use crate::{auth, encode};
 pub(crate) use dump::answer;
 use fits::fits;
 pub(crate) use seats::Seat;
-use seats::{LevelId, Queuing, Seats, Shares, Ticket};
+use seats::{LevelId, Queuing, Request, Seats, Shares, Ticket};
 
 pub(crate) const GROUP: &str = "flowcontrol.apiserver.k8s.io";
 pub(crate) const PLURALS: [&str; 2] = ["flowschemas", "prioritylevelconfigurations"];
@@ -63,11 +63,23 @@ impl Flow {
 }
 
 /// What tells the flows of a schema apart.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 enum Distinguisher {
+    #[default]
     Nothing,
     User,
     Namespace,
+}
+
+impl Distinguisher {
+    /// What it is of what `user` asks.
+    fn of<'a>(self, user: &'a str, asked: &Attributes<'a>) -> &'a str {
+        match (self, asked) {
+            (Self::User, _) => user,
+            (Self::Namespace, Attributes::Resource { namespace, .. }) => namespace,
+            _ => "",
+        }
+    }
 }
 
 struct Schema {
@@ -122,7 +134,8 @@ impl Flows {
         schemas.iter().find(|schema| fits(&schema.spec, user, asked)).map(|schema| schema.flow.clone())
     }
 
-    /// Waits until the flow's level has a seat for what `user` asks. It is kept while it is answered.
+    /// Waits until the flow's level has a seat for what `user` asks with a `method` of a `uri`. It is kept while it is
+    /// answered.
     ///
     /// # Errors
     /// 429 when too much is asked already.
@@ -132,13 +145,11 @@ impl Flows {
         flow: &Flow,
         user: User<'_>,
         asked: &Attributes<'_>,
+        (method, uri): (&Method, &Uri),
     ) -> Result<Seat, ApiError> {
-        let distinguisher = match (flow.by, asked) {
-            (Distinguisher::User, _) => user.name,
-            (Distinguisher::Namespace, Attributes::Resource { namespace, .. }) => namespace,
-            _ => "",
-        };
-        let ticket = Ticket { level: flow.level, schema: flow.schema, distinguisher };
+        let distinguisher = flow.by.of(user.name, asked);
+        let request = Request { user: user.name.to_owned(), method: method.clone(), uri: uri.clone(), by: flow.by };
+        let ticket = Ticket { level: flow.level, schema: flow.schema, distinguisher, request };
         let refused = |_| ApiError::too_many_requests("Too many requests, please try again later.", 1);
         self.seats.take(env, ticket).await.map_err(refused)
     }

@@ -8,14 +8,16 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use http::{Method, Uri};
 use tokio::sync::oneshot;
 use trimtab_env::{Env, Instant, lock};
 
+use super::Distinguisher;
 use super::stats::{Ended, Stats};
 
 /// How many requests are served at a time, over all levels: upstream's `--max-requests-inflight` and
@@ -64,14 +66,23 @@ pub(super) struct Limits {
 /// A level by its place in the list, which it keeps as long as the server runs.
 pub(super) type LevelId = usize;
 
+/// A request, for who asks which are there.
+#[derive(Clone, Default)]
+pub(super) struct Request {
+    pub user: String,
+    pub method: Method,
+    pub uri: Uri,
+    pub by: Distinguisher,
+}
+
 /// What a request is, to those who give seats.
-#[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket<'a> {
     pub level: LevelId,
     /// Whose count it is in.
     pub schema: usize,
     /// What tells its flow from others of its schema.
     pub distinguisher: &'a str,
+    pub request: Request,
 }
 
 /// Why a request is not served, as the metrics name it.
@@ -112,6 +123,21 @@ impl QueueStanding {
     }
 }
 
+/// A request that waits or is served.
+pub(super) struct Listed {
+    pub level: Arc<str>,
+    pub schema: Arc<str>,
+    /// `None` when it has found a seat at once.
+    pub queue: Option<usize>,
+    /// How many go before it in its queue, as long as it waits.
+    pub place: Option<usize>,
+    /// How long it has been there.
+    pub age: Duration,
+    /// How long it has been served.
+    pub served: Option<Duration>,
+    pub request: Request,
+}
+
 /// All levels.
 #[derive(Default)]
 pub(super) struct Seats(Mutex<State>);
@@ -125,7 +151,19 @@ struct State {
     reserved: usize,
     levels: Vec<Level>,
     stats: Stats,
+    /// Those that wait or are served, in the order in which they came.
+    present: BTreeMap<u64, Present>,
     next_id: u64,
+}
+
+struct Present {
+    level: LevelId,
+    schema: usize,
+    queue: Option<usize>,
+    since: Instant,
+    /// When it was given its seat.
+    started: Option<Instant>,
+    request: Request,
 }
 
 struct Level {
@@ -153,29 +191,24 @@ struct Queue {
 
 struct Waiting {
     id: u64,
-    schema: usize,
-    since: Instant,
     seat: oneshot::Sender<Seat>,
 }
 
 /// A seat, for as long as it is kept.
 pub(crate) struct Seat {
     seats: Arc<Seats>,
-    level: LevelId,
-    schema: usize,
-    queue: Option<usize>,
-    since: Instant,
+    id: u64,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let given = self.seats.state().leave(self);
+        let given = self.seats.state().leave(self.id);
         self.seats.seat(given);
     }
 }
 
-/// Who has been given a seat, and when he has it.
-type Given = Vec<(oneshot::Sender<Seat>, LevelId, usize, usize)>;
+/// Who has been given a seat.
+type Given = Vec<Waiting>;
 
 /// A place in a queue; whoever leaves it before his turn gives it up.
 struct Place<'a> {
@@ -192,7 +225,7 @@ impl Drop for Place<'_> {
 }
 
 enum Asked {
-    Served,
+    Served(u64),
     Waits(usize, u64, oneshot::Receiver<Seat>),
 }
 
@@ -218,10 +251,9 @@ impl Seats {
     /// # Errors
     /// When there is none, and none to be waited for.
     pub(super) async fn take(self: &Arc<Self>, env: &Env, ticket: Ticket<'_>) -> Result<Seat, Refusal> {
-        let Ticket { level, schema, .. } = ticket;
-        let since = Instant::now();
+        let (level, schema, since) = (ticket.level, ticket.schema, Instant::now());
         let (queue, id, mut seat) = match self.state().ask(ticket, since)? {
-            Asked::Served => return Ok(self.occupied(level, schema, None, since)),
+            Asked::Served(id) => return Ok(self.occupied(id)),
             Asked::Waits(queue, id, seat) => (queue, id, seat),
         };
         let place = Place { seats: self, level, queue, id };
@@ -243,14 +275,14 @@ impl Seats {
         }
     }
 
-    fn occupied(self: &Arc<Self>, level: LevelId, schema: usize, queue: Option<usize>, since: Instant) -> Seat {
-        Seat { seats: Arc::clone(self), level, schema, queue, since }
+    fn occupied(self: &Arc<Self>, id: u64) -> Seat {
+        Seat { seats: Arc::clone(self), id }
     }
 
     /// Tells those who have been given a seat. One who has gone gives his back by dropping it.
     fn seat(self: &Arc<Self>, given: Given) {
-        for (sender, level, schema, queue) in given {
-            drop(sender.send(self.occupied(level, schema, Some(queue), Instant::now())));
+        for Waiting { id, seat } in given {
+            drop(seat.send(self.occupied(id)));
         }
     }
 
@@ -267,6 +299,25 @@ impl Seats {
         };
         let is_asked = |level: &&Level| level.is_there || level.waiting + level.executing > 0;
         state.levels.iter().filter(is_asked).map(standing).collect()
+    }
+
+    /// Those that wait or are served, in the order in which they came.
+    pub(super) fn requests(&self) -> Vec<Listed> {
+        let (state, now) = (self.state(), Instant::now());
+        let listed = |(id, present): (&u64, &Present)| {
+            let level = &state.levels[present.level];
+            let waiting = present.queue.map(|queue| &level.queues[queue].waiting);
+            Listed {
+                level: Arc::clone(&level.config.name),
+                schema: Arc::clone(state.stats.schema(present.schema)),
+                queue: present.queue,
+                place: waiting.and_then(|waiting| waiting.iter().position(|waiting| waiting.id == *id)),
+                age: now.duration_since(present.since),
+                served: present.started.map(|started| now.duration_since(started)),
+                request: present.request.clone(),
+            }
+        };
+        state.present.iter().map(listed).collect()
     }
 
     /// The metrics, in Prometheus' text format.
@@ -330,30 +381,36 @@ impl State {
     }
 
     fn ask(&mut self, ticket: Ticket<'_>, now: Instant) -> Result<Asked, Refusal> {
-        let Ticket { level: id, schema, distinguisher } = ticket;
-        let level = &self.levels[id];
+        let Ticket { level: at, schema, distinguisher, request } = ticket;
+        let (level, id) = (&self.levels[at], self.next_id);
+        let mut present = Present { level: at, schema, queue: None, since: now, started: None, request };
         if level.waiting == 0 && self.has_room(level) {
-            self.occupy(id);
+            self.occupy(at);
             self.stats.dispatched(schema, None);
-            return Ok(Asked::Served);
+            present.started = Some(now);
+            self.present.insert(id, present);
+            self.next_id += 1;
+            return Ok(Asked::Served(id));
         }
         let refusal = match level.config.queuing {
             None => Refusal::ConcurrencyLimit,
             Some(queuing) => {
-                let queue = self.levels[id].queue_for(queuing, schema, distinguisher);
-                let level = &mut self.levels[id];
+                let queue = self.levels[at].queue_for(queuing, schema, distinguisher);
+                let level = &mut self.levels[at];
                 if level.queues[queue].waiting.len() < queuing.length {
                     let (sender, seat) = oneshot::channel();
-                    self.next_id += 1;
                     let floor = level.floor;
                     let place = &mut level.queues[queue];
                     if place.waiting.is_empty() {
                         place.served = place.served.max(floor);
                     }
-                    place.waiting.push_back(Waiting { id: self.next_id, schema, since: now, seat: sender });
+                    place.waiting.push_back(Waiting { id, seat: sender });
                     level.waiting += 1;
                     self.stats.waits(schema);
-                    return Ok(Asked::Waits(queue, self.next_id, seat));
+                    present.queue = Some(queue);
+                    self.present.insert(id, present);
+                    self.next_id += 1;
+                    return Ok(Asked::Waits(queue, id, seat));
                 }
                 Refusal::QueueFull
             }
@@ -366,19 +423,20 @@ impl State {
         let level = &mut self.levels[level];
         let waiting = &mut level.queues[queue].waiting;
         if let Some(at) = waiting.iter().position(|waiting| waiting.id == id)
-            && let Some(gone) = waiting.remove(at)
+            && let (Some(_), Some(gone)) = (waiting.remove(at), self.present.remove(&id))
         {
             level.waiting -= 1;
             self.stats.gave_up(gone.schema);
         }
     }
 
-    fn leave(&mut self, seat: &Seat) -> Given {
-        let took = seat.since.elapsed();
-        self.stats.finished(seat.schema, took);
-        let level = &mut self.levels[seat.level];
+    fn leave(&mut self, id: u64) -> Given {
+        let Some(gone) = self.present.remove(&id) else { return Given::new() };
+        let took = gone.started.unwrap_or(gone.since).elapsed();
+        self.stats.finished(gone.schema, took);
+        let level = &mut self.levels[gone.level];
         level.executing -= 1;
-        if let Some(queue) = seat.queue {
+        if let Some(queue) = gone.queue {
             let Queue { served, executing, .. } = &mut level.queues[queue];
             *served = (*served + took).saturating_sub(GUESS);
             *executing -= 1;
@@ -401,11 +459,14 @@ impl State {
                     if !is_due || !self.has_room(level) {
                         break;
                     }
-                    let Some((queue, waiting)) = self.levels[id].next() else { break };
-                    self.stats.waits_no_more(waiting.schema);
+                    let Some(waiting) = self.levels[id].next() else { break };
                     self.occupy(id);
-                    self.stats.dispatched(waiting.schema, Some(waiting.since.elapsed()));
-                    given.push((waiting.seat, id, waiting.schema, queue));
+                    if let Some(present) = self.present.get_mut(&waiting.id) {
+                        self.stats.waits_no_more(present.schema);
+                        self.stats.dispatched(present.schema, Some(present.since.elapsed()));
+                        present.started = Some(Instant::now());
+                    }
+                    given.push(waiting);
                 }
             }
         }
@@ -429,7 +490,7 @@ impl Level {
     }
 
     /// The next one: of the queue that has been served least.
-    fn next(&mut self) -> Option<(usize, Waiting)> {
+    fn next(&mut self) -> Option<Waiting> {
         let count = self.queues.len();
         let turns = (0..count).map(|turn| (self.next + turn) % count);
         let waits = turns.filter(|queue| !self.queues[*queue].waiting.is_empty());
@@ -441,7 +502,7 @@ impl Level {
         place.executing += 1;
         self.waiting -= 1;
         self.next = (queue + 1) % count;
-        Some((queue, waiting))
+        Some(waiting)
     }
 }
 

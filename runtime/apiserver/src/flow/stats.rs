@@ -81,6 +81,11 @@ impl Stats {
         })
     }
 
+    /// The name of a schema whose counts are here.
+    pub(super) fn schema(&self, schema: usize) -> &Arc<str> {
+        &self.0[schema].schema
+    }
+
     pub(super) fn waits(&mut self, schema: usize) {
         self.0[schema].waiting += 1;
     }

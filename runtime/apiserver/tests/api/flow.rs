@@ -102,6 +102,17 @@ async fn how_levels_and_queues_stand_is_told_to_who_may_know() {
         }
     }
     assert_eq!(of_none(told("dump_priority_levels").await), ["0 true false 0 0 0 1 1 1"]);
+    let short = told("dump_requests").await;
+    assert_eq!((short.len(), short[0].last().unwrap().as_str()), (2, "StartTime"), "who asks is there himself");
+    let (_, requests) = tokio::join!(anna.get("/version"), told("dump_requests?includeRequestDetails=1"));
+    let [head, mine, hers] = &requests[..] else { panic!("{requests:?}") };
+    let column = |name: &str| head.iter().position(|column| column == name).unwrap();
+    let of = |row: &[String], names: &[&str]| names.iter().map(|name| row[column(name)].clone()).collect::<Vec<_>>();
+    let what = ["PriorityLevelName", "FlowSchemaName", "RequestIndexInQueue", "Verb", "APIPath"];
+    assert_eq!(of(mine, &what), ["exempt", "exempt", "-1", "get", &format!("{DEBUG}/dump_requests")]);
+    assert_eq!(of(hers, &what), ["none", "annas", "0", "get", "/version"]);
+    assert_eq!(of(mine, &["QueueIndex", "StartTime"]), ["-1", &mine[column("ArriveTime")]]);
+    assert_eq!(of(hers, &["UserName", "StartTime"]), ["anna", "0001-01-01T00:00:00Z"]);
     server.get(&format!("{DEBUG}/dump_nothing")).await.refused(404, "NotFound", "");
     anna.get(&format!("{DEBUG}/dump_queues")).await.refused(403, "Forbidden", "anna");
 }

@@ -21,7 +21,7 @@ fn seats(levels: &[Shares]) -> (Arc<Seats>, Env) {
 }
 
 fn ticket(level: LevelId, distinguisher: &str) -> Ticket<'_> {
-    Ticket { level, schema: level, distinguisher }
+    Ticket { level, schema: level, distinguisher, request: Request::default() }
 }
 
 async fn full(seats: &Arc<Seats>, env: &Env, level: LevelId, count: usize) -> Vec<Seat> {
