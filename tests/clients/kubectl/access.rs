@@ -37,6 +37,15 @@ async fn who_can_do_what() {
     assert!(reconciled.starts_with("role.rbac.authorization.k8s.io/reader reconciled\n"), "{reconciled}");
     kubectl.comes_to("auth can-i list secrets --as=jane", "yes\n").await;
     kubectl.prints("auth can-i list pods --as=jane", "yes\n").await;
+    // The namespace is made. To what names none, kubectl gives none: of such a file it asks without a namespace,
+    // whatever `-n` says, and stops at its own error.
+    let binding = "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
+                   metadata: {name: viewers, namespace: fresh}\n\
+                   roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}\n\
+                   subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: jane}]\n";
+    let reconciled = kubectl.feed("auth reconcile -f -", binding).await;
+    assert!(reconciled.starts_with("rolebinding.rbac.authorization.k8s.io/viewers reconciled\n"), "{reconciled}");
+    kubectl.comes_to("auth can-i list pods -n fresh --as=jane", "yes\n").await;
     kubectl.end().await;
 }
 

@@ -12,6 +12,10 @@ async fn logs_exec_attach_and_debug() {
     kubectl.prints("logs -f talks --tail=1", "one\n").await;
     kubectl.prints("logs -l app=t --prefix", "[pod/talks/talks] one\n").await;
     kubectl.prints("logs talks --all-containers --limit-bytes=2", "on").await;
+    let stamped = kubectl.run("logs talks --timestamps").await;
+    let (time, line) = stamped.split_once(' ').unwrap();
+    assert!(line == "one\n" && time.parse::<k8s_openapi::jiff::Timestamp>().is_ok(), "{stamped}");
+    kubectl.prints(&format!("logs talks --since-time={time}"), "one\n").await;
     let error = kubectl.refuses("logs talks -c other", "").await;
     assert!(error.contains("container other is not valid for pod talks"), "{error}");
     let error = kubectl.refuses("logs talks --previous", "").await;
