@@ -5,7 +5,7 @@
 //! work. To fuzz, with `cargo install cargo-fuzz`:
 //!
 //! ```text
-//! cd tests/fuzz; export RUSTC_BOOTSTRAP=1
+//! cd tests/fuzz; export RUSTC_BOOTSTRAP=1 CARGO_PROFILE_RELEASE_LTO=off   # linking each target whole takes minutes
 //! cargo fuzz run --fuzz-dir . --features libfuzzer -s none json corpus/json seeds/json
 //! ```
 //!
