@@ -8,6 +8,7 @@
 //! One writer at a time stages and applies; readers see only what has been applied. Locks are
 //! taken in the order state, observers, watchers, inbox; none is held across an `.await` or a write to disk.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::Waker;
 
@@ -77,7 +78,7 @@ impl Engine {
             let mut observers = self.observers();
             let watchers = self.watchers();
             for event in events {
-                observers.retain(|observer| observer(&event));
+                observers.retain(|observer| tell(observer, &event));
                 watchers.offer(&event, &mut wake);
                 state.apply(event);
             }
@@ -124,4 +125,12 @@ impl Engine {
     fn watchers(&self) -> MutexGuard<'_, Watchers> {
         self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is durable is to be seen, whatever its observers make of it: one that panics stops no write.
+fn tell(observer: &Observer, event: &Event) -> bool {
+    catch_unwind(AssertUnwindSafe(|| observer(event))).unwrap_or_else(|_| {
+        tracing::error!(key = event.key(), "an observer of the store panicked");
+        true
+    })
 }

@@ -27,6 +27,7 @@ rules![
     a_list_at_an_old_revision_undoes_what_came_later,
     revisions_out_of_reach_are_refused,
     an_observer_is_told_before_anybody_else,
+    an_observer_that_panics_stops_no_write,
     a_watch_starts_where_the_list_ended,
     a_watch_sees_its_prefix_alone,
     a_slow_watcher_misses_nothing_and_holds_up_nobody,
@@ -158,6 +159,18 @@ async fn revisions_out_of_reach_are_refused(store: Backend) {
     assert_eq!(store.list("/", at(3)).await.unwrap().entries.len(), 1);
     store.compact(2).await.unwrap();
     assert!(store.list("/", at(3)).await.is_ok(), "an older compaction changes nothing");
+}
+
+async fn an_observer_that_panics_stops_no_write(store: Backend) {
+    let (told, heard) = std::sync::mpsc::channel();
+    store.observe(Box::new(move |event| {
+        told.send(event.revision).unwrap();
+        panic!("as the test wants it");
+    }));
+    for key in ["/a", "/b"] {
+        store.commit(put(key, "x")).await.unwrap();
+    }
+    assert_eq!((store.revision(), heard.try_iter().collect::<Vec<_>>()), (2, vec![1, 2]));
 }
 
 async fn an_observer_is_told_before_anybody_else(store: Backend) {
