@@ -214,10 +214,14 @@ pub(crate) fn key(kind: &Kind, namespace: &str, name: &str) -> String {
 /// The prefix of the keys of a kind, or of those in one namespace.
 pub(crate) fn prefix(kind: &Kind, namespace: &str) -> String {
     let (group, _) = kind.stored_as();
-    let namespace = if kind.namespaced() { namespace } else { "" };
+    under(group, &kind.plural, if kind.namespaced() { namespace } else { "" })
+}
+
+/// The prefix of the keys of a resource, or of those in one namespace.
+pub(crate) fn under(group: &str, plural: &str, namespace: &str) -> String {
     let slash = |part: &str| if part.is_empty() { "" } else { "/" };
     // Made for every request, so this is not `format!`.
-    [REGISTRY, group, slash(group), &kind.plural, "/", namespace, slash(namespace)].concat()
+    [REGISTRY, group, slash(group), plural, "/", namespace, slash(namespace)].concat()
 }
 
 /// The key, or the prefix of keys, at `path` for whoever knows a kind by its name alone: the group if

@@ -1,7 +1,7 @@
 //! The server's state, and what it is made from.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -81,11 +81,8 @@ type Hooks = Vec<(&'static str, &'static str, Arc<dyn Hook>)>;
 
 /// Tells `hooks` of what is stored from now on, for as long as they are there.
 fn observe(store: &dyn Store, hooks: &Hooks) {
-    let key = |group: &str, plural: &str| {
-        let slash = if group.is_empty() { "" } else { "/" };
-        encode::registry(&format!("{group}{slash}{plural}/"))
-    };
-    let hooks: Vec<_> = hooks.iter().map(|(group, plural, hook)| (key(group, plural), Arc::downgrade(hook))).collect();
+    let hooks = hooks.iter().map(|(group, plural, hook)| (encode::under(group, plural, ""), Arc::downgrade(hook)));
+    let hooks: Vec<(String, Weak<dyn Hook>)> = hooks.collect();
     store.observe(Box::new(move |event| {
         for (_, hook) in hooks.iter().filter(|(key, _)| event.key().starts_with(key)) {
             let Some(hook) = hook.upgrade() else { return false };

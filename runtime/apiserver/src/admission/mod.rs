@@ -85,7 +85,8 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// Whether the cluster gives something to what `write` makes.
+/// Whether the cluster gives something to what `write` makes: the kinds that `classes`, `limits`, `service_account`
+/// and `protection` look at.
 fn gives(write: &Attributes<'_>) -> bool {
     const KINDS: [(&str, &str); 4] =
         [("", "pods"), ("", "persistentvolumeclaims"), ("", "persistentvolumes"), ("networking.k8s.io", "ingresses")];

@@ -122,22 +122,24 @@ pub(crate) async fn reconcile(server: &ApiServer, service_cidr: (Ipv4Addr, u8)) 
     let (defaults, range) = (defaults(), range(server, service_cidr));
     // While the files are read anyway: the nodes' rules are among them.
     LazyLock::force(&node::RULES);
-    keep_all(server, defaults.iter().chain(&*FLOWS).chain([&range])).await;
+    if !keep_all(server, defaults.iter().chain(&*FLOWS).chain([&range])).await {
+        server.inner.flows.changed.notify_one();
+    }
 }
 
-/// Keeps what is of flow control until the server has gone. The server owns this task: it must not keep the server.
-/// It does something only when somebody has written such an object.
+/// Keeps what is of flow control until the server has gone, whenever somebody has written such an object. The server
+/// owns this task: it must not keep the server.
 pub(crate) async fn keep_flows(server: Weak<Inner>) {
+    let Some(flows) = server.upgrade().map(|inner| Arc::clone(&inner.flows)) else { return };
     loop {
+        flows.changed.notified().await;
         let Some(inner) = server.upgrade() else { return };
         let server_now = ApiServer { inner };
-        let all_kept = keep_all(&server_now, FLOWS.iter()).await;
-        let (flows, env) = (Arc::clone(&server_now.inner.flows), server_now.inner.env.clone());
-        drop(server_now);
-        if all_kept {
-            flows.changed.notified().await;
-        } else {
+        if !keep_all(&server_now, FLOWS.iter()).await {
+            let env = server_now.inner.env.clone();
+            drop(server_now);
             env.sleep(RETRY).await;
+            flows.changed.notify_one();
         }
     }
 }

@@ -12,6 +12,14 @@ use crate::auth;
 use crate::handler::Call;
 use crate::server::ApiServer;
 
+/// What is stored, unless it is a new object.
+fn replaced(operation: Operation<'_>) -> Option<&Object> {
+    match operation {
+        Operation::Create => None,
+        Operation::Update { old } | Operation::UpdateStatus { old } => Some(old),
+    }
+}
+
 /// What admission is told of a write, beside the object.
 fn attributes<'a>(
     call: &'a Call<'a>,
@@ -19,10 +27,8 @@ fn attributes<'a>(
     api_version: &'a str,
     name: &'a str,
 ) -> admission::Attributes<'a> {
-    let (verb, old) = match operation {
-        Operation::Create => (Verb::Create, None),
-        Operation::Update { old } | Operation::UpdateStatus { old } => (Verb::Update, Some(old)),
-    };
+    let old = replaced(operation);
+    let verb = if old.is_some() { Verb::Update } else { Verb::Create };
     let kind = (api_version, &*call.kind.kind);
     admission::Attributes { call, verb, version: None, kind, name, old, dry_run: call.dry_run() }
 }
@@ -100,7 +106,7 @@ pub(super) fn admit(
 ) -> Result<(), ApiError> {
     let kind = &*call.kind;
     let mut errors = trimtab_api::meta::validate(kind, object);
-    if let Operation::Update { old } | Operation::UpdateStatus { old } = operation {
+    if let Some(old) = replaced(operation) {
         errors.extend(trimtab_api::meta::validate_update(object, old));
     }
     if errors.is_empty() {
@@ -113,10 +119,10 @@ pub(super) fn admit(
             call.warnings.add(format!("{} are kept, but nothing in this cluster acts on them yet", kind.resource()));
         }
     }
-    if !mode.is_apply() && errors.is_empty() {
-        track(server, call, operation, mode, given, object);
-    }
     if errors.is_empty() {
+        if !mode.is_apply() {
+            track(server, call, operation, mode, given, object);
+        }
         let old = match operation {
             Operation::Update { old } => Some(old),
             _ => None,
@@ -144,10 +150,7 @@ fn track(
     object: &mut Object,
 ) {
     let (kind, schema) = (&call.kind, call.kind.schema.get());
-    let old = match operation {
-        Operation::Create => None,
-        Operation::Update { old } | Operation::UpdateStatus { old } => Some(old),
-    };
+    let old = replaced(operation);
     // Whoever makes an object sets no status, but the cluster does.
     if old.is_none() && kind.status {
         given.part(object, "status", schema);
