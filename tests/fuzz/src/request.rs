@@ -1,7 +1,7 @@
 //! Whole requests to the API server: paths, queries, `Accept` and other headers, tokens, bodies.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,8 @@ use trimtab_store::{Memory, Store};
 
 /// Of an answer that does not end, so much time is waited for more. Time is virtual.
 const PATIENCE: Duration = Duration::from_millis(1);
+/// After so long a server has done what it does of its own accord. Time is virtual.
+const SETTLED: Duration = Duration::from_secs(1);
 /// What is there before each request, beside what is always there.
 const OBJECTS: [(&str, &str); 5] = [
     ("/api/v1/namespaces/default/serviceaccounts", r#"{"metadata":{"name":"default"}}"#),
@@ -35,11 +37,13 @@ const OBJECTS: [(&str, &str); 5] = [
 
 struct Running {
     runtime: Runtime,
+    /// What every server begins with.
+    template: Memory,
     server: RefCell<Server>,
 }
 
 struct Server {
-    store: Arc<dyn Store>,
+    store: Arc<Memory>,
     revision: u64,
     /// As somebody who may do anything.
     trusted: Arc<dyn Transport>,
@@ -56,34 +60,47 @@ thread_local! {
 fn start() -> Running {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     let runtime = runtime.expect("a runtime is made");
-    let server = RefCell::new(runtime.block_on(server()));
-    Running { runtime, server }
+    let (template, server) = runtime.block_on(async {
+        let template = template().await;
+        let server = server(template.fork(), 8).await;
+        (template, RefCell::new(server))
+    });
+    Running { runtime, template, server }
 }
 
-async fn server() -> Server {
-    let store: Arc<dyn Store> = Arc::new(Memory::new());
-    let env = Env::seeded(7, "2026-01-01T00:00:00Z".parse().expect("a time"));
-    let address = "10.96.0.0".parse().expect("an address");
-    let key = KeyPair::generate().expect("a key is made").serialize_der();
-    let service_accounts = ServiceAccounts {
-        key: SigningKey::from_pkcs8(&key).expect("the key is one"),
-        issuer: "https://kubernetes.default.svc.cluster.local".to_owned(),
-        jwks_uri: "https://127.0.0.1/openid/v1/jwks".to_owned(),
-    };
-    let config = Config::new(crate::KINDS.clone(), Arc::clone(&store), env, (address, 24));
-    let config = Config { service_accounts: Some(service_accounts), ..config };
-    let api = ApiServer::new(config).await.expect("memory can be read");
-    let trusted = api.transport(Identity::new("fuzzer", &["system:masters"]));
-    let open = api.open_transport();
-    let mut server = Server { store, revision: 0, trusted, open, api };
+async fn template() -> Memory {
+    let server = server(Memory::new(), 7).await;
     for (path, body) in OBJECTS {
         let request =
             Request::post(path).header(CONTENT_TYPE, "application/json").body(Bytes::from_static(body.as_bytes()));
         let answer = server.trusted.send(request.expect("a request")).await.expect("it is in process");
         assert_eq!(answer.status(), StatusCode::CREATED, "{path}");
     }
-    server.revision = server.store.revision();
-    server
+    tokio::time::sleep(SETTLED).await;
+    let template = server.store.fork();
+    server.api.shutdown().await;
+    template
+}
+
+/// A server over `store`, once it is at rest. What it makes up comes of `seed`.
+async fn server(store: Memory, seed: u64) -> Server {
+    static KEY: LazyLock<Vec<u8>> = LazyLock::new(|| KeyPair::generate().expect("a key is made").serialize_der());
+    let store = Arc::new(store);
+    let env = Env::seeded(seed, "2026-01-01T00:00:00Z".parse().expect("a time"));
+    let address = "10.96.0.0".parse().expect("an address");
+    let service_accounts = ServiceAccounts {
+        key: SigningKey::from_pkcs8(&KEY).expect("the key is one"),
+        issuer: "https://kubernetes.default.svc.cluster.local".to_owned(),
+        jwks_uri: "https://127.0.0.1/openid/v1/jwks".to_owned(),
+    };
+    let config = Config::new(crate::KINDS.clone(), Arc::clone(&store) as Arc<dyn Store>, env, (address, 24));
+    let config = Config { service_accounts: Some(service_accounts), ..config };
+    let api = ApiServer::new(config).await.expect("memory can be read");
+    let trusted = api.transport(Identity::new("fuzzer", &["system:masters"]));
+    let open = api.open_transport();
+    tokio::time::sleep(SETTLED).await;
+    let revision = store.revision();
+    Server { store, revision, trusted, open, api }
 }
 
 /// `METHOD target`, headers and a body, each as HTTP/1.1 has it. Who begins with `anonymous ` comes
@@ -110,7 +127,7 @@ pub fn request(bytes: &[u8]) {
             };
             if changed {
                 // Every request finds the same.
-                let fresh = server().await;
+                let fresh = server(running.template.fork(), 8).await;
                 let old = running.server.replace(fresh);
                 old.api.shutdown().await;
             }

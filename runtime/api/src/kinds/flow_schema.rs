@@ -3,6 +3,7 @@
 use crate::at::At;
 use crate::cells;
 use crate::check::Checks;
+use crate::kinds::flow_control::check_mandatory;
 use crate::kinds::ruled::{Ruled, default};
 use crate::names;
 use crate::object::Object;
@@ -38,6 +39,7 @@ fn check(schema: &Object, checks: &mut Checks) {
     }
     level.maybe_named(names::dns1123_subdomain, checks);
     spec.get("rules").items().for_each(|rule| check_rule(&rule, checks));
+    check_mandatory(schema, None, checks);
 }
 
 fn check_rule(rule: &At<'_>, checks: &mut Checks) {

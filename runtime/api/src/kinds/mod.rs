@@ -28,6 +28,7 @@ mod endpoints;
 mod event;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod flow_control;
 mod flow_schema;
 mod ingress;
 mod ip_address;

@@ -4,6 +4,7 @@
 use crate::at::At;
 use crate::cells;
 use crate::check::Checks;
+use crate::kinds::flow_control::check_mandatory;
 use crate::kinds::flow_schema::check_conditions;
 use crate::kinds::ruled::{Ruled, default};
 use crate::object::Object;
@@ -36,6 +37,11 @@ fn fill(level: &mut Object) {
 }
 
 fn check(level: &Object, checks: &mut Checks) {
+    check_spec(level, checks);
+    check_mandatory(level, (level.name() == "exempt").then_some("exempt"), checks);
+}
+
+fn check_spec(level: &Object, checks: &mut Checks) {
     let spec = At::of(level, "spec");
     let (type_, limited, exempt) = (spec.get("type"), spec.get("limited"), spec.get("exempt"));
     if (level.name() == "exempt") != (type_.text() == "Exempt") {

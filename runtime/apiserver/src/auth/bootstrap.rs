@@ -10,18 +10,20 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::rbac::v1::PolicyRule;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use trimtab_api::apply::{self, Given, Writer};
+use trimtab_api::kinds::flow_control;
 use trimtab_api::rbac::{GROUP, uncovered};
 use trimtab_api::{Kind, Object, manifest};
 use trimtab_env::lock;
-use trimtab_store::{Precondition, Write};
+use trimtab_store::{Page, Precondition, Write};
 
 use super::node;
 use crate::server::{ApiServer, Inner};
 use crate::write::{Committed, commit};
-use crate::{encode, flow};
+use crate::{delete, encode, flow};
 
 const FILES: [&str; 4] = [
     include_str!("../../../../manifests/defaults/priority-classes.yaml"),
@@ -34,8 +36,6 @@ const LABEL: &str = "kubernetes.io/bootstrapping";
 const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 /// Whether the server keeps the spec of an object of flow control as it is by default.
 const AUTOUPDATE_FLOWS: &str = "apf.kubernetes.io/autoupdate-spec";
-/// The levels and schemas of flow control that nobody can have otherwise.
-const MANDATORY: [&str; 2] = ["catch-all", "exempt"];
 const OF_CONTROLLERS: &str = "system:controller:";
 /// Who is recorded as the writer.
 const MANAGER: &str = "kube-apiserver";
@@ -46,7 +46,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The levels and schemas of flow control: looked at again and again.
 static FLOWS: LazyLock<Vec<Object>> = LazyLock::new(|| {
-    let mut flows = read(include_str!("../../../../manifests/defaults/flow-control.yaml"));
+    let mut flows = flow_control::DEFAULTS.clone();
     for object in &mut flows {
         object.set(&["metadata", "annotations", AUTOUPDATE_FLOWS], "true");
     }
@@ -122,7 +122,8 @@ pub(crate) async fn reconcile(server: &ApiServer, service_cidr: (Ipv4Addr, u8)) 
     let (defaults, range) = (defaults(), range(server, service_cidr));
     // While the files are read anyway: the nodes' rules are among them.
     LazyLock::force(&node::RULES);
-    if !keep_all(server, defaults.iter().chain(&*FLOWS).chain([&range])).await {
+    let is_kept = keep_all(server, defaults.iter().chain(&*FLOWS).chain([&range])).await;
+    if !(drop_strays(server).await && is_kept) {
         server.inner.flows.changed.notify_one();
     }
 }
@@ -135,7 +136,8 @@ pub(crate) async fn keep_flows(server: Weak<Inner>) {
         flows.changed.notified().await;
         let Some(inner) = server.upgrade() else { return };
         let server_now = ApiServer { inner };
-        if !keep_all(&server_now, FLOWS.iter()).await {
+        let is_kept = keep_all(&server_now, FLOWS.iter()).await;
+        if !(drop_strays(&server_now).await && is_kept) {
             let env = server_now.inner.env.clone();
             drop(server_now);
             env.sleep(RETRY).await;
@@ -160,6 +162,31 @@ async fn keep_all(server: &ApiServer, wanted: impl Iterator<Item = &Object>) -> 
         })
     });
     join_all(writes).await.into_iter().all(|kept| kept)
+}
+
+/// Deletes what of flow control says that it is as by default, and is no default: so one goes that an older server
+/// made. Answers whether none is left.
+async fn drop_strays(server: &ApiServer) -> bool {
+    let kinds = server.inner.kinds();
+    let mut is_done = true;
+    for kind in flow::PLURALS.iter().filter_map(|plural| kinds.by_resource(flow::GROUP, flow::VERSION, plural)) {
+        let is_default = |object: &Object| {
+            FLOWS.iter().any(|default| default.kind() == &*kind.kind && default.name() == object.name())
+        };
+        let Ok(stored) = server.inner.store.list(&encode::prefix(kind, ""), Page::default()).await else {
+            return false;
+        };
+        for entry in stored.entries {
+            let object = encode::to_object(kind, &entry);
+            if object.str_at(&["metadata", "annotations", AUTOUPDATE_FLOWS]) != "true" || is_default(&object) {
+                continue;
+            }
+            // One that somebody has just written is looked at again, as all are.
+            let deleted = delete::attempt(server, kind, &DeleteOptions::default(), &entry, object).await;
+            is_done &= !matches!(deleted, Err(Committed::Other(_)));
+        }
+    }
+    is_done
 }
 
 async fn keep(server: &ApiServer, kind: &Kind, wanted: &Object) -> Result<(), trimtab_api::ApiError> {
@@ -259,7 +286,7 @@ fn merged(there: &Object, wanted: &Object) -> Merged {
 /// An object of flow control is the server's when it must be as it is, or says so; or says nothing, and nobody has
 /// changed its spec yet.
 fn put_right(there: &Object, wanted: &Object) -> Merged {
-    let is_ours = MANDATORY.contains(&wanted.name())
+    let is_ours = flow_control::is_mandatory(wanted.name())
         || match there.str_at(&["metadata", "annotations", AUTOUPDATE_FLOWS]) {
             "true" => true,
             "false" => false,

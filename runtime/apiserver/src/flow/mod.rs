@@ -32,7 +32,7 @@ use seats::{LevelId, Queuing, Request, Seats, Shares, Ticket};
 
 pub(crate) const GROUP: &str = "flowcontrol.apiserver.k8s.io";
 pub(crate) const PLURALS: [&str; 2] = ["flowschemas", "prioritylevelconfigurations"];
-const VERSION: &str = "v1";
+pub(crate) const VERSION: &str = "v1";
 /// The share of a level that does not say (`nominalConcurrencyShares`).
 const SHARES: i32 = 30;
 /// Subresources whose answers go on for as long as somebody listens: upstream does not hold them back.

@@ -137,14 +137,15 @@ async fn what_is_mandatory_comes_back() {
     }
     let path = format!("{LEVELS}/catch-all");
     let before = server.get(&path).await.ok();
-    let off = json!({"metadata": {"annotations": {"apf.kubernetes.io/autoupdate-spec": "false"}},
-        "spec": {"limited": {"nominalConcurrencyShares": 6}}});
-    let changed = server.patch(&path, "merge", off).await.ok();
-    assert_eq!(changed["metadata"]["generation"], 2);
-    comes_to(&server, &path, |answer| answer.body["metadata"]["generation"] == 3).await;
-    let after = server.get(&path).await.ok();
-    assert_eq!((&after["spec"], &after["metadata"]["uid"]), (&before["spec"], &before["metadata"]["uid"]));
-    assert_eq!(after["metadata"]["annotations"], before["metadata"]["annotations"]);
+    let off = json!({"metadata": {"annotations": {"apf.kubernetes.io/autoupdate-spec": "false"}}});
+    server.patch(&path, "merge", off).await.ok();
+    comes_to(&server, &path, |answer| answer.body["metadata"]["annotations"] == before["metadata"]["annotations"])
+        .await;
+    let less = json!({"spec": {"limited": {"nominalConcurrencyShares": 6}}});
+    let fixed = "spec of 'catch-all' must equal the fixed value";
+    server.patch(&path, "merge", less).await.refused(422, "Invalid", fixed);
+    let later = json!({"spec": {"matchingPrecedence": 9999}});
+    server.patch(&format!("{SCHEMAS}/catch-all"), "merge", later).await.refused(422, "Invalid", fixed);
     // How much of the seats the exempt requests are taken to need, anybody may say.
     let more = json!({"spec": {"exempt": {"nominalConcurrencyShares": 9}}});
     server.patch(&format!("{LEVELS}/exempt"), "merge", more).await.ok();
@@ -172,4 +173,17 @@ async fn what_is_suggested_is_the_servers_until_somebody_says_otherwise() {
     // To do without one is to leave it there, with little effect.
     server.delete(&path, json!({})).await.ok();
     comes_to(&server, &path, |answer| answer.code == 200 && answer.body["spec"] == before["spec"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_the_servers_and_no_default_goes() {
+    let server = Server::new().await;
+    let level = |name: &str, annotations: serde_json::Value| {
+        json!({"metadata": {"name": name, "annotations": annotations},
+            "spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}}})
+    };
+    let mine = server.post(LEVELS, level("mine", json!({}))).await.ok();
+    server.post(LEVELS, level("old", json!({"apf.kubernetes.io/autoupdate-spec": "true"}))).await.ok();
+    comes_to(&server, &format!("{LEVELS}/old"), |answer| answer.code == 404).await;
+    assert_eq!(server.get(&format!("{LEVELS}/mine")).await.ok(), mine);
 }
