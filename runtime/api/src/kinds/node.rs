@@ -72,6 +72,13 @@ fn check(node: &Typed, checks: &mut Checks) {
     for (field, amounts) in [("capacity", &status.capacity), ("allocatable", &status.allocatable)] {
         check_amounts(&Path::new("status").child(field), amounts.as_ref(), checks);
     }
+    // Upstream looks at them in updates alone: a node that is made with one twice can be changed no more.
+    let mut seen = BTreeSet::new();
+    for (index, address) in status.addresses.iter().flatten().enumerate() {
+        if !seen.insert((&address.type_, &address.address)) {
+            checks.push(Error::duplicate(&Path::new("status").child("addresses").index(index), address));
+        }
+    }
 }
 
 fn check_taints(path: &Path, taints: &[Taint], checks: &mut Checks) {
@@ -125,14 +132,6 @@ fn check_amounts(path: &Path, amounts: Option<&BTreeMap<String, Text>>, checks: 
 }
 
 fn check_update(new: &Typed, old: &Typed, checks: &mut Checks) {
-    let addresses = new.status.as_ref().and_then(|status| status.addresses.as_deref()).unwrap_or_default();
-    let mut seen = BTreeSet::new();
-    for (index, address) in addresses.iter().enumerate() {
-        if !seen.insert((&address.type_, &address.address)) {
-            let path = Path::new("status").child("addresses").index(index);
-            checks.push(Error::duplicate(&path, address));
-        }
-    }
     let (new, old) = (new.spec.clone().unwrap_or_default(), old.spec.clone().unwrap_or_default());
     let path = Path::new("spec");
     if old.pod_cidrs.as_ref().is_some_and(|ranges| !ranges.is_empty()) && new.pod_cidrs != old.pod_cidrs {
