@@ -171,7 +171,7 @@ pub fn resources_from(input: TokenStream) -> TokenStream {
 /// - `labels = "tier=front"`, `fields = "metadata.name!=x"`: which objects it looks after;
 /// - `finalizer = "demo.io/dns"`: `cleanup` runs before an object goes;
 /// - `name = "replication"`: in events, logs and field managers; the type's name when absent;
-/// - `concurrency = 4`: how many objects at once;
+/// - `concurrency = 4`: how many objects at once, 32 when absent;
 /// - `crate = "trimtab_reconcile"`: where the runtime is, `::trimtab::reconcile` when absent.
 #[proc_macro_attribute]
 pub fn controller(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::Metadata;
+use tokio::sync::Semaphore;
 use trimtab_api::ObjectRef;
 use trimtab_client::ListParams;
 use trimtab_env::{Instant, Tasks};
@@ -42,7 +43,7 @@ pub trait Controller: Send + Sync + Sized + 'static {
     /// Whether it writes its objects' status.
     const STATUS: bool = false;
     /// How many objects it may work on at once. Never two reconciles of one object.
-    const CONCURRENCY: usize = 4;
+    const CONCURRENCY: usize = 32;
     /// How long an object is left alone after a reconcile. What happens meanwhile is looked at in
     /// one go: for those whose look costs much and whose news come in bursts.
     const REST: Duration = Duration::ZERO;
@@ -120,19 +121,28 @@ impl<C: Controller> Running<C> {
     async fn run(self: Arc<Self>, sources: Vec<Source>, tasks: Tasks) {
         let synced: Vec<_> = sources.into_iter().map(|source| source(&tasks, Arc::clone(&self.queue))).collect();
         futures::future::join_all(synced).await;
-        for _ in 0..C::CONCURRENCY {
+        let seats = Arc::new(Semaphore::new(C::CONCURRENCY));
+        // There is a task for each object that is worked on, and none at rest: what a reconcile keeps while it waits is
+        // the most that a controller holds. None is cut off in the middle: only the wait for the next one is.
+        let next = async || (Arc::clone(&seats).acquire_owned().await, self.queue.next().await);
+        while let Some((seat, key)) = tasks.token().run_until_cancelled(next()).await {
             let (running, token) = (Arc::clone(&self), tasks.token().clone());
             tasks.spawn("reconciler", async move {
-                // A reconcile is never cut off in the middle: only the wait for the next one is.
-                while let Some(key) = token.run_until_cancelled(running.queue.next()).await {
-                    let started = Instant::now();
-                    let result = AssertUnwindSafe(running.one(&key)).catch_unwind().await;
-                    let result = result.unwrap_or_else(|_| Err(Error::other("the reconcile panicked")));
-                    running.settle(&key, result, started.elapsed());
+                let _seat = seat;
+                let mut next = Some(key);
+                while let Some(key) = next {
+                    running.work(&key).await;
+                    next = if token.is_cancelled() { None } else { running.queue.try_next() };
                 }
             });
         }
-        tasks.token().cancelled().await;
+    }
+
+    async fn work(&self, key: &ObjectRef) {
+        let started = Instant::now();
+        let result = AssertUnwindSafe(self.one(key)).catch_unwind().await;
+        let result = result.unwrap_or_else(|_| Err(Error::other("the reconcile panicked")));
+        self.settle(key, result, started.elapsed());
     }
 
     async fn one(&self, key: &ObjectRef) -> Result<Next> {

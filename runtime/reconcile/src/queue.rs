@@ -95,24 +95,11 @@ impl<T: Clone + Eq + Hash + Ord> Queue<T> {
     /// The next name. It is handed out again only after [`Queue::done`]. Safe to drop.
     pub async fn next(&self) -> T {
         loop {
-            let wake = {
-                let mut state = self.state();
-                state.ring(Instant::now());
-                if let Some((item, since)) = state.ready.pop_front() {
-                    state.waited.add(since.elapsed());
-                    state.dirty.remove(&item);
-                    state.processing.insert(item.clone());
-                    // Whoever waits next takes over the rest, and the timers.
-                    if !state.ready.is_empty() || !state.timers.is_empty() {
-                        self.changed.notify_one();
-                    }
-                    return item;
-                }
-                state.timers.keys().next().map(|(at, _)| *at)
-            };
-            match wake {
-                None => self.changed.notified().await,
-                Some(at) => {
+            let taken = self.take();
+            match taken {
+                Ok(item) => return item,
+                Err(None) => self.changed.notified().await,
+                Err(Some(at)) => {
                     tokio::select! {
                         biased;
                         () = self.changed.notified() => {}
@@ -121,6 +108,28 @@ impl<T: Clone + Eq + Hash + Ord> Queue<T> {
                 }
             }
         }
+    }
+
+    /// As [`Queue::next`], if there is a name now.
+    pub fn try_next(&self) -> Option<T> {
+        self.take().ok()
+    }
+
+    /// The next name; when there is none, the time at which one may be due.
+    fn take(&self) -> Result<T, Option<Instant>> {
+        let mut state = self.state();
+        state.ring(Instant::now());
+        let Some((item, since)) = state.ready.pop_front() else {
+            return Err(state.timers.keys().next().map(|(at, _)| *at));
+        };
+        state.waited.add(since.elapsed());
+        state.dirty.remove(&item);
+        state.processing.insert(item.clone());
+        // Whoever waits next takes over the rest, and the timers.
+        if !state.ready.is_empty() || !state.timers.is_empty() {
+            self.changed.notify_one();
+        }
+        Ok(item)
     }
 
     /// Ends the work on a name; it comes again when it was added meanwhile.

@@ -26,7 +26,7 @@ pub trait Controlled: Resource {
     /// Whether their status is written.
     const STATUS: bool = false;
     /// How many objects may be worked on at once.
-    const CONCURRENCY: usize = 4;
+    const CONCURRENCY: usize = 32;
 
     /// Which objects are looked after; the others are never seen.
     fn selection() -> ListParams {
