@@ -139,6 +139,9 @@ pub(crate) struct Binding {
     /// Whether a PUT makes what is not there.
     #[serde(default, rename = "createdByUpdate")]
     pub created_by_update: bool,
+    /// Whether a delete is answered with the object also when it is gone.
+    #[serde(default, rename = "answersDeleted")]
+    pub answers_deleted: bool,
     /// Whether a write of the status may change the rest of the metadata.
     #[serde(default = "yes", rename = "statusMetadata")]
     pub status_metadata: bool,

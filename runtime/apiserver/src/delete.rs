@@ -33,7 +33,15 @@ pub(crate) async fn delete_with(server: &ApiServer, call: &Call<'_>, options: &D
     let mut entry = read::find(server, call).await?;
     loop {
         match admitted(server, call, options, &entry).await {
-            Ok(Deleted::Marked(object)) => return read::formed(server, call, form, StatusCode::OK, &object),
+            Ok(Deleted::Marked(object)) => {
+                // Only who asks in the old way not to leave what it owns is told that this takes a while.
+                let left = options.orphan_dependents == Some(false);
+                let code = if left { StatusCode::ACCEPTED } else { StatusCode::OK };
+                return read::formed(server, call, form, code, &object);
+            }
+            Ok(Deleted::Gone(object)) if call.kind.answers_deleted => {
+                return read::formed(server, call, form, StatusCode::OK, &object);
+            }
             Ok(Deleted::Gone(object)) => return body::plain(StatusCode::OK, call.headers, &gone(&call.kind, &object)),
             Err(Committed::Conflict(Some(newer))) => entry = newer,
             Err(Committed::Conflict(None)) => return Err(ApiError::not_found(&call.kind, call.path.name)),

@@ -326,10 +326,11 @@ impl<K: Resource> Context<K> {
         Ok(())
     }
 
-    // The answer to a delete is the object while it lingers, and a Status once it is gone.
+    // The answer to a delete is the object while it lingers, and once it is gone a Status or, of some kinds, what it
+    // was.
     fn fold_left<C: Resource>(&self, object: &C, left: &Object) {
         match left.to_typed::<C>() {
-            Ok(lingers) if left.kind() == C::KIND => self.shared.manager.fold(&lingers),
+            Ok(lingers) if left.kind() == C::KIND && lingers_on(left) => self.shared.manager.fold(&lingers),
             _ => self.shared.manager.fold_delete(object),
         }
     }
@@ -360,6 +361,15 @@ impl From<&String> for Key {
     fn from(name: &String) -> Self {
         Self::from(name.as_str())
     }
+}
+
+/// Whether what a delete was answered with is there still, and waits for something.
+fn lingers_on(left: &Object) -> bool {
+    let has = |path: &[&str]| left.at(path).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let grace = left.at(&["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(0);
+    // A namespace's finalizers stand in its specification.
+    let waits = grace > 0 || has(&["metadata", "finalizers"]) || has(&["spec", "finalizers"]);
+    left.deletion_timestamp().is_some() && waits
 }
 
 fn changed<S: Clone + Default + Serialize>(told: Option<&S>, change: impl FnOnce(&mut S)) -> Result<Option<Value>> {

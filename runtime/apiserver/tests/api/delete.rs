@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{MAPS, PODS, RCS, Server, map, pod, version};
+use crate::harness::{MAPS, PODS, RCS, SERVICES, Server, map, pod, version};
 
 #[tokio::test]
 async fn an_object_goes_at_once_and_the_answer_says_which() {
@@ -14,6 +14,39 @@ async fn an_object_goes_at_once_and_the_answer_says_which() {
     assert_eq!((&status["kind"], &status["status"]), (&json!("Status"), &json!("Success")));
     assert_eq!(status["details"], json!({"name": "a", "kind": "configmaps", "uid": made["metadata"]["uid"]}));
     server.delete(&format!("{MAPS}/a"), json!({})).await.refused(404, "NotFound", "configmaps \"a\" not found");
+}
+
+// Clients that are made from upstream's documents read what a delete of these kinds answers as the object.
+#[tokio::test]
+async fn of_some_kinds_the_answer_is_what_went() {
+    let server = Server::new().await;
+    let claims = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims";
+    for (path, body) in [
+        (PODS, pod("a")),
+        (SERVICES, json!({"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}})),
+        ("/api/v1/namespaces/default/serviceaccounts", json!({"metadata": {"name": "a"}})),
+        ("/api/v1/namespaces/default/resourcequotas", json!({"metadata": {"name": "a"}, "spec": {"hard": {}}})),
+        ("/apis/storage.k8s.io/v1/storageclasses", json!({"metadata": {"name": "a"}, "provisioner": "demo.io/disk"})),
+        (claims, json!({"metadata": {"name": "a"}, "spec": {"devices": {}}})),
+    ] {
+        let made = server.post(path, body).await.ok();
+        let gone = server.delete(&format!("{path}/a"), json!({"gracePeriodSeconds": 0})).await.ok();
+        assert_eq!((&gone["kind"], &gone["metadata"]["uid"]), (&made["kind"], &made["metadata"]["uid"]), "{path}");
+        server.get(&format!("{path}/a")).await.refused(404, "NotFound", "not found");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_in_the_old_way_is_told_that_the_rest_takes_a_while() {
+    let server = Server::new().await;
+    let delete = async |name: &str, options| {
+        let mut body = map(name, json!({}));
+        body["metadata"]["finalizers"] = json!(["demo.io/wait"]);
+        server.post(MAPS, body).await.ok();
+        server.delete(&format!("{MAPS}/{name}"), options).await.code
+    };
+    assert_eq!(delete("a", json!({"orphanDependents": false})).await, 202);
+    assert_eq!(delete("b", json!({"propagationPolicy": "Background"})).await, 200);
 }
 
 #[tokio::test]
