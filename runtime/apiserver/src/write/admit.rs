@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use serde_json::Value;
 use trimtab_api::apply::{self, Given, Writer};
 use trimtab_api::kinds::warnings;
 use trimtab_api::{Admission, ApiError, Kind, Object, Operation};
@@ -76,9 +77,29 @@ pub(super) async fn validate(
     answer
 }
 
+/// Typed clients may leave out since when a condition holds, or say `null`: its type has a time at all events, and all
+/// who read it count on one. They read what they wrote: this is the time that stands for none.
+fn date_conditions(kind: &Kind, object: &mut Object) {
+    const CONDITION: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition";
+    const SINCE: &str = "lastTransitionTime";
+    const NEVER: &str = "0001-01-01T00:00:00Z";
+    let schema = kind.schema.get().properties.get("status").and_then(|status| status.properties.get("conditions"));
+    let of_items = schema.and_then(|conditions| conditions.items.as_ref()?.definition.as_deref());
+    if !kind.built_in || of_items != Some(CONDITION) {
+        return;
+    }
+    let conditions = object.0.get_mut("status").and_then(|status| status.get_mut("conditions"));
+    for condition in conditions.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(condition) = condition.as_object_mut().filter(|condition| !condition.contains_key(SINCE)) {
+            condition.insert(SINCE.to_owned(), NEVER.into());
+        }
+    }
+}
+
 /// The kind's own defaults and validation.
 fn shape(call: &Call<'_>, operation: Operation<'_>, object: &mut Object) -> Admission {
     let kind = &*call.kind;
+    date_conditions(kind, object);
     // No strategy looks at the owners, and their typed form would not be what was written.
     let managers = object.remove(&["metadata", "managedFields"]);
     let admission = match (operation, call.path.subresource) {

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 use trimtab_client::{Api, Client};
 
-use crate::harness::{MAPS, PODS, RCS, Server, map, pod, version};
+use crate::harness::{MAPS, PODS, RCS, SERVICES, Server, map, pod, version};
 
 #[tokio::test]
 async fn what_is_created_is_there_with_its_metadata() {
@@ -226,6 +226,31 @@ async fn a_write_has_only_options_that_there_are() {
     let gone = server.delete(&format!("{MAPS}/a"), json!({"dryRun": ["Some"]})).await;
     gone.refused(422, "Invalid", "DeleteOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: \"Some\"");
     server.get(&format!("{MAPS}/a")).await.ok();
+}
+
+// Go's clients write a time that nobody set as `null`, or leave it out; of a Service it was refused, and other kinds'
+// controllers could not read the object any more.
+#[tokio::test]
+async fn a_condition_need_not_say_since_when_it_holds() {
+    let server = Server::new().await;
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    let ranges = "/apis/networking.k8s.io/v1/servicecidrs";
+    for (path, spec) in [
+        (SERVICES, json!({"ports": [{"port": 80}]})),
+        (budgets, json!({"minAvailable": 1})),
+        (ranges, json!({"cidrs": ["10.97.0.0/24"]})),
+    ] {
+        server.post(path, json!({"metadata": {"name": "a"}, "spec": spec})).await.ok();
+        let at = format!("{path}/a/status");
+        for since in [json!({"lastTransitionTime": null}), json!({})] {
+            let mut asked = server.get(&at).await.ok();
+            let mut condition = json!({"type": "Seen", "status": "True", "reason": "Test", "message": "of a test"});
+            condition.as_object_mut().unwrap().extend(since.as_object().unwrap().clone());
+            asked["status"]["conditions"] = json!([condition]);
+            let written = server.put(&at, &asked).await.ok();
+            assert_eq!(written["status"]["conditions"][0]["lastTransitionTime"], "0001-01-01T00:00:00Z", "{path}");
+        }
+    }
 }
 
 #[tokio::test]
