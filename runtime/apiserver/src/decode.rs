@@ -194,7 +194,8 @@ pub(crate) fn object(call: &Call<'_>) -> Result<Object, ApiError> {
         let (name, version) = (&kind.kind, &kind.version);
         ApiError::bad_request(format!("{name} in version {version:?} cannot be handled as a {name}: {why}"))
     };
-    let unknown = unknown(kind, &mut object).map_err(|error| cannot(error.to_string()))?;
+    let zeros = if call.is_apply() { Zeros::Kept } else { Zeros::Dropped };
+    let unknown = unknown(kind, &mut object, zeros).map_err(|error| cannot(error.to_string()))?;
     let (repeated, unknown) = in_order(call, repeated, unknown.collect());
     // What is applied is read in two steps upstream, and repetitions are found by the second.
     let (repeated_errors, strict) = if call.is_apply() {
@@ -251,7 +252,8 @@ pub(crate) fn patched(call: &Call<'_>, patch: &Patch, map: serde_json::Map<Strin
         let error = field::Error::invalid(&field::Path::new("patch"), text_of(object), why);
         ApiError::invalid_as("", "", "", &[error])
     };
-    let unknown = unknown(&call.kind, &mut object).map_err(|error| refused(&object, error.to_string()))?;
+    let unknown =
+        unknown(&call.kind, &mut object, Zeros::Dropped).map_err(|error| refused(&object, error.to_string()))?;
     let strict: Vec<String> = patch.strict.iter().cloned().chain(unknown).collect();
     match call.query.get("fieldValidation") {
         "Strict" if !strict.is_empty() => {
@@ -289,12 +291,22 @@ pub(crate) fn of_kind(kind: &Kind, mut object: Object) -> Result<Object, ApiErro
     Ok(object)
 }
 
+/// What becomes of zeros that say nothing.
+#[derive(Clone, Copy)]
+enum Zeros {
+    Dropped,
+    Kept,
+}
+
 /// Of a custom object only `metadata` has types that a decoder knows; the rest is judged with all
 /// else that is wrong with it.
-fn read(kind: &Kind, object: &mut Object) -> Result<Checked, TypeError> {
+fn read(kind: &Kind, object: &mut Object, zeros: Zeros) -> Result<Checked, TypeError> {
     let schema = kind.schema.get();
     if kind.built_in {
-        return schema.check(&mut object.0);
+        return match zeros {
+            Zeros::Dropped => schema.check(&mut object.0),
+            Zeros::Kept => schema.check_applied(&mut object.0),
+        };
     }
     let mut checked = Checked::default();
     if let (Some(metadata), Some(schema)) = (object.0.get_mut("metadata"), schema.properties.get("metadata")) {
@@ -305,6 +317,6 @@ fn read(kind: &Kind, object: &mut Object) -> Result<Checked, TypeError> {
 }
 
 /// Removes what the kind's schema does not know, and tells of it.
-fn unknown(kind: &Kind, object: &mut Object) -> Result<impl Iterator<Item = String> + use<>, TypeError> {
-    Ok(read(kind, object)?.unknown.into_iter().map(|path| format!("unknown field {path:?}")))
+fn unknown(kind: &Kind, object: &mut Object, zeros: Zeros) -> Result<impl Iterator<Item = String> + use<>, TypeError> {
+    Ok(read(kind, object, zeros)?.unknown.into_iter().map(|path| format!("unknown field {path:?}")))
 }

@@ -120,6 +120,11 @@ impl Message {
         format!("{}.{}", self.package, self.name)
     }
 
+    /// The JSON names of the fields whose zero says nothing.
+    pub(crate) fn omitted(&self) -> impl Iterator<Item = &'static str> {
+        self.names.iter().filter(|place| place.field.omits_zero).map(|place| place.field.name)
+    }
+
     pub(super) fn at(index: u16) -> &'static Self {
         &TABLE.messages[usize::from(index)]
     }

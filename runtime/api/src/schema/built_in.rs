@@ -12,6 +12,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::protobuf::Message;
+
 use super::{ListType, PatchStrategy, Schema, Type};
 
 const DEFINITIONS: &str = "#/$defs/";
@@ -222,6 +224,8 @@ impl Reader {
         let rules = RULES.get(definition);
         schema.atomic_map = rules.is_some_and(|rules| rules.atomic);
         schema.always = rules.into_iter().flat_map(|rules| &rules.always).map(|name| name.clone().into()).collect();
+        let message = Message::of_definition(definition);
+        schema.omitted = message.into_iter().flat_map(Message::omitted).map(Into::into).collect();
         for (name, property) in json["properties"].as_object().into_iter().flatten() {
             // What every kind has is no pointer in any.
             if ["metadata", "spec", "status"].contains(&name.as_str()) && reference(property).is_some() {

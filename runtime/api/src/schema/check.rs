@@ -36,16 +36,27 @@ pub enum TypeError {
 pub struct Checked {
     /// The paths of fields that the schema does not know. They were removed.
     pub unknown: Vec<String>,
+    keeps_zeros: bool,
 }
 
 impl Schema {
-    /// Checks the types of `object`, removes what the schema does not know, and drops `null`s as a
-    /// typed decoder does.
+    /// Checks the types of `object`, removes what the schema does not know, and drops `null`s, and zeros that say
+    /// nothing, as a typed decoder does.
     ///
     /// # Errors
     /// On the first value of the wrong type.
     pub fn check(&self, object: &mut Map<String, Value>) -> Result<Checked, TypeError> {
         let mut checked = Checked::default();
+        self.object(object, &Place::Top, &mut checked)?;
+        Ok(checked)
+    }
+
+    /// As [`Schema::check`], of what is applied: who says a zero owns the field.
+    ///
+    /// # Errors
+    /// On the first value of the wrong type.
+    pub fn check_applied(&self, object: &mut Map<String, Value>) -> Result<Checked, TypeError> {
+        let mut checked = Checked { keeps_zeros: true, ..Checked::default() };
         self.object(object, &Place::Top, &mut checked)?;
         Ok(checked)
     }
@@ -69,7 +80,12 @@ impl Schema {
                 Some(schema) if value.is_null() && !schema.nullable && schema.type_ != Type::Any => {
                     doomed.push(name.clone())
                 }
-                Some(schema) => schema.value(value, &at, checked)?,
+                Some(schema) => {
+                    schema.value(value, &at, checked)?;
+                    if !checked.keeps_zeros && is_zero(value) && self.omitted.iter().any(|omitted| omitted == name) {
+                        doomed.push(name.clone());
+                    }
+                }
                 None if self.preserve_unknown => {}
                 None => {
                     checked.unknown.push(at.path());
@@ -189,6 +205,15 @@ impl Type {
     }
 }
 
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Bool(is) => !is,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        _ => false,
+    }
+}
+
 fn name_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -249,6 +274,21 @@ mod tests {
         secret.check(lines.as_object_mut().unwrap()).unwrap();
         assert_eq!(lines, json!({"data": {"a": "aGk="}}));
         assert!(secret.check(json!({"data": {"a": "a"}}).as_object_mut().unwrap()).is_err());
+
+        // Whether a zero says something is a matter of upstream's types.
+        let zeros = json!({"metadata": {"generateName": ""}, "spec": {"restartPolicy": "", "hostPID": false,
+            "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "", "image": "", "env": [{"name": "A", "value": ""}],
+                "livenessProbe": {"periodSeconds": 0, "tcpSocket": {"port": 0}}}]}});
+        let mut pod = zeros.clone();
+        schema.check(pod.as_object_mut().unwrap()).unwrap();
+        let left = json!({"metadata": {}, "spec": {"automountServiceAccountToken": false,
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "", "env": [{"name": "A"}], "livenessProbe": {"tcpSocket": {"port": 0}}}]}});
+        assert_eq!(pod, left);
+        let mut pod = zeros.clone();
+        schema.check_applied(pod.as_object_mut().unwrap()).unwrap();
+        assert_eq!(pod, zeros);
 
         let mut pod = json!({"spec": {"containers": [{"ports": [{"containerPort": "http"}]}]}});
         let error = schema.check(pod.as_object_mut().unwrap()).unwrap_err();

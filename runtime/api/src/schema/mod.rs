@@ -96,6 +96,8 @@ pub struct Schema {
     pub required: Vec<Str>,
     /// The fields that are there, and empty, also where nobody has set them: what is no pointer in upstream's types.
     pub always: Vec<Str>,
+    /// The fields whose zero is as if they were absent: what is optional, and no pointer in upstream's types.
+    pub omitted: Vec<Str>,
     /// Whether `null` is kept.
     pub nullable: bool,
     /// Whether fields that are not listed are kept.
