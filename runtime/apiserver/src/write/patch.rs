@@ -61,9 +61,28 @@ async fn patched(
         let Value::Object(map) = result else {
             return Err(ApiError::bad_request("the patched object is not an object"));
         };
-        decode::patched(call, patch, map)
+        let object = decode::patched(call, patch, map)?;
+        stands_where(call, &object)?;
+        Ok(object)
     })
     .await
+}
+
+/// No patch gives an object another name, or takes it to another namespace.
+fn stands_where(call: &Call<'_>, object: &Object) -> Result<(), ApiError> {
+    let (name, namespace) = (object.name(), object.namespace());
+    if !name.is_empty() && name != call.path.name {
+        let wanted = call.path.name;
+        let text = format!("the name of the object ({name}) does not match the name on the URL ({wanted})");
+        return Err(ApiError::bad_request(text));
+    }
+    if !namespace.is_empty() && namespace != call.path.namespace && call.kind.namespaced() {
+        let wanted = call.path.namespace;
+        let text =
+            format!("the namespace of the object ({namespace}) does not match the namespace on the request ({wanted})");
+        return Err(ApiError::bad_request(text));
+    }
+    Ok(())
 }
 
 async fn apply_patch(server: &ApiServer, call: &Call<'_>) -> Answer {

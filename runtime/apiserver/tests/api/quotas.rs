@@ -175,7 +175,7 @@ async fn a_write_of_the_status_may_change_labels_but_of_some_kinds() {
     server.post(PODS, pod("web")).await.ok();
     let change = json!({"metadata": {"labels": {"a": "b"}, "name": "other"}, "status": {"message": "x"}});
     let refused = server.patch(&format!("{PODS}/web/status"), "merge", change).await;
-    refused.refused(422, "Invalid", "metadata.name: Invalid value: \"other\": field is immutable");
+    refused.refused(400, "BadRequest", "the name of the object (other) does not match the name on the URL (web)");
     let change = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"nodeName": "n"}, "status": {"message": "x"}});
     let told = server.patch(&format!("{PODS}/web/status"), "merge", change.clone()).await.ok();
     assert_eq!((&told["metadata"]["labels"]["a"], &told["status"]["message"]), (&json!("b"), &json!("x")));

@@ -148,7 +148,13 @@ async fn the_name_is_not_patched() {
     let server = Server::new().await;
     server.post(MAPS, map("a", json!({}))).await.ok();
     let renamed = server.patch(&format!("{MAPS}/a"), "merge", json!({"metadata": {"name": "b"}})).await;
-    assert!(matches!(renamed.code, 400 | 422), "{}", renamed.body);
+    renamed.refused(400, "BadRequest", "the name of the object (b) does not match the name on the URL (a)");
+    let moved = server.patch(&format!("{MAPS}/a"), "merge", json!({"metadata": {"namespace": "b"}})).await;
+    moved.refused(
+        400,
+        "BadRequest",
+        "the namespace of the object (b) does not match the namespace on the request (default)",
+    );
     server.get(&format!("{MAPS}/a")).await.ok();
 }
 
