@@ -14,6 +14,7 @@ use trimtab_store::{Entry, Store};
 
 use crate::allocate::Hook;
 use crate::encode;
+use crate::server::ApiServer;
 
 pub(crate) const PLURAL: &str = "componentstatuses";
 /// The components, by the names that they have here and as users.
@@ -56,8 +57,16 @@ impl Components {
     }
 }
 
+impl ApiServer {
+    /// Takes note that `user`, a component, is at work in this process and sees there what another one watches. It
+    /// counts as watching until what is returned is dropped.
+    pub fn watching(&self, user: &str) -> Option<Watching> {
+        self.inner.components.watched_by(user)
+    }
+}
+
 /// An open watch of a component.
-pub(crate) struct Watching {
+pub struct Watching {
     components: Arc<Components>,
     name: &'static str,
 }

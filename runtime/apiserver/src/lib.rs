@@ -56,6 +56,7 @@ mod write;
 pub use allocate::{Hook, ServiceAddresses};
 pub use audit::{Audit, AuditPolicy, Destination, PolicyError, Rotation};
 pub use auth::{Identity, KeyError, ServiceAccounts, SigningKey};
+pub use components::Watching;
 pub use nodes::NodeTls;
 pub use patience::Patience;
 pub use serve::ServeError;

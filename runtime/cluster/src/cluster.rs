@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use trimtab_apiserver::Watching;
 use trimtab_client::Client;
 use trimtab_env::{Env, Tasks};
 use trimtab_reconcile::Manager;
@@ -42,6 +43,8 @@ pub struct Cluster {
     /// What uses the API; ends before it.
     components: Tasks,
     node: Option<Node>,
+    /// The scheduler sees what the controllers' caches watch.
+    _scheduling: Option<Watching>,
 }
 
 impl Cluster {
@@ -54,7 +57,9 @@ impl Cluster {
         let served =
             ApiConfig { listen: config.listen, kubeconfig: config.kubeconfig.clone(), audit: config.audit.clone() };
         let api = Api::start(&data, &served, &env, tell).await?;
-        let mut cluster = Self { client: api.own_client(), api, components: Tasks::new(), node: None };
+        let scheduling = api.watching(&Identity::scheduler());
+        let (client, components) = (api.own_client(), Tasks::new());
+        let mut cluster = Self { client, api, components, node: None, _scheduling: scheduling };
         match cluster.start_components(&config, &data, &env, tell).await {
             Ok(node) => {
                 cluster.node = Some(node);

@@ -64,6 +64,10 @@ async fn get_in_every_form() {
     kubectl.prints("get --raw /readyz", "ok").await;
     kubectl.tells("get --raw /readyz?verbose", &["readyz check passed"]).await;
     kubectl.tells("get --raw /metrics", &["apiserver_request_total"]).await;
+    // The scheduler works on what the controllers watch, and is there all the same.
+    let well = ["controller-manager Healthy ok", "scheduler Healthy ok", "etcd-0 Healthy ok"];
+    let table = kubectl.run("get componentstatuses --no-headers").await;
+    assert_eq!(table.lines().map(|line| words(line).join(" ")).collect::<Vec<_>>(), well);
     kubectl.end().await;
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
-use trimtab_apiserver::{ApiServer, Audit, AuditPolicy, Destination, ServiceAccounts, SigningKey};
+use trimtab_apiserver::{ApiServer, Audit, AuditPolicy, Destination, ServiceAccounts, SigningKey, Watching};
 use trimtab_client::Client;
 use trimtab_env::{Env, Tasks};
 use trimtab_store::{Embedded, Store};
@@ -154,6 +154,11 @@ impl Api {
     pub(crate) fn client(&self, identity: &Identity) -> Client {
         let user = trimtab_apiserver::Identity::new(&identity.user, identity.groups);
         Client::new(self.server.transport(user)).with_user_agent(identity.agent)
+    }
+
+    /// Takes note that `identity` works on the caches of this process, and so has no watch of its own.
+    pub(crate) fn watching(&self, identity: &Identity) -> Option<Watching> {
+        self.server.watching(&identity.user)
     }
 
     /// A client in this process that may do everything.
