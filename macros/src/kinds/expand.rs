@@ -21,7 +21,18 @@ pub(crate) fn registry(kinds: &[(PathBuf, KindFile)], folder: &LitStr) -> Result
         /// The definitions of all built-in types, from the types themselves: what `definitions.json` is to hold.
         #[cfg(test)]
         pub(crate) fn generated_definitions() -> serde_json::Map<String, serde_json::Value> {
-            [#(crate::schema::generate::<#types>()),*].into_iter().flatten().collect()
+            use k8s_openapi::api::{authentication, autoscaling, policy};
+            use k8s_openapi::apimachinery::pkg::apis::meta;
+            // No kinds of their own, but sent to kinds, or answered.
+            let others = [
+                crate::schema::generate::<authentication::v1::TokenRequest>(),
+                crate::schema::generate::<autoscaling::v1::Scale>(),
+                crate::schema::generate::<policy::v1::Eviction>(),
+                crate::schema::generate::<meta::v1::DeleteOptions>(),
+                crate::schema::generate::<meta::v1::ListMeta>(),
+                crate::schema::generate::<meta::v1::Status>(),
+            ];
+            [#(crate::schema::generate::<#types>()),*].into_iter().chain(others).flatten().collect()
         }
 
         /// Reads each built-in kind. Where crates share generic code (`opt-level = "s"`, so in the

@@ -169,10 +169,10 @@ fn listed(kind: &Kind) -> Vec<Value> {
     std::iter::once(own).chain(below).collect()
 }
 
-type Below = (String, (String, String, String), Vec<String>);
+pub(crate) type Below = (String, (String, String, String), Vec<String>);
 
 /// Subresources: name, the kind they answer with, verbs.
-fn below(kind: &Kind) -> Vec<Below> {
+pub(crate) fn below(kind: &Kind) -> Vec<Below> {
     let own = (kind.group.to_string(), kind.version.to_string(), kind.kind.to_string());
     let verbs = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut found = Vec::new();

@@ -33,6 +33,7 @@ mod negotiate;
 mod nodes;
 mod openapi;
 mod openapi_v2;
+mod operations;
 mod options;
 mod outside;
 mod pass;

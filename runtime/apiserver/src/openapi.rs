@@ -12,7 +12,8 @@ use trimtab_api::{ApiError, Kind};
 
 use crate::body;
 use crate::handler::Answer;
-use crate::negotiate::clauses;
+use crate::negotiate::{MEDIA_TYPES, clauses};
+use crate::operations::{self, Operation, Parameter, Sent};
 use crate::path::Query;
 use crate::server::ApiServer;
 use crate::tagged::tagged;
@@ -105,7 +106,10 @@ fn document(kinds: &[&Kind]) -> Value {
                 entry["x-kubernetes-group-version-kind"] = json!([gvk]);
             }
         }
-        add_paths(kind, &gvk, own.as_deref(), &mut paths);
+        for (name, schema) in own.iter().flat_map(|own| operations::definitions(kind, own)) {
+            schemas.entry(name).or_insert_with(|| rewritten(schema));
+        }
+        add_paths(kind, own.as_deref(), &mut paths);
     }
     json!({"openapi": "3.0.0", "info": {"title": "Trimtab", "version": "v1.36.0"}, "paths": paths, "components": {"schemas": schemas}})
 }
@@ -134,56 +138,47 @@ fn rewritten(mut schema: Value) -> Value {
     schema
 }
 
-/// The operations on a kind's collection and on one of its objects, by method. `operation` is given
-/// its action, and whether it sends an object.
-pub(crate) fn operations(
-    kind: &Kind,
-    operation: impl Fn(&str, bool) -> Value,
-) -> (Map<String, Value>, Map<String, Value>) {
-    let (mut whole, mut one) = (Map::new(), Map::new());
-    for (verb, method, action, writes, of_one) in [
-        ("list", "get", "list", false, false),
-        ("create", "post", "post", true, false),
-        ("get", "get", "get", false, true),
-        ("update", "put", "put", true, true),
-        ("patch", "patch", "patch", true, true),
-        ("delete", "delete", "delete", false, true),
-    ] {
-        if kind.can(verb) {
-            let target = if of_one { &mut one } else { &mut whole };
-            target.insert(method.to_owned(), operation(action, writes));
+fn add_paths(kind: &Kind, definition: Option<&str>, paths: &mut Map<String, Value>) {
+    for item in operations::of(kind, definition) {
+        let in_path = |name: &&str| {
+            let schema = json!({"type": "string", "uniqueItems": true});
+            json!({"name": name, "in": "path", "required": true, "schema": schema})
+        };
+        let parameters: Vec<Value> = item.variables.iter().map(in_path).collect();
+        let mut all: Map<String, Value> =
+            item.operations.into_iter().map(|found| (found.method.to_owned(), operation(kind, found))).collect();
+        if !parameters.is_empty() {
+            all.insert("parameters".to_owned(), parameters.into());
         }
+        paths.insert(item.path, all.into());
     }
-    (whole, one)
 }
 
-fn add_paths(kind: &Kind, gvk: &Value, definition: Option<&str>, paths: &mut Map<String, Value>) {
-    let root = format!("/{}", document_path(kind));
-    let namespace = if kind.namespaced() { "/namespaces/{namespace}" } else { "" };
-    let collection = format!("{root}{namespace}/{}", kind.plural);
-    let schema = definition
-        .map_or_else(|| json!({"type": "object"}), |name| json!({"$ref": format!("#/components/schemas/{name}")}));
-    let operation = |action: &str, writes: bool| {
-        let mut operation = json!({"x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk,
-            "responses": {"200": {"description": "OK", "content": {JSON: {"schema": schema}}}}});
-        if writes {
-            let parameter =
-                |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
-            operation["parameters"] = json!(["dryRun", "fieldManager", "fieldValidation"].map(parameter));
-            let body: Map<String, Value> = match action {
-                "patch" => {
-                    let type_ = |name: &str| (name.to_owned(), json!({"schema": {"type": "object"}}));
-                    patch_types(kind).into_iter().map(type_).collect()
-                }
-                _ => [("*/*".to_owned(), json!({"schema": schema}))].into_iter().collect(),
-            };
-            operation["requestBody"] = json!({"content": body});
-        }
-        operation
+fn operation(kind: &Kind, found: Operation) -> Value {
+    let answer = rewritten(found.answer.clone());
+    let content: Map<String, Value> =
+        MEDIA_TYPES.iter().map(|media| ((*media).to_owned(), json!({"schema": answer}))).collect();
+    let response = |(code, text): &(&str, &str)| ((*code).to_owned(), json!({"description": text, "content": content}));
+    let mut responses: Map<String, Value> = found.codes().iter().map(response).collect();
+    responses.insert("401".to_owned(), json!({"description": "Unauthorized"}));
+    let query = |parameter: &&Parameter| {
+        let schema = json!({"type": parameter.type_, "uniqueItems": true});
+        json!({"name": parameter.name, "in": "query", "description": parameter.description, "schema": schema})
     };
-    let (whole, one) = operations(kind, operation);
-    paths.insert(collection.clone(), whole.into());
-    if !one.is_empty() {
-        paths.insert(format!("{collection}/{{name}}"), one.into());
-    }
+    let mut operation = json!({"operationId": found.id, "description": found.description, "tags": [found.tag],
+        "x-kubernetes-action": found.action, "x-kubernetes-group-version-kind": found.gvk,
+        "parameters": found.query.iter().map(query).collect::<Vec<_>>(), "responses": responses});
+    let any = |schema: Value| json!({"*/*": {"schema": rewritten(schema)}});
+    let body = match found.sent {
+        Some(Sent::Object(schema)) => json!({"content": any(schema), "required": true}),
+        Some(Sent::Options(schema)) => json!({"content": any(schema)}),
+        Some(Sent::Patch) => {
+            let type_ = |name: &str| (name.to_owned(), json!({"schema": {"type": "object"}}));
+            let content: Map<String, Value> = patch_types(kind).into_iter().map(type_).collect();
+            json!({"content": content, "required": true})
+        }
+        None => return operation,
+    };
+    operation["requestBody"] = body;
+    operation
 }

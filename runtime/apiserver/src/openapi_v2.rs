@@ -9,7 +9,8 @@ use trimtab_api::{ApiError, Kind, Kinds, protobuf};
 use crate::body;
 use crate::handler::Answer;
 use crate::negotiate::{MEDIA_TYPES, clauses};
-use crate::openapi::{self, document_path, operations};
+use crate::openapi;
+use crate::operations::{self, Operation, Parameter, Sent};
 use crate::tagged::tagged;
 use crate::write::patch_types;
 
@@ -55,7 +56,10 @@ fn document(kinds: &Kinds) -> Value {
                 entry["x-kubernetes-group-version-kind"] = json!([gvk]);
             }
         }
-        add_paths(kind, &gvk, own.as_deref(), &mut paths);
+        for (name, schema) in own.iter().flat_map(|own| operations::definitions(kind, own)) {
+            all.entry(name).or_insert_with(|| plain(schema));
+        }
+        add_paths(kind, own.as_deref(), &mut paths);
     }
     json!({"swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.36.0"}, "paths": paths, "definitions": all})
 }
@@ -104,32 +108,46 @@ fn plain_field(name: &str, value: Value) -> Value {
     }
 }
 
-fn add_paths(kind: &Kind, gvk: &Value, definition: Option<&str>, paths: &mut Map<String, Value>) {
-    let namespace = if kind.namespaced() { "/namespaces/{namespace}" } else { "" };
-    let collection = format!("/{}{namespace}/{}", document_path(kind), kind.plural);
-    let schema =
-        definition.map_or_else(|| json!({"type": "object"}), |name| json!({"$ref": format!("#/definitions/{name}")}));
-    let operation = |action: &str, writes: bool| {
-        let mut parameters = Vec::new();
-        if writes {
-            let body = if action == "patch" { json!({"type": "object"}) } else { schema.clone() };
-            parameters.push(json!({"name": "body", "in": "body", "required": true, "schema": body}));
-            let query = |name: &str| json!({"name": name, "in": "query", "type": "string", "uniqueItems": true});
-            parameters.extend(["dryRun", "fieldManager", "fieldValidation"].map(query));
+fn add_paths(kind: &Kind, definition: Option<&str>, paths: &mut Map<String, Value>) {
+    for item in operations::of(kind, definition) {
+        let in_path =
+            |name: &&str| json!({"name": name, "in": "path", "required": true, "type": "string", "uniqueItems": true});
+        let parameters: Vec<Value> = item.variables.iter().map(in_path).collect();
+        let mut all: Map<String, Value> =
+            item.operations.into_iter().map(|found| (found.method.to_owned(), operation(kind, found))).collect();
+        if !parameters.is_empty() {
+            all.insert("parameters".to_owned(), parameters.into());
         }
-        let consumes = if action == "patch" { patch_types(kind) } else { vec!["*/*"] };
-        json!({"produces": MEDIA_TYPES, "consumes": consumes, "parameters": parameters, "x-kubernetes-action": action,
-            "x-kubernetes-group-version-kind": gvk, "responses": {"200": {"description": "OK", "schema": schema}}})
-    };
-    let in_path =
-        |name: &str| json!({"name": name, "in": "path", "required": true, "type": "string", "uniqueItems": true});
-    let (mut whole, mut one) = operations(kind, operation);
-    let mut parameters: Vec<Value> = kind.namespaced().then(|| in_path("namespace")).into_iter().collect();
-    whole.insert("parameters".to_owned(), parameters.clone().into());
-    paths.insert(collection.clone(), whole.into());
-    if !one.is_empty() {
-        parameters.push(in_path("name"));
-        one.insert("parameters".to_owned(), parameters.into());
-        paths.insert(format!("{collection}/{{name}}"), one.into());
+        paths.insert(item.path, all.into());
     }
+}
+
+fn operation(kind: &Kind, found: Operation) -> Value {
+    let mut parameters = Vec::new();
+    let mut body = |schema: Value, required: bool| {
+        let mut body = json!({"name": "body", "in": "body", "schema": plain(schema)});
+        if required {
+            body["required"] = true.into();
+        }
+        parameters.push(body);
+    };
+    let consumes = if matches!(found.sent, Some(Sent::Patch)) { patch_types(kind) } else { vec!["*/*"] };
+    let answer = plain(found.answer.clone());
+    let response = |(code, text): &(&str, &str)| ((*code).to_owned(), json!({"description": text, "schema": answer}));
+    let mut responses: Map<String, Value> = found.codes().iter().map(response).collect();
+    responses.insert("401".to_owned(), json!({"description": "Unauthorized"}));
+    match found.sent {
+        Some(Sent::Object(schema)) => body(schema, true),
+        Some(Sent::Options(schema)) => body(schema, false),
+        Some(Sent::Patch) => body(json!({"type": "object"}), true),
+        None => {}
+    }
+    let query = |parameter: &&Parameter| {
+        let Parameter { name, type_, description } = parameter;
+        json!({"name": name, "in": "query", "type": type_, "description": description, "uniqueItems": true})
+    };
+    parameters.extend(found.query.iter().map(query));
+    json!({"operationId": found.id, "description": found.description, "tags": [found.tag], "schemes": ["https"],
+        "produces": MEDIA_TYPES, "consumes": consumes, "parameters": parameters, "x-kubernetes-action": found.action,
+        "x-kubernetes-group-version-kind": found.gvk, "responses": responses})
 }

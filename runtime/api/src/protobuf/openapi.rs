@@ -30,12 +30,14 @@ fn path_item(out: &mut Vec<u8>, item: &Value) {
 }
 
 fn operation(out: &mut Vec<u8>, operation: &Value) {
+    list(operation.get("tags")).for_each(|tag| text(out, 1, Some(tag)));
     text(out, 3, operation.get("description"));
     text(out, 5, operation.get("operationId"));
     list(operation.get("produces")).for_each(|media| text(out, 6, Some(media)));
     list(operation.get("consumes")).for_each(|media| text(out, 7, Some(media)));
     list(operation.get("parameters")).for_each(|found| nested(out, 8, |out| parameter(out, found)));
     nested(out, 9, |out| named(out, 1, operation.get("responses"), response));
+    list(operation.get("schemes")).for_each(|scheme| text(out, 10, Some(scheme)));
     extensions(out, 13, operation);
 }
 

@@ -183,6 +183,11 @@ pub fn definitions(name: &str) -> Map<String, Value> {
     found
 }
 
+/// Whether there is a built-in type of this definition's name.
+pub fn is_defined(name: &str) -> bool {
+    DOCUMENTED.contains_key(name)
+}
+
 /// The names of the definitions that a schema refers to.
 fn references(json: &Value, found: &mut Vec<String>) {
     match json {

@@ -174,7 +174,7 @@ mod validate;
 
 #[cfg(test)]
 pub(crate) use built_in::generate;
-pub use built_in::{definitions, object_meta, of};
+pub use built_in::{definitions, is_defined, object_meta, of};
 pub use check::{Checked, TypeError};
 pub use expanded::{expanded, own_definition};
 pub(crate) use format::fits as fits_format;

@@ -142,6 +142,62 @@ async fn version_2_is_one_document_as_json_and_as_a_message() {
     server.get_as("/openapi/v2", "text/html").await.refused(406, "NotAcceptable", media);
 }
 
+// Clients are made from documents: each thing that is served is there, with what it takes, is sent and answers.
+#[tokio::test]
+async fn documents_tell_what_can_be_asked_at_which_path() {
+    let server = Server::new().await;
+    server.post(CRDS, definition()).await.ok();
+    let core = server.get("/openapi/v3/api/v1").await.ok();
+    let demo = server.get("/openapi/v3/apis/demo.io/v1").await.ok();
+    let old = server.get("/openapi/v2").await.ok();
+    const OBJECT: &str = "/api/v1/namespaces/{namespace}/pods/{name}";
+    for (path, method, id, action, answer) in [
+        ("/api/v1/pods", "get", "listCoreV1PodForAllNamespaces", "list", "core.v1.PodList"),
+        ("/api/v1/namespaces/{namespace}/pods", "get", "listCoreV1NamespacedPod", "list", "core.v1.PodList"),
+        ("/api/v1/namespaces/{namespace}/pods", "post", "createCoreV1NamespacedPod", "post", "core.v1.Pod"),
+        (
+            "/api/v1/namespaces/{namespace}/pods",
+            "delete",
+            "deleteCoreV1CollectionNamespacedPod",
+            "deletecollection",
+            "meta.v1.Status",
+        ),
+        (OBJECT, "get", "readCoreV1NamespacedPod", "get", "core.v1.Pod"),
+        (OBJECT, "delete", "deleteCoreV1NamespacedPod", "delete", "core.v1.Pod"),
+        ("/api/v1/nodes/{name}", "delete", "deleteCoreV1Node", "delete", "meta.v1.Status"),
+        (&format!("{OBJECT}/status"), "patch", "patchCoreV1NamespacedPodStatus", "patch", "core.v1.Pod"),
+        (&format!("{OBJECT}/eviction"), "post", "createCoreV1NamespacedPodEviction", "post", "policy.v1.Eviction"),
+        (&format!("{OBJECT}/exec"), "get", "connectCoreV1GetNamespacedPodExec", "connect", ""),
+        (&format!("{OBJECT}/log"), "get", "readCoreV1NamespacedPodLog", "get", ""),
+        (
+            "/api/v1/namespaces/{namespace}/replicationcontrollers/{name}/scale",
+            "put",
+            "replaceCoreV1NamespacedReplicationControllerScale",
+            "put",
+            "autoscaling.v1.Scale",
+        ),
+        ("/apis/demo.io/v1/sites", "get", "listDemoIoV1SiteForAllNamespaces", "list", "demo.v1.SiteList"),
+    ] {
+        let document = if path.contains("demo.io") { &demo } else { &core };
+        for operation in [&document["paths"][path][method], &old["paths"][path][method]] {
+            assert_eq!((&operation["operationId"], &operation["x-kubernetes-action"]), (&json!(id), &json!(action)));
+            let response = &operation["responses"]["200"];
+            let schema = response.get("schema").unwrap_or(&response["content"]["application/json"]["schema"]);
+            match answer {
+                "" => assert_eq!(schema["type"], "string", "{path}"),
+                _ => assert!(schema["$ref"].as_str().unwrap().ends_with(answer), "{path}: {schema}"),
+            }
+        }
+    }
+    let list = &old["definitions"]["io.k8s.api.core.v1.ServiceList"];
+    assert_eq!(list["properties"]["items"]["items"]["$ref"], "#/definitions/io.k8s.api.core.v1.Service");
+    assert_eq!(list["x-kubernetes-group-version-kind"], json!([{"group": "", "version": "v1", "kind": "ServiceList"}]));
+    let text = old.to_string();
+    for told in ["list of returned", "List of services", "Watch for changes to the described resources"] {
+        assert!(text.contains(told), "{told}");
+    }
+}
+
 fn references(value: &Value) -> Vec<&str> {
     match value {
         Value::Object(map) => map
