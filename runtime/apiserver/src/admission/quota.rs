@@ -1,28 +1,19 @@
-//! ResourceQuotas: a write takes what it uses from every quota of its namespace, before it is made, so that
-//! two at once cannot both have the last (`k8s.io/apiserver/pkg/admission/plugin/resourcequota`).
+//! ResourceQuotas: a write takes what it uses from every quota of its namespace (in upstream's words,
+//! `k8s.io/apiserver/pkg/admission/plugin/resourcequota`).
 //!
-//! The quota controller adds up anew what is used, and so gives back what goes.
+//! What is taken is written in one step with what takes it, so that two at once cannot both have the last, and whoever
+//! adds up anew what is used, as the quota controller does to give back what goes, finds both or neither.
 
-use std::sync::Arc;
-
-use serde_json::Value;
 use trimtab_api::quota::{self, Amounts, Resource};
 use trimtab_api::{ApiError, Kind, Object};
-use trimtab_store::{Entry, Precondition};
+use trimtab_store::{Precondition, Write};
 
 use crate::handler::Call;
 use crate::server::ApiServer;
-use crate::write::{Committed, commit};
 use crate::{encode, stored};
 
-/// What a write has taken, to be [given back](Charge::refund) if it is not made.
-#[derive(Default)]
-pub(crate) struct Charge {
-    /// Each quota as it was before and after.
-    taken: Vec<(Object, Amounts)>,
-}
-
-/// Takes what the write of `new` over `old` uses; a dry run only looks.
+/// What is to be written together with `new` over `old`: each quota of its namespace that has less left then. A dry run
+/// only looks.
 ///
 /// # Errors
 /// 403 when there is not enough left of something.
@@ -31,23 +22,27 @@ pub(crate) async fn charge(
     call: &Call<'_>,
     new: &Object,
     old: Option<&Object>,
-) -> Result<Charge, ApiError> {
-    let mut charge = Charge::default();
+) -> Result<Vec<Write>, ApiError> {
     if !call.kind.namespaced() || !is_limited(&call.kind, call.path.subresource, old.is_some()) {
-        return Ok(charge);
+        return Ok(Vec::new());
     }
     let kinds = server.inner.kinds();
-    let Some(kind) = kinds.by_resource("", "v1", "resourcequotas") else { return Ok(charge) };
-    let quotas = stored::entries(server, kind, new.namespace()).await?;
+    let Some(kind) = kinds.by_resource("", "v1", "resourcequotas") else { return Ok(Vec::new()) };
     let resource = Resource { group: call.kind.stored_as().0, plural: &call.kind.plural };
     let write = quota::Write { resource, new, old, now: server.inner.env.now().as_second() };
-    for entry in quotas {
-        if let Err(error) = take(server, call, kind, entry, &write, &mut charge).await {
-            charge.refund(server).await;
-            return Err(error);
-        }
+    let mut beside = Vec::new();
+    for entry in stored::entries(server, kind, new.namespace()).await? {
+        let mut quota = encode::to_object(kind, &entry);
+        let used = quota::charged(&quota, &write).map_err(|why| ApiError::forbidden(&call.kind, new.name(), why))?;
+        let Some(used) = used else { continue };
+        set_used(&mut quota, &used);
+        beside.push(Write {
+            key: entry.key.to_string(),
+            value: Some(encode::to_stored(kind, &quota)),
+            precondition: Precondition::At(entry.mod_revision),
+        });
     }
-    Ok(charge)
+    Ok(beside)
 }
 
 /// Whether a write may use more: most objects are only counted, and that once.
@@ -60,66 +55,8 @@ fn is_limited(kind: &Kind, subresource: &str, is_update: bool) -> bool {
     }
 }
 
-async fn take(
-    server: &ApiServer,
-    call: &Call<'_>,
-    kind: &Kind,
-    mut entry: Arc<Entry>,
-    write: &quota::Write<'_>,
-    charge: &mut Charge,
-) -> Result<(), ApiError> {
-    loop {
-        let before = encode::to_object(kind, &entry);
-        let used =
-            quota::charged(&before, write).map_err(|why| ApiError::forbidden(&call.kind, write.new.name(), why))?;
-        let Some(used) = used.filter(|_| !call.dry_run()) else { return Ok(()) };
-        let mut after = before.clone();
-        set_used(&mut after, &used);
-        match commit(server, kind, &after, Precondition::At(entry.mod_revision)).await {
-            Ok(_) => {
-                charge.taken.push((before, used));
-                return Ok(());
-            }
-            // One that is gone limits nothing.
-            Err(Committed::Conflict(None)) => return Ok(()),
-            Err(Committed::Conflict(Some(newer))) => entry = newer,
-            Err(Committed::Other(error)) => return Err(error),
-        }
-    }
-}
-
 fn set_used(quota: &mut Object, used: &Amounts) {
     for (name, amount) in used {
         quota.set(&["status", "used", name], amount.to_string());
-    }
-}
-
-impl Charge {
-    /// Gives back what was taken. What cannot be given back is found by the quota controller.
-    pub(crate) async fn refund(self, server: &ApiServer) {
-        let kinds = server.inner.kinds();
-        let Some(kind) = kinds.by_resource("", "v1", "resourcequotas") else { return };
-        for (before, after) in self.taken {
-            let key = encode::key(kind, before.namespace(), before.name());
-            while let Ok(Some(entry)) = server.inner.store.get(&key).await {
-                let mut quota = encode::to_object(kind, &entry);
-                let amount = |of: &Object, name: &str| {
-                    let text = of.at(&["status", "used", name]).and_then(Value::as_str);
-                    text.and_then(|text| trimtab_api::Quantity::parse(text).ok())
-                };
-                let left: Amounts = after
-                    .iter()
-                    .filter_map(|(name, after)| {
-                        let taken = *after - amount(&before, name).unwrap_or_default();
-                        Some((name.clone(), amount(&quota, name)? - taken))
-                    })
-                    .collect();
-                set_used(&mut quota, &left);
-                match commit(server, kind, &quota, Precondition::At(entry.mod_revision)).await {
-                    Err(Committed::Conflict(Some(_))) => {}
-                    _ => break,
-                }
-            }
-        }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use trimtab_api::{ApiError, Kind, Object};
 use trimtab_store::{CommitError, Entry, Precondition, Write};
 
+use crate::handler::Call;
 use crate::server::ApiServer;
-use crate::{conversion, encode};
+use crate::{admission, conversion, encode};
 
 /// A commit that was not made.
 pub(crate) enum Committed {
@@ -16,16 +17,17 @@ pub(crate) enum Committed {
     Other(ApiError),
 }
 
-/// As [`commit`], together with what the kind's hook writes beside it.
+/// As [`commit`], of the write of a call: together with what the kind's hook writes beside it, and with what it takes
+/// from quotas.
 pub(super) async fn commit_over(
     server: &ApiServer,
-    kind: &Kind,
+    call: &Call<'_>,
     old: Option<&Object>,
     object: &Object,
     precondition: Precondition,
 ) -> Result<Arc<Entry>, Committed> {
-    let beside = server.inner.hook(kind).map(|hook| hook.beside(old, Some(object))).unwrap_or_default();
-    commit_with(server, kind, beside, object, precondition).await
+    let beside = server.inner.hook(&call.kind).map(|hook| hook.beside(old, Some(object))).unwrap_or_default();
+    commit_with(server, &call.kind, beside, Some(Charged { call, old }), object, precondition).await
 }
 
 pub(crate) async fn commit(
@@ -34,13 +36,20 @@ pub(crate) async fn commit(
     object: &Object,
     precondition: Precondition,
 ) -> Result<Arc<Entry>, Committed> {
-    commit_with(server, kind, Vec::new(), object, precondition).await
+    commit_with(server, kind, Vec::new(), None, object, precondition).await
+}
+
+/// What takes from quotas.
+struct Charged<'a> {
+    call: &'a Call<'a>,
+    old: Option<&'a Object>,
 }
 
 async fn commit_with(
     server: &ApiServer,
     kind: &Kind,
     beside: Vec<Write>,
+    charged: Option<Charged<'_>>,
     object: &Object,
     precondition: Precondition,
 ) -> Result<Arc<Entry>, Committed> {
@@ -49,7 +58,21 @@ async fn commit_with(
     let converted = conversion::to_storage(server, kind, object).await.map_err(Committed::Other)?;
     let stored = encode::to_stored(kind, converted.as_ref().unwrap_or(object));
     let write = Write { key, value: Some(stored), precondition };
-    match server.inner.store.commit_with(beside, write).await {
+    let outcome = loop {
+        let taken = match &charged {
+            Some(Charged { call, old }) => admission::quota::charge(server, call, object, *old).await,
+            None => Ok(Vec::new()),
+        };
+        let taken = taken.map_err(Committed::Other)?;
+        let quotas: Vec<String> = taken.iter().map(|write| write.key.clone()).collect();
+        let all = beside.iter().cloned().chain(taken).collect();
+        // Whoever was quicker with a quota may have left enough.
+        match server.inner.store.commit_with(all, write.clone()).await {
+            Err(CommitError::Conflict { key, .. }) if quotas.contains(&key) => {}
+            outcome => break outcome,
+        }
+    };
+    match outcome {
         // Somebody was quicker with what is written beside it.
         Err(CommitError::Conflict { key, .. }) if others.contains(&key) => {
             let what = key.rsplit('/').next().unwrap_or_default();

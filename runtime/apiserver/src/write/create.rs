@@ -89,19 +89,11 @@ pub(super) async fn upserted(server: &ApiServer, call: &Call<'_>, object: Object
 
 /// Stores a new object. What was taken for it goes back if it cannot be stored.
 async fn commit_new(server: &ApiServer, call: &Call<'_>, new: &Object) -> Result<Arc<Entry>, Committed> {
-    let kind = &call.kind;
-    let failed = match admission::quota::charge(server, call, new, None).await {
-        Err(error) => Committed::Other(error),
-        Ok(charge) => match commit_over(server, kind, None, new, Precondition::Absent).await {
-            Ok(entry) => return Ok(entry),
-            Err(failed) => {
-                charge.refund(server).await;
-                failed
-            }
-        },
-    };
-    release(server, kind, new, None);
-    Err(failed)
+    let stored = commit_over(server, call, None, new, Precondition::Absent).await;
+    if stored.is_err() {
+        release(server, &call.kind, new, None);
+    }
+    stored
 }
 
 async fn exists(server: &ApiServer, kind: &Kind, object: &Object) -> Result<(), ApiError> {

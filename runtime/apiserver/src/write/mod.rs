@@ -175,20 +175,17 @@ async fn write(
         delete::remove(server, kind, entry).await?;
         return Ok(Written::Only(new));
     }
-    let charge = match admission::quota::charge(server, call, &new, Some(old)).await {
-        Ok(charge) if !call.dry_run() => charge,
-        answer => {
-            release(server, kind, &new, Some(old));
-            return answer.map(|_| Written::Only(new)).map_err(other);
-        }
-    };
-    match commit_over(server, kind, Some(old), &new, Precondition::At(entry.mod_revision)).await {
+    if call.dry_run() {
+        let charged = admission::quota::charge(server, call, &new, Some(old)).await;
+        release(server, kind, &new, Some(old));
+        return charged.map(|_| Written::Only(new)).map_err(other);
+    }
+    match commit_over(server, call, Some(old), &new, Precondition::At(entry.mod_revision)).await {
         Ok(entry) => {
             release(server, kind, old, Some(&new));
             Ok(Written::Stored(entry))
         }
         Err(error) => {
-            charge.refund(server).await;
             release(server, kind, &new, Some(old));
             Err(error)
         }

@@ -1,12 +1,62 @@
 //! What a namespace may use: ResourceQuotas and LimitRanges; and what classes give to what names them.
 
+use std::sync::{Arc, Mutex};
+
+use futures::future::BoxFuture;
 use http::Method;
 use serde_json::{Value, json};
+use trimtab_store::{Entry, ListPage, Memory, Observer, Outcome, Page, ReadError, Revision, Store, Watch, Write};
 
 use crate::harness::{MAPS, PODS, SERVICES, Server, map, pod};
 
 const QUOTAS: &str = "/api/v1/namespaces/default/resourcequotas";
 const RANGES: &str = "/api/v1/namespaces/default/limitranges";
+
+/// A store that notes which keys each commit wrote.
+struct Steps {
+    inner: Memory,
+    made: Mutex<Vec<Vec<String>>>,
+}
+
+impl Store for Steps {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Arc<Entry>>, ReadError>> {
+        self.inner.get(key)
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, page: Page) -> BoxFuture<'a, Result<ListPage, ReadError>> {
+        self.inner.list(prefix, page)
+    }
+
+    fn observe(&self, observer: Observer) {
+        self.inner.observe(observer);
+    }
+
+    fn commit_with(&self, beside: Vec<Write>, write: Write) -> BoxFuture<'_, Outcome> {
+        let keys = beside.iter().chain([&write]).map(|write| write.key.clone()).collect();
+        self.made.lock().unwrap().push(keys);
+        self.inner.commit_with(beside, write)
+    }
+
+    fn watch<'a>(&'a self, prefix: &'a str, after: Revision) -> BoxFuture<'a, Result<Watch, ReadError>> {
+        self.inner.watch(prefix, after)
+    }
+
+    fn revision(&self) -> Revision {
+        self.inner.revision()
+    }
+
+    fn reached(&self, revision: Revision) -> BoxFuture<'_, ()> {
+        self.inner.reached(revision)
+    }
+
+    fn compact(&self, revision: Revision) -> BoxFuture<'_, Result<(), ReadError>> {
+        self.inner.compact(revision)
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.inner.close()
+    }
+}
 
 /// A quota that says what is used of it, as its controller would.
 async fn limit(server: &Server, hard: Value, used: Value) {
@@ -47,6 +97,24 @@ async fn a_quota_is_used_up() {
     refused.refused(403, "Forbidden", "exceeded quota: q, requested: services.nodeports=1");
     server.patch(&format!("{SERVICES}/s"), "merge", json!({"spec": {"type": "ClusterIP"}})).await.ok();
     assert_eq!(used(&server).await["services.nodeports"], "0");
+}
+
+// What was taken before was written first: whoever added up in between, as the quota controller did when it heard of the
+// quota's change, found less used than there was to be, and the next write could have it, too.
+#[tokio::test]
+async fn what_is_taken_is_there_at_once_with_what_takes_it() {
+    let steps = Arc::new(Steps { inner: Memory::new(), made: Mutex::default() });
+    let server = Server::over(Arc::clone(&steps) as Arc<dyn Store>).await;
+    limit(&server, json!({"configmaps": "3"}), json!({"configmaps": "0"})).await;
+    steps.made.lock().unwrap().clear();
+    server.post(MAPS, map("a", json!({}))).await.ok();
+    let made = std::mem::take(&mut *steps.made.lock().unwrap());
+    assert_eq!(made, [["/registry/resourcequotas/default/q", "/registry/configmaps/default/a"]]);
+    // Of those who ask at once, as many as there is room for get it.
+    let answers = ["b", "c", "d", "e"].map(|name| server.post_owned(MAPS, map(name, json!({}))));
+    let mut codes: Vec<u16> = futures::future::join_all(answers).await.iter().map(|answer| answer.code).collect();
+    codes.sort_unstable();
+    assert_eq!((codes, used(&server).await), (vec![201, 201, 403, 403], json!({"configmaps": "3"})));
 }
 
 #[tokio::test]
