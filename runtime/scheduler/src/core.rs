@@ -9,6 +9,7 @@ use trimtab_reconcile::Change;
 
 use crate::node_info::Facts;
 use crate::pod_info::PodInfo;
+use crate::preempt::Preemption;
 use crate::queue::Queue;
 use crate::report;
 use crate::world::{Choice, World};
@@ -22,6 +23,17 @@ pub enum Verdict {
         pod: Arc<Pod>,
         /// Where it goes.
         node: String,
+    },
+    /// Have `victims` leave `node` for it, and tell it so; it is tried again once they have.
+    Preempt {
+        /// The pod.
+        pod: Arc<Pod>,
+        /// Where there will be room.
+        node: String,
+        /// Less important pods.
+        victims: Vec<Arc<Pod>>,
+        /// Why it fits nowhere, in upstream's words.
+        message: String,
     },
     /// Tell it why it fits nowhere; it is tried again once the world changes.
     Unschedulable {
@@ -51,6 +63,7 @@ impl Core {
         let key = pod.key.clone();
         if matches!(change, Change::Deleted(_)) || pod.has_ended() {
             self.queue.remove(&key);
+            self.world.fulfil(&key);
             if self.world.remove_pod(&key) {
                 self.queue.wake_all(now);
             }
@@ -64,6 +77,7 @@ impl Core {
             self.queue.add(pod, now);
         } else {
             self.queue.remove(&key);
+            self.world.fulfil(&key);
         }
     }
 
@@ -95,7 +109,31 @@ impl Core {
             Choice::Nowhere { nodes, reasons } => {
                 self.queue.fits_nowhere(&pod.key, now);
                 let message = report::message(nodes, &reasons);
-                Some(Verdict::Unschedulable { pod: Arc::clone(&pod.pod), message })
+                Some(self.make_room(&pod, nodes, message))
+            }
+        }
+    }
+
+    /// What becomes of a pod that fits nowhere as things are.
+    fn make_room(&mut self, pod: &Arc<PodInfo>, nodes: usize, message: String) -> Verdict {
+        let stuck = |message| Verdict::Unschedulable { pod: Arc::clone(&pod.pod), message };
+        if nodes == 0 || self.world.is_being_made_room_for(pod) {
+            return stuck(message);
+        }
+        if !pod.needs.preempts {
+            return stuck(format!("{message} preemption: not eligible due to preemptionPolicy=Never."));
+        }
+        match self.world.preempt(pod) {
+            Ok(Preemption { node, victims }) => {
+                self.world.nominate(Arc::clone(pod), &node);
+                // Who is going already need not be asked.
+                let staying = victims.iter().filter(|victim| !victim.is_going());
+                let victims: Vec<_> = staying.map(|victim| Arc::clone(&victim.pod)).collect();
+                Verdict::Preempt { pod: Arc::clone(&pod.pod), node, victims, message }
+            }
+            Err(no_help) => {
+                self.world.fulfil(&pod.key);
+                stuck(format!("{message} preemption: {}", report::message(nodes, &no_help)))
             }
         }
     }

@@ -5,13 +5,15 @@
 //! ```
 //!
 //! [`run`] is the loop. What it decides is in [`core`], which knows neither time nor the API;
-//! start there. There is no preemption; a pod that asks for what is not known here (inter-pod
-//! affinity, hard topology spread) is told so rather than placed anyhow.
+//! start there. A pod that fits nowhere may have less important ones leave ([`preempt`]); one that
+//! asks for what is not known here (inter-pod affinity, hard topology spread) is told so rather
+//! than placed anyhow.
 
 pub mod core;
 mod filter;
 mod node_info;
 mod pod_info;
+mod preempt;
 mod queue;
 mod report;
 mod run;

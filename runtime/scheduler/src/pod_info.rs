@@ -41,6 +41,8 @@ pub(crate) struct Needs {
     pub(crate) required: Option<NodeSelector>,
     pub(crate) preferred: Vec<PreferredSchedulingTerm>,
     pub(crate) priority: i32,
+    /// Whether others may have to make room for it.
+    pub(crate) preempts: bool,
     pub(crate) gated: bool,
     /// What the pod asks for and this scheduler does not know.
     pub(crate) unknown: Option<&'static str>,
@@ -77,6 +79,11 @@ impl PodInfo {
         matches!(phase, Some("Succeeded" | "Failed"))
     }
 
+    /// Whether the pod is on its way out.
+    pub(crate) fn is_going(&self) -> bool {
+        self.pod.metadata.deletion_timestamp.is_some()
+    }
+
     /// Whether a scheduler called `name` is to find the pod a node.
     pub(crate) fn is_for(&self, name: &str) -> bool {
         let wanted = self.pod.spec.as_ref().and_then(|spec| spec.scheduler_name.as_deref());
@@ -105,6 +112,7 @@ impl Needs {
             required: node.and_then(|node| node.required_during_scheduling_ignored_during_execution.clone()),
             preferred: preferred.unwrap_or_default(),
             priority: spec.priority.unwrap_or_default(),
+            preempts: spec.preemption_policy.as_deref() != Some("Never"),
             gated: spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty()),
             unknown: unknown(spec),
         }

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 use trimtab_api::ObjectRef;
-use trimtab_client::{Api, Client, Patch};
+use trimtab_client::{Api, Client, DeleteParams, Patch};
 use trimtab_env::{CancellationToken, Env, HashMap, Instant, Tasks};
 use trimtab_reconcile::{Change, EventType, Manager, Recorder};
 
@@ -118,9 +118,15 @@ fn place(core: &mut Core, now: Instant, pick: &dyn Fn(usize) -> usize, writer: &
         match core.next(now, pick) {
             None => return placed,
             Some(Verdict::Bind { pod, node }) => writer.bind(pod, node),
+            Some(Verdict::Preempt { pod, node, victims, message }) => {
+                writer.preempt(Arc::clone(&pod), node.clone(), victims);
+                if told.is_news(&pod, &message) {
+                    writer.refuse(pod, message, Some(node));
+                }
+            }
             Some(Verdict::Unschedulable { pod, message }) => {
                 if told.is_news(&pod, &message) {
-                    writer.refuse(pod, message);
+                    writer.refuse(pod, message, None);
                 }
             }
         }
@@ -189,7 +195,37 @@ impl Writer {
         });
     }
 
-    fn refuse(&self, pod: Arc<Pod>, message: String) {
+    /// Has `victims` leave `node` for `pod`.
+    fn preempt(&self, pod: Arc<Pod>, node: String, victims: Vec<Arc<Pod>>) {
+        if victims.is_empty() {
+            return;
+        }
+        let (client, recorder, now) = (self.client.clone(), self.recorder.clone(), Time(self.env.now()));
+        let (permits, results) = (Arc::clone(&self.permits), self.results.clone());
+        self.tasks.spawn("preempt", async move {
+            let _permit = permits.acquire().await;
+            let mut ok = true;
+            for victim in victims {
+                match send_away(&client, &victim, now.clone()).await {
+                    Ok(()) => {
+                        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+                        let message = format!("Preempted by pod {uid} on node {node}");
+                        recorder.event(&*victim, EventType::Normal, "Preempted", message);
+                    }
+                    Err(error) => {
+                        ok = false;
+                        tracing::warn!(pod = %ObjectRef::of(&*victim), node, %error, "a pod could not be preempted");
+                    }
+                }
+            }
+            if !ok {
+                let _ = results.send(Bound { key: ObjectRef::of(&*pod), ok }).await;
+            }
+        });
+    }
+
+    /// Tells `pod` why it has no node, and which one is `promised` to it.
+    fn refuse(&self, pod: Arc<Pod>, message: String, promised: Option<String>) {
         self.recorder.event(&*pod, EventType::Warning, "FailedScheduling", message.clone());
         let (client, now) = (self.client.clone(), Time(self.env.now()));
         let permits = Arc::clone(&self.permits);
@@ -197,7 +233,7 @@ impl Writer {
             let _permit = permits.acquire().await;
             let key = ObjectRef::of(&*pod);
             let api: Api<Pod> = Api::namespaced(&client, &key.namespace);
-            if let Err(error) = api.patch_status(&key.name, &unschedulable(&pod, &message, now)).await
+            if let Err(error) = api.patch_status(&key.name, &unschedulable(&pod, &message, promised, now)).await
                 && !error.is_not_found()
             {
                 tracing::warn!(pod = %key, %error, "a pod could not be told why it waits");
@@ -226,17 +262,40 @@ async fn send_binding(client: &Client, pod: &Pod, key: &ObjectRef, node: &str) -
     api.create_subresource(&key.name, "binding", &binding).await.map(drop)
 }
 
+/// Says of `victim` why it goes, and deletes it. That it is gone already is fine.
+async fn send_away(client: &Client, victim: &Pod, now: Time) -> Result<(), trimtab_client::Error> {
+    let (key, uid) = (ObjectRef::of(victim), victim.metadata.uid.clone().unwrap_or_default());
+    let api: Api<Pod> = Api::namespaced(client, &key.namespace);
+    let condition = Patch::Strategic(json!({"metadata": {"uid": uid}, "status": {"conditions": [{
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "PreemptionByScheduler",
+        "message": format!("{NAME}: preempting to accommodate a higher priority pod"),
+        "lastProbeTime": null,
+        "lastTransitionTime": now,
+    }]}}));
+    let done = match api.patch_status(&key.name, &condition).await {
+        Ok(_) => api.delete(&key.name, &DeleteParams::default().uid(uid)).await.map(drop),
+        Err(error) => Err(error),
+    };
+    done.or_else(|error| if error.is_not_found() { Ok(()) } else { Err(error) })
+}
+
 /// The condition that says why a pod has no node. Since when it says so is kept while it does.
-fn unschedulable(pod: &Pod, message: &str, now: Time) -> Patch {
+fn unschedulable(pod: &Pod, message: &str, promised: Option<String>, now: Time) -> Patch {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let before = conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
     let since = before.and_then(|condition| condition.last_transition_time.clone()).unwrap_or(now);
-    Patch::Strategic(json!({"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [{
+    let mut status = json!({"conditions": [{
         "type": "PodScheduled",
         "status": "False",
         "reason": "Unschedulable",
         "message": message,
         "lastProbeTime": null,
         "lastTransitionTime": since,
-    }]}}))
+    }]});
+    if let Some(node) = promised {
+        status["nominatedNodeName"] = node.into();
+    }
+    Patch::Strategic(json!({"metadata": {"uid": pod.metadata.uid}, "status": status}))
 }

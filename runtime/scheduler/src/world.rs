@@ -12,6 +12,7 @@ use trimtab_env::HashMap;
 use crate::filter::{self, Reason};
 use crate::node_info::{Facts, NodeInfo};
 use crate::pod_info::PodInfo;
+use crate::preempt::{self, NoHelp, Preemption};
 use crate::score;
 
 struct Placed {
@@ -25,6 +26,8 @@ struct Placed {
 pub(crate) struct World {
     nodes: BTreeMap<String, NodeInfo>,
     placed: HashMap<ObjectRef, Placed>,
+    /// The pods that others leave a node for. What they need there is kept from all who are less important.
+    nominated: BTreeMap<ObjectRef, (String, Arc<PodInfo>)>,
 }
 
 /// Where a pod can go.
@@ -94,7 +97,8 @@ impl World {
         let (mut able, mut nodes) = (Vec::new(), 0);
         for (node, facts) in self.nodes.values().filter_map(|node| Some((node, node.facts.as_ref()?))) {
             nodes += 1;
-            let refusals = filter::refusals(pod, node, facts);
+            let promised = self.promised(node, pod);
+            let refusals = filter::refusals(pod, promised.as_ref().unwrap_or(node), facts);
             if refusals.is_empty() {
                 able.push((node, facts));
             }
@@ -106,8 +110,62 @@ impl World {
         Choice::Best(best.map(|((node, _), _)| node.name.clone()).collect())
     }
 
+    /// Who has to go so that `pod` finds room.
+    ///
+    /// # Errors
+    /// How many nodes are no help, and why.
+    pub(crate) fn preempt(&self, pod: &PodInfo) -> Result<Preemption, BTreeMap<NoHelp, usize>> {
+        let mut less_important: HashMap<&str, Vec<Arc<PodInfo>>> = HashMap::default();
+        // Who is not there yet cannot be asked to leave.
+        for placed in self.placed.values().filter(|placed| !placed.assumed) {
+            if placed.pod.needs.priority < pod.needs.priority {
+                less_important.entry(&placed.node).or_default().push(Arc::clone(&placed.pod));
+            }
+        }
+        let (mut found, mut no_help) = (BTreeMap::new(), BTreeMap::<NoHelp, usize>::new());
+        for (node, facts) in self.nodes.values().filter_map(|node| Some((node, node.facts.as_ref()?))) {
+            let promised = self.promised(node, pod);
+            let others = less_important.get(&*node.name).map(Vec::as_slice).unwrap_or_default();
+            match preempt::victims(pod, promised.as_ref().unwrap_or(node), facts, others) {
+                Ok(victims) => drop(found.insert(node.name.clone(), victims)),
+                Err(why) => *no_help.entry(why).or_default() += 1,
+            }
+        }
+        preempt::cheapest(found).ok_or(no_help)
+    }
+
+    /// Whether less important pods are leaving the node that `pod` is to have.
+    pub(crate) fn is_being_made_room_for(&self, pod: &PodInfo) -> bool {
+        let Some((node, _)) = self.nominated.get(&pod.key) else { return false };
+        let mut there = self.placed.values().filter(|placed| placed.node == *node);
+        there.any(|placed| placed.pod.is_going() && placed.pod.needs.priority < pod.needs.priority)
+    }
+
+    /// Promises `pod` the room on `node` that others leave.
+    pub(crate) fn nominate(&mut self, pod: Arc<PodInfo>, node: &str) {
+        self.nominated.insert(pod.key.clone(), (node.to_owned(), pod));
+    }
+
+    /// The pod needs no promise any more.
+    pub(crate) fn fulfil(&mut self, key: &ObjectRef) {
+        self.nominated.remove(key);
+    }
+
+    /// `node` with the pods that have been promised room there and are no less important than `pod`; `None` when there
+    /// are none.
+    fn promised(&self, node: &NodeInfo, pod: &PodInfo) -> Option<NodeInfo> {
+        let mut promised = None;
+        for (key, (on, other)) in &self.nominated {
+            if *on == node.name && *key != pod.key && other.needs.priority >= pod.needs.priority {
+                promised.get_or_insert_with(|| node.clone()).add(other);
+            }
+        }
+        promised
+    }
+
     fn put(&mut self, pod: Arc<PodInfo>, node: &str, assumed: bool) {
         self.remove_pod(&pod.key);
+        self.fulfil(&pod.key);
         self.node(node).add(&pod);
         self.placed.insert(pod.key.clone(), Placed { node: node.to_owned(), pod, assumed });
     }

@@ -58,7 +58,14 @@ impl Fixture {
         let name = |pod: &Pod| pod.metadata.name.clone().unwrap_or_default();
         Some(match self.core.next(self.now, |_| 0)? {
             Verdict::Bind { pod, node } => format!("{} -> {node}", name(&pod)),
-            Verdict::Unschedulable { pod, message } => format!("{}: {message}", name(&pod)),
+            Verdict::Preempt { pod, node, victims, .. } => {
+                let victims: Vec<_> = victims.iter().map(|victim| name(victim)).collect();
+                format!("{} instead of {} -> {node}", name(&pod), victims.join(", "))
+            }
+            // What is said of preemption is looked at by itself.
+            Verdict::Unschedulable { pod, message } => {
+                format!("{}: {}", name(&pod), message.split(" preemption: ").next().unwrap_or_default())
+            }
         })
     }
 
@@ -214,4 +221,95 @@ async fn a_thousand_pods_fill_a_hundred_nodes_evenly() {
     }
     assert_eq!(counts.len(), 100);
     assert!(counts.values().all(|count| *count == 10), "{counts:?}");
+}
+
+fn there(name: &str, node: &str, priority: i32, cpu: &str) -> Pod {
+    let containers = json!([{"name": "c", "resources": {"requests": {"cpu": cpu}}}]);
+    pod(name, json!({"nodeName": node, "priority": priority, "containers": containers}))
+}
+
+fn wants(cpu: &str, more: Value) -> Value {
+    let mut spec = json!({"priority": 9, "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]});
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    spec
+}
+
+#[tokio::test]
+async fn less_important_pods_make_room() {
+    let nodes = || ["a", "b"].map(|name| node(name, "4", json!({})));
+    for (there, spec, expected) in [
+        // As few as possible, and the least important.
+        (
+            vec![there("l", "a", 1, "2"), there("m", "a", 2, "2"), there("n", "b", 2, "4")],
+            wants("2", json!({})),
+            "p instead of l -> a",
+        ),
+        (
+            vec![there("l", "a", 1, "1"), there("m", "a", 1, "3"), there("n", "b", 1, "4")],
+            wants("4", json!({})),
+            "p instead of n -> b",
+        ),
+        // Not those that are as important, and not where it is of no use.
+        (
+            vec![there("l", "a", 9, "4"), there("m", "b", 10, "4")],
+            wants("1", json!({})),
+            "p: 0/2 nodes are available: 2 Insufficient cpu.",
+        ),
+        (
+            vec![there("l", "a", 1, "4"), there("m", "b", 2, "4")],
+            wants("1", json!({"nodeSelector": {"name": "b"}})),
+            "p instead of m -> b",
+        ),
+        (
+            vec![there("l", "a", 1, "4"), there("m", "b", 2, "4")],
+            wants("1", json!({"preemptionPolicy": "Never"})),
+            "p: 0/2 nodes are available: 2 Insufficient cpu.",
+        ),
+    ] {
+        let mut fixture = Fixture::new(nodes());
+        there.into_iter().for_each(|pod| fixture.pod(pod));
+        assert_eq!(fixture.judge(spec), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_room_that_is_made_is_kept_for_whom_it_is_made_for() {
+    let mut fixture = Fixture::new([node("a", "2", json!({}))]);
+    let victim = there("l", "a", 1, "2");
+    fixture.pod(victim.clone());
+    assert_eq!(fixture.judge(wants("2", json!({}))), "p instead of l -> a");
+    // While it goes, nobody else has to.
+    let mut going = victim.clone();
+    going.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+    fixture.pod(going);
+    fixture.node(node("b", "100m", json!({})));
+    fixture.now += Duration::from_secs(1);
+    assert_eq!(fixture.next().as_deref(), Some("p: 0/2 nodes are available: 2 Insufficient cpu."));
+    fixture.delete(victim);
+    fixture.pod(pod("q", json!({"priority": 5})));
+    let kept = "q: 0/2 nodes are available: 2 Insufficient cpu.";
+    assert_eq!(fixture.next().as_deref(), Some(kept), "p backs off, and has been promised the room");
+    fixture.now = fixture.core.next_due().expect("a timer while it backs off");
+    assert_eq!(fixture.next().as_deref(), Some("p -> a"));
+}
+
+#[tokio::test]
+async fn a_stuck_pod_is_told_why_nobody_makes_room() {
+    let tainted = json!({"spec": {"taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}]}});
+    let mut fixture = Fixture::new([node("a", "2", json!({})), node("b", "2", tainted), node("c", "1", json!({}))]);
+    fixture.pod(there("l", "a", 9, "1"));
+    let mut told = |name: &str, spec: Value| {
+        fixture.pod(pod(name, spec));
+        match fixture.core.next(fixture.now, |_| 0) {
+            Some(Verdict::Unschedulable { message, .. }) => message,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        told("p", wants("2", json!({}))),
+        "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. preemption: 0/3 nodes are \
+         available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling."
+    );
+    let never = told("q", wants("3", json!({"preemptionPolicy": "Never"})));
+    assert!(never.ends_with("preemption: not eligible due to preemptionPolicy=Never."), "{never}");
 }
