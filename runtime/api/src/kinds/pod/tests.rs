@@ -1,5 +1,7 @@
 //! Pods from their YAML: what they are filled with, what is refused, what may change.
 
+use serde_json::json;
+
 use super::*;
 use crate::kinds::fixture::{create_errors, created, object, update_errors};
 
@@ -216,6 +218,39 @@ fn images_and_tolerations_may_change_and_nothing_else() {
         fewer,
         ["spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"]
     );
+}
+
+#[test]
+fn where_a_pod_goes_that_is_held_back_may_be_narrowed() {
+    let gated = SMALL.replace("spec: {", "spec: {schedulingGates: [{name: g}], nodeSelector: {a: b}, affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: k, operator: Exists}]}]}}}, ");
+    let terms =
+        ["spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"];
+    let exists = |key: &str| json!({"key": key, "operator": "Exists"});
+    let narrower = |pod: &mut Object| {
+        pod.set(&["spec", "nodeSelector"], json!({"a": "b", "c": "d"}));
+        pod.set(&terms, json!([{"matchExpressions": [exists("k"), exists("l")]}]));
+    };
+    assert_eq!(update_errors(&Pod, &gated, narrower), [""; 0]);
+    let other = |pod: &mut Object| {
+        pod.set(&["spec", "nodeSelector"], json!({"a": "c"}));
+        pod.set(&terms, json!([{"matchExpressions": [exists("l")]}]));
+    };
+    let at = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
+    assert_eq!(
+        update_errors(&Pod, &gated, other),
+        [
+            "spec.nodeSelector: Invalid value: {\"a\":\"c\"}: only additions to spec.nodeSelector are allowed (no mutations or deletions)".to_owned(),
+            format!("{at}[0]: Invalid value: {{\"matchExpressions\":[{{\"key\":\"l\",\"operator\":\"Exists\"}}]}}: only additions are allowed (no mutations or deletions)"),
+        ]
+    );
+    let more = |pod: &mut Object| pod.set(&terms, json!([{}, {}]));
+    let expected = format!(
+        "{at}: Invalid value: [{{}},{{}}]: no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+    );
+    assert!(update_errors(&Pod, &gated, more).contains(&expected));
+    // One that is not held back stays where it is.
+    let free = |pod: &mut Object| pod.set(&["spec", "nodeSelector"], json!({"a": "b"}));
+    assert!(update_errors(&Pod, SMALL, free)[0].contains("pod updates may not change fields other than"));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What may change in a pod that exists: little of its specification, and no end of a container.
 
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, PodSpec, PodStatus, Toleration};
+use k8s_openapi::api::core::v1::{
+    Affinity, Container, ContainerStatus, NodeSelectorTerm, PodSpec, PodStatus, Toleration,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -33,6 +35,11 @@ pub(super) fn check_spec(path: &Path, new: &PodSpec, old: &PodSpec, checks: &mut
     }
     check_tolerations(&path.child("tolerations"), new, old, checks);
     check_gates(&path.child("schedulingGates"), new, old, checks);
+    if is_gated(old) {
+        check_selector(&path.child("nodeSelector"), new, old, checks);
+        let path = path.child("affinity").child("nodeAffinity").child("requiredDuringSchedulingIgnoredDuringExecution");
+        check_node_affinity(&path.child("nodeSelectorTerms"), new, old, checks);
+    }
     let (munged, old_value) = (normal(&with_updatable_of(new, old)), normal(old));
     if munged != old_value {
         let diff = difference::of(&old_value, &munged);
@@ -87,6 +94,44 @@ fn check_gates(path: &Path, new: &PodSpec, old: &PodSpec, checks: &mut Checks) {
     }
 }
 
+fn is_gated(spec: &PodSpec) -> bool {
+    spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty())
+}
+
+/// Whoever holds a pod back may narrow where it goes.
+fn check_selector(path: &Path, new: &PodSpec, old: &PodSpec, checks: &mut Checks) {
+    let selector = new.node_selector.clone().unwrap_or_default();
+    if old.node_selector.iter().flatten().any(|(key, value)| selector.get(key) != Some(value)) {
+        let detail = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
+        checks.invalid(path, selector, detail);
+    }
+}
+
+fn check_node_affinity(path: &Path, new: &PodSpec, old: &PodSpec, checks: &mut Checks) {
+    let (new, old) = (required_terms(new), required_terms(old));
+    if !old.is_empty() && old.len() != new.len() {
+        return checks.invalid(path, new, "no additions/deletions to non-empty NodeSelectorTerms list are allowed");
+    }
+    for (index, (new, old)) in new.iter().zip(old).enumerate() {
+        let parts = |term: &NodeSelectorTerm| {
+            [&term.match_expressions, &term.match_fields].map(|part| part.clone().unwrap_or_default())
+        };
+        let (new_parts, old_parts) = (parts(new), parts(old));
+        let grew = new_parts.iter().zip(&old_parts).all(|(new, old)| new.starts_with(old));
+        // A term that says nothing selects nothing: whatever is added widens it.
+        let selects = |parts: &[Vec<_>; 2]| parts.iter().any(|part| !part.is_empty());
+        if !grew || (selects(&new_parts) && !selects(&old_parts)) {
+            checks.invalid(&path.index(index), new, "only additions are allowed (no mutations or deletions)");
+        }
+    }
+}
+
+fn required_terms(spec: &PodSpec) -> &[NodeSelectorTerm] {
+    let node = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
+    let required = node.and_then(|node| node.required_during_scheduling_ignored_during_execution.as_ref());
+    required.map(|required| required.node_selector_terms.as_slice()).unwrap_or_default()
+}
+
 /// `new` with what may change put back to what it was.
 fn with_updatable_of(new: &PodSpec, old: &PodSpec) -> PodSpec {
     let mut munged = new.clone();
@@ -97,6 +142,14 @@ fn with_updatable_of(new: &PodSpec, old: &PodSpec) -> PodSpec {
     munged.active_deadline_seconds = old.active_deadline_seconds;
     munged.scheduling_gates.clone_from(&old.scheduling_gates);
     munged.tolerations.clone_from(&old.tolerations);
+    if is_gated(old) {
+        munged.node_selector.clone_from(&old.node_selector);
+        let old = old.affinity.as_ref().and_then(|affinity| affinity.node_affinity.clone());
+        match &mut munged.affinity {
+            Some(affinity) => affinity.node_affinity = old,
+            none => *none = old.map(|old| Affinity { node_affinity: Some(old), ..Affinity::default() }),
+        }
+    }
     let was_negative = old.termination_grace_period_seconds.is_some_and(|seconds| seconds < 0);
     if was_negative && new.termination_grace_period_seconds == Some(1) {
         munged.termination_grace_period_seconds = old.termination_grace_period_seconds;
