@@ -78,6 +78,56 @@ async fn endpoints_that_somebody_else_wrote_stay() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn slices_tell_the_endpoints_that_somebody_wrote() {
+    let plane = ControlPlane::new().await;
+    let ports = json!([{"name": "example", "port": 80, "protocol": "TCP"}]);
+    let subset = |ips: &[&str]| {
+        let addresses: Vec<_> = ips.iter().map(|ip| json!({"ip": ip})).collect();
+        json!([{"addresses": addresses, "ports": ports}])
+    };
+    plane.create::<Service>(json!({"metadata": {"name": "web"}, "spec": {"ports": ports}})).await;
+    let labels = json!({"team": "a"});
+    plane
+        .create::<Endpoints>(json!({"metadata": {"name": "web", "labels": labels}, "subsets": subset(&["10.1.2.3"])}))
+        .await;
+    let tell = async |plane: &ControlPlane, expected: &[&str]| {
+        let slices = plane.list::<EndpointSlice>().await;
+        let endpoints = slices.iter().flat_map(|slice| slice.endpoints.iter().flatten());
+        endpoints.flat_map(|endpoint| &endpoint.addresses).eq(expected)
+    };
+    plane.until("a slice has the address", async |plane| tell(plane, &["10.1.2.3"]).await).await;
+    let slices = plane.list::<EndpointSlice>().await;
+    let [slice] = slices.as_slice() else { panic!("{slices:?}") };
+    let labels = slice.metadata.labels.as_ref().unwrap();
+    for (name, value) in [
+        ("kubernetes.io/service-name", "web"),
+        ("endpointslice.kubernetes.io/managed-by", "endpointslicemirroring-controller.k8s.io"),
+        ("team", "a"),
+    ] {
+        assert_eq!(labels[name], value);
+    }
+    assert_eq!(slice.metadata.owner_references.as_ref().unwrap()[0].kind, "Endpoints");
+    let port = &slice.ports.as_ref().unwrap()[0];
+    assert_eq!((port.name.as_deref(), port.port), (Some("example"), Some(80)));
+    // The same slice tells what changes.
+    plane.merge::<Endpoints>("web", json!({"subsets": subset(&["10.2.3.4", "10.2.3.5"])})).await;
+    plane.until("it has the new ones", async |plane| tell(plane, &["10.2.3.4", "10.2.3.5"]).await).await;
+    assert_eq!(plane.list::<EndpointSlice>().await[0].metadata.uid, slice.metadata.uid);
+    // Whoever makes slices says so, and one who has a selector has them made.
+    plane
+        .merge::<Endpoints>("web", json!({"metadata": {"labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}}))
+        .await;
+    plane.until("it goes", async |plane| tell(plane, &[]).await).await;
+    plane
+        .merge::<Endpoints>("web", json!({"metadata": {"labels": {"endpointslice.kubernetes.io/skip-mirror": null}}}))
+        .await;
+    plane.until("it is back", async |plane| tell(plane, &["10.2.3.4", "10.2.3.5"]).await).await;
+    plane.delete::<Endpoints>("web", DeleteParams::default()).await;
+    plane.until("it goes with them", async |plane| plane.list::<EndpointSlice>().await.is_empty()).await;
+    plane.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn at_rest_nothing_is_written() {
     let plane = ControlPlane::new().await;
     service(&plane).await;
