@@ -27,6 +27,9 @@ pub trait Hook: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Completes the status of `object`, which somebody writes, with what the server itself says there.
+    fn admit_status(&self, _object: &mut Object) {}
+
     /// Gives back what `object` holds and `kept` does not: after a delete, after a write that was
     /// not made, and after one that was.
     fn release(&self, _object: &Object, _kept: Option<&Object>) {}

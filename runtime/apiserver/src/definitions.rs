@@ -144,6 +144,11 @@ impl Hook for Definitions {
         Vec::new()
     }
 
+    fn admit_status(&self, object: &mut Object) {
+        let taken = self.state().taken(object.str_at(&["spec", "group"]), object.name(), object.uid(), &self.own);
+        crd::accept(object, &taken, &format_time(self.env.now()));
+    }
+
     fn release(&self, object: &Object, _kept: Option<&Object>) {
         self.state().given.remove(object.uid());
     }

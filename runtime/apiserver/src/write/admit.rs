@@ -155,7 +155,7 @@ pub(super) fn admit(
         match operation {
             Operation::Create => errors = hook.admit(None, object),
             Operation::Update { old } => errors = hook.admit(Some(old), object),
-            Operation::UpdateStatus { .. } => {}
+            Operation::UpdateStatus { .. } => hook.admit_status(object),
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, object.name(), &errors)) }

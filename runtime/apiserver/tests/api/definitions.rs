@@ -116,6 +116,18 @@ async fn what_is_defined_is_served_and_discovered_at_once() {
     assert_eq!(schema["properties"]["spec"]["properties"]["image"]["type"], "string");
 }
 
+// The kind was not served any more, until the next write of the definition itself.
+#[tokio::test]
+async fn who_writes_the_status_of_a_definition_does_not_take_its_names_away() {
+    let server = server().await;
+    let at = format!("{CRDS}/sites.demo.io/status");
+    let condition = json!({"type": "Seen", "status": "True", "reason": "Test", "message": "of a test"});
+    let told = server.patch(&at, "merge", json!({"status": {"conditions": [condition]}})).await.ok();
+    let types: Vec<_> = told["status"]["conditions"].as_array().unwrap().iter().map(|c| c["type"].clone()).collect();
+    assert_eq!(types, ["Seen", "NamesAccepted", "Established"]);
+    server.get(SITES).await.ok();
+}
+
 #[tokio::test]
 async fn objects_are_held_to_the_schema_in_upstreams_words() {
     let server = server().await;
