@@ -244,8 +244,18 @@ pub fn track(old: Option<&Object>, mut new: Object, given: &Given, writer: Write
     if !is_recorded {
         entries.push(Entry::new(writer, "Update", changed).into_json());
     }
-    new.set(&["metadata", "managedFields"], entries);
+    set_managers(&mut new, entries);
     new
+}
+
+/// Where nobody owns anything there is no list, as upstream: not an empty one.
+fn set_managers(object: &mut Object, entries: Vec<Value>) {
+    const PATH: [&str; 2] = ["metadata", "managedFields"];
+    if entries.is_empty() {
+        object.remove(&PATH);
+    } else {
+        object.set(&PATH, entries);
+    }
 }
 
 /// The entries that `old` has, unless `new` resets them: a client may hand back the managedFields
@@ -270,7 +280,7 @@ fn entries(object: &Object) -> Vec<Entry> {
 
 fn with_entries(mut object: Object, entries: Vec<Entry>) -> Object {
     let list: Vec<Value> = entries.into_iter().filter(|entry| !entry.set.is_empty()).map(Entry::into_json).collect();
-    object.set(&["metadata", "managedFields"], list);
+    set_managers(&mut object, list);
     object
 }
 

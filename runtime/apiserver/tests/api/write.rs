@@ -22,6 +22,9 @@ async fn what_is_created_is_there_with_its_metadata() {
     assert_eq!(metadata["uid"].as_str().unwrap().len(), 36);
     assert_eq!(metadata["managedFields"][0]["operation"], "Update");
     assert_eq!(server.get(&format!("{MAPS}/a")).await.ok(), made.body);
+    // Who sets nothing owns nothing, and is in no list.
+    let bare = server.post(MAPS, json!({"metadata": {"name": "bare"}})).await.ok();
+    assert!(bare["metadata"].get("managedFields").is_none(), "{bare}");
 }
 
 #[tokio::test]
