@@ -79,7 +79,9 @@ async fn pods_are_bound_and_those_that_fit_nowhere_are_told_why() {
 
     pods.create(&pod("late", "600m")).await.expect("a pod");
     let told = until(&cache, "late", |pod| condition(pod).is_some()).await;
-    assert_eq!(condition(&told), Some(("False", "0/1 nodes are available: 1 Insufficient cpu.")));
+    let none = "0/1 nodes are available: 1 No preemption victims found for incoming pod.";
+    let expected = format!("0/1 nodes are available: 1 Insufficient cpu. preemption: {none}");
+    assert_eq!(condition(&told), Some(("False", &*expected)));
     nodes.create(&node("b")).await.expect("a node");
     let bound = until(&cache, "late", |pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some())).await;
     assert_eq!(bound.spec.as_ref().and_then(|spec| spec.node_name.as_deref()), Some("b"));
