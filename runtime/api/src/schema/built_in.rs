@@ -118,7 +118,9 @@ fn name_lists(definition: &str, json: &mut Value) {
     if rules.is_some_and(|rules| rules.atomic) {
         json[MAP_TYPE] = "atomic".into();
     }
-    for (name, property) in json["properties"].as_object_mut().into_iter().flatten() {
+    // What has no fields is not to be given any: `null` is no schema.
+    let properties = json.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, property) in properties.into_iter().flatten() {
         let rule = rules.and_then(|rules| rules.fields.get(name));
         if property["type"] == "array" {
             let list_type = rule.map(ListRule::list_type).unwrap_or_default();
@@ -333,6 +335,15 @@ mod tests {
         let pod = definitions("io.k8s.api.core.v1.PodSpec");
         let policy = &pod["io.k8s.api.core.v1.PodSpec"]["properties"]["restartPolicy"];
         assert_eq!(policy["enum"], serde_json::json!(["Always", "Never", "OnFailure"]));
+    }
+
+    #[test]
+    fn documents_have_no_null_for_a_schema() {
+        let documents = definitions("io.k8s.api.core.v1.Pod");
+        assert!(documents.contains_key("io.k8s.apimachinery.pkg.apis.meta.v1.Time"));
+        for (name, json) in documents {
+            assert!(json.get("properties").is_none_or(Value::is_object), "{name}");
+        }
     }
 
     #[test]
