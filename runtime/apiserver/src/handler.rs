@@ -117,6 +117,9 @@ impl ApiServer {
     ) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         path::write_plainly(&mut parts.uri);
+        if parts.method == Method::GET {
+            path::write_watch(&mut parts.uri);
+        }
         let id = self.inner.ids.of(&parts.headers);
         // Of the highest level: whatever is logged meanwhile says of which request.
         let name = id.to_str().unwrap_or_default();

@@ -87,11 +87,39 @@ pub(crate) fn write_plainly(uri: &mut Uri) {
     }
     plain.push_str(rest);
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    replace(uri, plain + &query);
+}
+
+fn replace(uri: &mut Uri, path_and_query: String) {
     let mut parts = uri.clone().into_parts();
-    parts.path_and_query = PathAndQuery::try_from(plain + &query).ok();
+    parts.path_and_query = PathAndQuery::try_from(path_and_query).ok();
     if let Ok(changed) = Uri::from_parts(parts) {
         *uri = changed;
     }
+}
+
+/// Writes the deprecated path of a watch, `/api/v1/watch/pods`, as a list that is watched: `/api/v1/pods?watch=true`.
+/// That of one object is a watch of its name.
+pub(crate) fn write_watch(uri: &mut Uri) {
+    if !uri.path().contains("/watch/") {
+        return;
+    }
+    let parts: Vec<&str> = uri.path().split('/').collect();
+    let (before, what) = match &parts[..] {
+        ["", "api", _, "watch", what @ ..] => (&parts[..3], what),
+        ["", "apis", _, _, "watch", what @ ..] => (&parts[..4], what),
+        _ => return,
+    };
+    let (collection, name) = match what {
+        [_] | ["namespaces", _, _] => (what, ""),
+        ["namespaces", _, _, name] => (&what[..3], *name),
+        [_, name] => (&what[..1], *name),
+        _ => return,
+    };
+    let path = [before, collection].concat().join("/");
+    let selector = if name.is_empty() { String::new() } else { format!("&fieldSelector=metadata.name%3D{name}") };
+    let query = uri.query().map(|query| format!("&{query}")).unwrap_or_default();
+    replace(uri, format!("{path}?watch=true{selector}{query}"));
 }
 
 /// The query's parameters.
@@ -156,6 +184,26 @@ mod tests {
         ] {
             let mut uri: Uri = sent.parse().unwrap();
             write_plainly(&mut uri);
+            assert_eq!(uri, read);
+        }
+    }
+
+    #[test]
+    fn old_paths_of_watches_are_lists_that_are_watched() {
+        for (sent, read) in [
+            ("/api/v1/watch/pods?resourceVersion=7", "/api/v1/pods?watch=true&resourceVersion=7"),
+            ("/api/v1/watch/nodes/n", "/api/v1/nodes?watch=true&fieldSelector=metadata.name%3Dn"),
+            ("/api/v1/watch/namespaces/ns", "/api/v1/namespaces?watch=true&fieldSelector=metadata.name%3Dns"),
+            ("/apis/g/v/watch/namespaces/ns/kinds", "/apis/g/v/namespaces/ns/kinds?watch=true"),
+            (
+                "/apis/g/v/watch/namespaces/ns/kinds/k",
+                "/apis/g/v/namespaces/ns/kinds?watch=true&fieldSelector=metadata.name%3Dk",
+            ),
+            ("/api/v1/namespaces/watch/pods", "/api/v1/namespaces/watch/pods"),
+            ("/api/v1/watch", "/api/v1/watch"),
+        ] {
+            let mut uri: Uri = sent.parse().unwrap();
+            write_watch(&mut uri);
             assert_eq!(uri, read);
         }
     }

@@ -52,7 +52,9 @@ async fn an_object_enters_and_leaves_a_selector() {
 #[tokio::test]
 async fn a_watch_of_one_name_sees_no_other() {
     let server = Server::new().await;
-    for path in [format!("{MAPS}?watch=true&fieldSelector=metadata.name%3Da"), format!("{MAPS}/a?watch=true")] {
+    let of_old = MAPS.replace("/v1/", "/v1/watch/");
+    let selected = format!("{MAPS}?watch=true&fieldSelector=metadata.name%3Da");
+    for path in [selected, format!("{MAPS}/a?watch=true"), format!("{of_old}/a")] {
         let mut watch = server.watch(&path).await;
         for name in ["ab", "a"] {
             server.post(MAPS, map(name, json!({}))).await.ok();
