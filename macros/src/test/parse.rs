@@ -23,7 +23,7 @@ impl arguments::Arguments for Arguments {
         ("seeds", "seeds = 64"),
         ("nodes", "nodes = 3"),
         ("kinds", "kinds(Website)"),
-        ("faults", "faults`, or `faults = Faults::writes(0.1)"),
+        ("faults", "faults`, or `faults = Faults::none().writes(0.1)"),
         ("crate", "crate = \"trimtab_cluster::testing\""),
     ];
 

@@ -25,7 +25,7 @@ fn arguments_are_refused_with_what_to_write() {
             ("seeds", "expected `seeds = 64`"),
             ("nodes", "expected `nodes = 3`"),
             ("kinds", "expected `kinds(Website)`"),
-            ("faults", "expected `faults`, or `faults = Faults::writes(0.1)`"),
+            ("faults", "expected `faults`, or `faults = Faults::none().writes(0.1)`"),
             ("crate", "expected `crate = \"trimtab_cluster::testing\"`"),
         ],
     );

@@ -13,8 +13,8 @@ use trimtab_client::{Api, DeleteParams, Patch};
 use trimtab_cluster::testing::{TestCluster, in_virtual_time, sweep};
 use trimtab_env::Tasks;
 use trimtab_reconcile::{
-    Composition, Conditions, Context, Error, LeaderElection, LeadershipLost, Manager, Meta, Next, Of, Rehearsal,
-    Result, View, World, controller,
+    Composition, Conditions, Context, Error, EventType, LeaderElection, LeadershipLost, Manager, Meta, Next, Of,
+    Rehearsal, Result, View, World, controller,
 };
 
 /// A site, of which each page is a ConfigMap.
@@ -365,6 +365,29 @@ struct PodPhase {
     metadata: ObjectMeta,
     #[serde(default)]
     status: Phase,
+}
+
+#[test]
+fn what_is_told_again_is_one_event() {
+    in_virtual_time(async {
+        let cluster = cluster().await;
+        let manager = Manager::new(cluster.client(), cluster.env().clone());
+        let (recorder, tasks, runs) = (manager.recorder("teller"), Tasks::new(), manager.clone());
+        let token = tasks.token().clone();
+        tasks.spawn("manager", async move { runs.run(token).await });
+        let maps: Api<ConfigMap> = Api::namespaced(&cluster.client(), "default");
+        let map = maps.create(&Site::page("a", "x")).await.unwrap();
+        for _ in 0..3 {
+            recorder.event(&map, EventType::Normal, "Seen", "it is there");
+            cluster.advance(Duration::from_secs(10)).await;
+        }
+        let events: Api<k8s_openapi::api::core::v1::Event> = Api::namespaced(&cluster.client(), "default");
+        let mut told = events.list(&Default::default()).await.unwrap().items;
+        told.retain(|event| event.reason.as_deref() == Some("Seen"));
+        assert!(matches!(&told[..], [event] if event.count == Some(3)), "{told:?}");
+        tasks.shutdown().await;
+        cluster.stop().await;
+    });
 }
 
 #[derive(Deserialize, Clone, Debug, Default)]

@@ -173,7 +173,8 @@ impl<K: Resource> Context<K> {
 
     /// Applies a child of the object: it gets its owner's namespace, a controller reference to it, and the label
     /// `app.kubernetes.io/managed-by` with the controller's name, and the controller takes the fields that are set.
-    /// Nothing is asked of the server when it is so already. What a successful reconcile does not apply any more
+    /// Nothing is asked of the server when it is so already, from the first time on: a program that starts asks once for
+    /// each child. What a successful reconcile does not apply any more
     /// is deleted after it, of the kinds that the controller owns.
     ///
     /// Of all these methods, the answer is what the cache keeps: no `managedFields`.

@@ -141,7 +141,12 @@ impl<C: Controller> Running<C> {
     async fn work(&self, key: &ObjectRef) {
         let started = Instant::now();
         let result = AssertUnwindSafe(self.one(key)).catch_unwind().await;
-        let result = result.unwrap_or_else(|_| Err(Error::other("the reconcile panicked")));
+        let result = result.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            self.record.panicked(key, text);
+            Err(Error::other(format!("the reconcile panicked: {text}")))
+        });
         self.settle(key, result, started.elapsed());
     }
 

@@ -84,6 +84,10 @@ pub struct ControllerState {
     pub took: Durations,
     /// The objects of which the last one failed, by name.
     pub failing: Vec<Failing>,
+    /// How often a reconcile panicked.
+    pub panics: u64,
+    /// Of which object the last one was that panicked, and what it said.
+    pub panicked: Option<String>,
 }
 
 /// What a controller keeps count of.
@@ -95,6 +99,8 @@ struct Recorded {
     reconciles: BTreeMap<&'static str, u64>,
     took: Durations,
     failing: BTreeMap<ObjectRef, Failing>,
+    panics: u64,
+    panicked: Option<String>,
 }
 
 impl Record {
@@ -114,10 +120,18 @@ impl Record {
         failing.insert(object.clone(), Failing { object: object.to_string(), error, attempts, terminal, since });
     }
 
+    pub(crate) fn panicked(&self, object: &ObjectRef, text: &str) {
+        let mut record = lock(&self.0);
+        record.panics += 1;
+        record.panicked = Some(format!("{object}: {text}"));
+    }
+
     pub(crate) fn state(&self, name: &'static str, queue: QueueState) -> ControllerState {
         let record = lock(&self.0);
         let (reconciles, took) = (record.reconciles.clone(), record.took.clone());
-        ControllerState { name, queue, reconciles, took, failing: record.failing.values().cloned().collect() }
+        let failing = record.failing.values().cloned().collect();
+        let (panics, panicked) = (record.panics, record.panicked.clone());
+        ControllerState { name, queue, reconciles, took, failing, panics, panicked }
     }
 }
 
@@ -198,6 +212,8 @@ impl Collector for Controllers {
         self.numbers(encoder, active, Gauge, |c| number(c.queue.active))?;
         let failing = of_controller("trimtab_reconcile_failing_objects", "Objects whose last reconcile failed");
         self.numbers(encoder, failing, Gauge, |c| number(c.failing.len()))?;
+        let panics = of_controller("controller_runtime_reconcile_panics", "Reconciles that panicked");
+        self.numbers(encoder, panics, Counter, |c| c.panics)?;
         let took = of_controller("controller_runtime_reconcile_time_seconds", "How long reconciles took");
         self.durations(encoder, took, |c| &c.took)?;
         let help = "Reconciles by how they ended";
@@ -224,12 +240,14 @@ mod tests {
         record.ended("error", Duration::from_secs(100));
         record.failed(&site, "no such image".to_owned(), false, now);
         record.failed(&site, "no such image".to_owned(), false, now);
+        record.panicked(&site, "no such thing");
         let queue = QueueState { depth: 2, adds: 5, ..QueueState::default() };
         let state = record.state("website", queue.clone());
         assert_eq!(
             failing(std::slice::from_ref(&state)),
             "website default/home failed 2 times, last at 1970-01-01T00:00:00Z: no such image\n"
         );
+        assert_eq!(state.panicked.as_deref(), Some("default/home: no such thing"));
         let told = text(vec![state]);
         for line in [
             "workqueue_depth{name=\"website\"} 2",
@@ -239,6 +257,7 @@ mod tests {
             "controller_runtime_reconcile_time_seconds_bucket{le=\"60.0\",controller=\"website\"} 1",
             "controller_runtime_reconcile_time_seconds_bucket{le=\"+Inf\",controller=\"website\"} 2",
             "trimtab_reconcile_failing_objects{controller=\"website\"} 1",
+            "controller_runtime_reconcile_panics_total{controller=\"website\"} 1",
         ] {
             assert!(told.lines().any(|there| there == line), "{line} is not in\n{told}");
         }

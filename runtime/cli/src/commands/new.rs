@@ -28,19 +28,24 @@ const TAKEN: &str = "abstract alloc as async await become box break build const 
                      incremental k8s-openapi let loop macro match mod move mut override priv proc-macro pub ref \
                      return self serde static std struct super test trait trimtab true try type typeof \
                      union unsafe unsized use virtual where while yield";
-/// What `src/main.rs` calls so.
-const IMPORTED: [&str; 22] = [
+/// What the project's code calls so.
+const IMPORTED: [&str; 31] = [
     "BTreeMap",
-    "Conditions",
     "Condition",
+    "Conditions",
     "Container",
     "Context",
+    "Controlled",
     "Default",
     "Deserialize",
+    "Err",
     "ExitCode",
     "Named",
     "Next",
+    "None",
     "ObjectMeta",
+    "Of",
+    "Ok",
     "Option",
     "PodSpec",
     "PodTemplateSpec",
@@ -51,7 +56,11 @@ const IMPORTED: [&str; 22] = [
     "Schema",
     "Self",
     "Serialize",
+    "Some",
     "String",
+    "TestCluster",
+    "Value",
+    "Vec",
 ];
 
 /// Write a project to begin with

@@ -93,6 +93,10 @@ impl Builder {
         self
     }
 
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     pub(super) fn has_faults(&self) -> bool {
         self.faults.is_some() || !self.plan.is_empty()
     }

@@ -11,7 +11,7 @@ use super::faults::Weather;
 use super::history::{History, Made};
 use super::line::Counts;
 use super::plan::{Fault, Outage, Plan, Trouble};
-use super::seeds::{Outcome, in_virtual_time, quietly};
+use super::seeds::{Outcome, in_virtual_time, quietly, told};
 use super::state::{self, State};
 use super::{Builder, TestCluster};
 
@@ -67,7 +67,7 @@ pub(super) fn once<R: Outcome>(
     let seen = RefCell::new(None);
     let run = async {
         let cluster = builder.start().await;
-        seen.replace(Some((cluster.history.clone(), Arc::clone(&cluster.weather))));
+        seen.replace(Some((cluster.trace(), Arc::clone(&cluster.weather))));
         let work = || Work::of(cluster.programs.counts(program).as_deref());
         let before = work();
         scenario(&cluster).await.check();
@@ -93,15 +93,13 @@ pub(super) fn once<R: Outcome>(
         ending
     };
     catch_unwind(AssertUnwindSafe(|| quietly(|| in_virtual_time(run)))).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let text = text.unwrap_or_else(|| "the test panicked".to_owned());
-        let (met, history) = match seen.take() {
-            Some((history, weather)) => (Weather::met(&weather), history.to_string()),
+        let text = told(&*panic);
+        let (met, trace) = match seen.take() {
+            Some((trace, weather)) => (Weather::met(&weather), trace.to_string()),
             None => (Plan::new(), String::new()),
         };
         // Who waited in vain has told it already.
-        let trace = if text.contains(&history) { String::new() } else { history };
+        let trace = if text.contains(&trace) { String::new() } else { trace };
         Failure { text, met, trace }
     })
 }

@@ -19,6 +19,8 @@ const TOLD: usize = 200;
 const KEPT: usize = 50_000;
 const LEASES: &str = "/registry/coordination.k8s.io/leases/";
 const NODES: &str = "/registry/nodes/";
+/// The program that is the agent of all nodes.
+const AGENT: &str = "kubelet";
 
 /// All writes of a cluster, in their order. Cloning is cheap; clones are the same history.
 #[derive(Clone)]
@@ -119,7 +121,8 @@ impl Told {
         self.hasher.write_u64(event.revision);
         self.hasher.write(event.key().as_bytes());
         self.hasher.write(value);
-        if is_heartbeat(event) {
+        let author = author.unwrap_or("the server by itself");
+        if is_heartbeat(event, author) {
             return;
         }
         self.writes += 1;
@@ -134,7 +137,6 @@ impl Told {
             }
             _ => "update",
         };
-        let author = author.unwrap_or("the server by itself");
         let text = format!("{verb} {} @{} by {author}", event.key(), event.revision);
         let after = self.since.elapsed();
         self.push(Line { after, text, key: Some(event.key().to_owned()) });
@@ -162,10 +164,15 @@ fn common_key(key: &str, value: &[u8]) -> String {
     }
 }
 
-/// A node's agent renews its lease, and now and then the times in the node's status.
-fn is_heartbeat(event: &Event) -> bool {
-    let key = event.key();
-    key.starts_with(LEASES) || (key.starts_with(NODES) && event.previous.is_some() && event.entry.is_some())
+/// A node's agent renews its lease, and now and then the times in the node's status; who is elected renews the lease of
+/// his name.
+fn is_heartbeat(event: &Event, author: &str) -> bool {
+    let program = author.split_once(": ").map_or(author, |(program, _)| program);
+    let is_update = event.previous.is_some() && event.entry.is_some();
+    match event.key().strip_prefix(LEASES) {
+        Some(lease) => program == AGENT || lease.ends_with(&format!("/{program}")),
+        None => program == AGENT && event.key().starts_with(NODES) && is_update,
+    }
 }
 
 impl fmt::Display for Line {

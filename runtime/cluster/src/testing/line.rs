@@ -220,12 +220,46 @@ impl Line {
     }
 }
 
-/// Events are told once, reviews and tokens change nothing, and a leader renews its lease for as long as it leads.
-fn is_write(request: &Request<Bytes>) -> bool {
-    let path = request.uri().path();
+/// What a path is about.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked<'a> {
+    group: &'a str,
+    namespace: &'a str,
+    resource: &'a str,
+    subresource: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    fn of(path: &'a str) -> Self {
+        let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let (group, rest) = match &parts[..] {
+            ["api", _, rest @ ..] => ("", rest),
+            ["apis", group, _, rest @ ..] => (*group, rest),
+            _ => return Self::default(),
+        };
+        let (namespace, rest) = match rest {
+            // A namespace's own subresources.
+            ["namespaces", _, "status" | "finalize"] => ("", rest),
+            ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
+            _ => ("", rest),
+        };
+        let part = |index: usize| rest.get(index).copied().unwrap_or_default();
+        Self { group, namespace, resource: part(0), subresource: part(2) }
+    }
+
+    /// Events are told once, reviews and tokens change nothing, and a leader renews its lease for as long as it leads.
+    fn is_lasting(&self, is_elected: bool) -> bool {
+        let elects = is_elected && self.resource == "leases" && self.namespace != "kube-node-lease";
+        !(elects && self.group == "coordination.k8s.io"
+            || self.resource == "events" && ["", "events.k8s.io"].contains(&self.group)
+            || ["authentication.k8s.io", "authorization.k8s.io"].contains(&self.group)
+            || self.group.is_empty() && self.subresource == "token")
+    }
+}
+
+fn is_write(request: &Request<Bytes>, is_elected: bool) -> bool {
     let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-    let elects = path.contains("/leases") && !path.contains("/kube-node-lease/");
-    !reads && !elects && !path.contains("/events") && !path.ends_with("reviews") && !path.ends_with("/token")
+    !reads && Asked::of(request.uri().path()).is_lasting(is_elected)
 }
 
 fn is_watch(request: &Request<Bytes>) -> bool {
@@ -242,7 +276,7 @@ impl Transport for Line {
             if *self.cut_off.borrow() {
                 return self.ask_in_vain().await;
             }
-            let answer = if is_write(&request) {
+            let answer = if is_write(&request, self.counts.is_elected) {
                 self.write(request).await
             } else if is_watch(&request) {
                 self.watch(request).await
@@ -280,4 +314,35 @@ fn refusal(code: u16) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_told_by_what_it_is_about() {
+        let is_lasting = |path: &str, is_elected: bool| Asked::of(path).is_lasting(is_elected);
+        for path in [
+            "/api/v1/namespaces/events/pods/a",
+            "/api/v1/namespaces/leases",
+            "/api/v1/namespaces/a/status",
+            "/api/v1/namespaces/a/secrets/token",
+            "/apis/demo.io/v1/namespaces/a/eventsources/b/status",
+            "/apis/demo.io/v1/codereviews",
+            "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node-0",
+        ] {
+            assert!(is_lasting(path, true) && is_lasting(path, false), "{path}");
+        }
+        for path in [
+            "/api/v1/namespaces/a/events",
+            "/apis/events.k8s.io/v1/namespaces/a/events/b",
+            "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+            "/api/v1/namespaces/a/serviceaccounts/b/token",
+        ] {
+            assert!(!is_lasting(path, false), "{path}");
+        }
+        let lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases/website";
+        assert_eq!([true, false].map(|is_elected| is_lasting(lease, is_elected)), [false, true]);
+    }
 }

@@ -51,6 +51,7 @@ mod history;
 mod ledger;
 mod line;
 mod listen;
+mod managers;
 mod news;
 mod outages;
 mod plan;
@@ -95,6 +96,7 @@ pub use trimtab_node::sim::Behaviour;
 
 use faults::Weather;
 use line::Line;
+use managers::{Managers, Trace};
 use program::Programs;
 
 use crate::component;
@@ -190,7 +192,8 @@ impl TestCluster {
     /// it dies of a [`Fault`], it is started again.
     ///
     /// It may do what follows from what it declares, and no more: where it is denied anything, [`TestCluster::settle`],
-    /// [`TestCluster::until`] and [`TestCluster::stop`] panic, and tell the rule that is missing.
+    /// [`TestCluster::until`] and [`TestCluster::stop`] panic, and tell the rule that is missing. So they do when a
+    /// reconcile has panicked.
     pub fn run<C: Controller>(&self, make: impl Fn() -> C + Send + 'static) -> Running {
         let granted = self.grant::<C>(Manager::needs_of(|manager| manager.add(make())));
         self.start_program(C::NAME, None, &roles::identity(C::NAME), granted, move |manager, _| manager.add(make()))
@@ -258,8 +261,8 @@ impl TestCluster {
         // Not the wall clock, which may be set.
         let end = Instant::now() + PATIENCE;
         while !holds(self).await {
-            self.check_denials();
-            assert!(Instant::now() < end, "never: {what}\n{}", self.history);
+            self.check();
+            assert!(Instant::now() < end, "never: {what}\n{}", self.trace());
             // What is read to tell whether it holds takes no time: most of what changes does so by a write.
             let _ = tokio::time::timeout(GLANCE.1, self.history.changed()).await;
             self.env.sleep(GLANCE.0).await;
@@ -274,14 +277,14 @@ impl TestCluster {
         let end = Instant::now() + PATIENCE;
         let mut writes = self.history.writes();
         loop {
-            self.check_denials();
+            self.check();
             let patient = !self.weather.met().is_empty() || self.programs.are_elected();
             self.env.sleep(if patient { QUIET_AFTER_FAULTS } else { QUIET }).await;
             let now = self.history.writes();
             if now == writes {
                 return;
             }
-            assert!(Instant::now() < end, "it does not come to rest\n{}", self.history);
+            assert!(Instant::now() < end, "it does not come to rest\n{}", self.trace());
             writes = now;
         }
     }
@@ -292,11 +295,19 @@ impl TestCluster {
         self.outside.shutdown().await;
         self.server.shutdown().await;
         self.store.close().await;
-        self.check_denials();
+        self.check();
     }
 
-    fn check_denials(&self) {
+    /// # Panics
+    /// If a controller was denied something, or panicked.
+    fn check(&self) {
         self.programs.denials.check(&self.server.kinds());
+        self.programs.managers.check();
+    }
+
+    /// What led to what is there.
+    fn trace(&self) -> Trace {
+        Trace { managers: Arc::clone(&self.programs.managers), history: self.history.clone() }
     }
 
     fn start_components(&self, elected: bool) {
@@ -349,9 +360,11 @@ impl TestCluster {
     ) -> Running {
         let user = trimtab_apiserver::Identity::new(&identity.user, identity.groups);
         let (lease, env) = (name.to_owned(), self.env.clone());
+        let managers = Arc::clone(&self.programs.managers);
         let start = move |line: &Arc<Line>, tasks: &Tasks| {
             let manager = Manager::new(Client::new(Arc::<Line>::clone(line)), env.clone());
             add(&manager, tasks);
+            managers.began(&lease, &manager);
             let (line, ending) = (Arc::clone(line), tasks.token().clone());
             // Who starts anew is somebody else.
             let election = election.map(|namespace| LeaderElection::new(namespace, &lease, env.uuid()));

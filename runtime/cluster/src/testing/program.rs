@@ -10,6 +10,7 @@ use trimtab_env::{Env, Tasks, lock};
 use super::faults::Weather;
 use super::history::History;
 use super::line::{Counts, Line};
+use super::managers::Managers;
 use super::roles::Denials;
 
 /// How long after its death a program is started again.
@@ -24,6 +25,7 @@ pub(super) struct Programs {
     history: History,
     /// What controllers were denied that run by a role.
     pub(super) denials: Arc<Denials>,
+    pub(super) managers: Arc<Managers>,
     known: Mutex<BTreeMap<String, Arc<Counts>>>,
     alive: Mutex<Vec<Life>>,
     env: Env,
@@ -33,7 +35,7 @@ pub(super) struct Programs {
 impl Programs {
     pub(super) fn new(weather: Arc<Weather>, history: History, env: Env, tasks: Tasks) -> Self {
         let (known, alive) = (Mutex::default(), Mutex::default());
-        Self { weather, history, denials: Arc::default(), known, alive, env, tasks }
+        Self { weather, history, denials: Arc::default(), managers: Arc::default(), known, alive, env, tasks }
     }
 
     /// What is known of the program, if it was ever started.

@@ -1,6 +1,7 @@
 //! One test over many seeds.
 
-use std::cell::Cell;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
@@ -66,15 +67,20 @@ pub fn run<R: Outcome>(seeds: Seeds, builder: impl Fn(u64) -> Builder, test: imp
             }
             continue;
         }
+        let seen = RefCell::new(None);
         let once = || {
             in_virtual_time(async {
                 let cluster = builder(seed).start().await;
+                seen.replace(Some(cluster.trace()));
                 test(&cluster).await.check();
                 cluster.stop().await;
             });
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(once)) {
             eprintln!("with {SEED}={seed}");
+            // Who waited in vain has told it already.
+            let trace = seen.take().map(|trace| trace.to_string()).filter(|trace| !told(&*panic).contains(trace));
+            eprint!("{}", trace.unwrap_or_default());
             resume_unwind(panic);
         }
     }
@@ -85,6 +91,15 @@ thread_local! {
     static PAUSED: Cell<bool> = const { Cell::new(false) };
     /// Whether what panics on this thread is told by whoever catches it.
     static QUIET: Cell<bool> = const { Cell::new(false) };
+    /// Where this thread panicked last.
+    static WHERE: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// What a caught panic said, and where it was, if it was during [`quietly`].
+pub(super) fn told(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or("the test panicked");
+    WHERE.take().map_or_else(|| text.to_owned(), |place| format!("at {place}: {text}"))
 }
 
 /// Panics of this thread meanwhile are not printed: the same test fails many times until the least that makes it
@@ -94,6 +109,7 @@ pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> T {
     HOOKED.call_once(|| {
         let print = take_hook();
         set_hook(Box::new(move |panic| {
+            WHERE.set(panic.location().map(ToString::to_string));
             if !QUIET.get() {
                 print(panic);
             }

@@ -10,7 +10,12 @@ use trimtab_store::{Entry, Page};
 use super::TestCluster;
 
 /// What is told of what happened, and how nodes are: it differs with the time that something took.
-const LEFT_OUT: [&str; 4] = ["/events/", "/leases/", "/nodes/", "/csinodes/"];
+const LEFT_OUT: [&str; 4] = [
+    "/registry/events/",
+    "/registry/coordination.k8s.io/leases/",
+    "/registry/nodes/",
+    "/registry/storage.k8s.io/csinodes/",
+];
 /// Of an object's metadata, what the server gives it.
 const GIVEN: [&str; 6] = ["uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"];
 /// Of anything else, what follows from those, or counts what was done again.
@@ -64,7 +69,7 @@ pub(super) async fn read(cluster: &TestCluster) -> Vec<(String, Value)> {
 pub(super) fn of(entries: &[(String, Value)], nodes: &BTreeSet<String>, deaths: bool) -> State {
     let names = entries.iter().filter_map(|(_, object)| generated(object)).collect();
     let mask = Mask { names, nodes, deaths };
-    let kept = entries.iter().filter(|(key, _)| LEFT_OUT.iter().all(|part| !key.contains(part)));
+    let kept = entries.iter().filter(|(key, _)| LEFT_OUT.iter().all(|prefix| !key.starts_with(prefix)));
     let shown = kept.map(|(key, object)| {
         let mut object = object.clone();
         if let Some(metadata) = object["metadata"].as_object_mut() {

@@ -25,13 +25,15 @@ const LATE: Duration = Duration::from_secs(7);
 /// # Panics
 /// If one ends otherwise; the fault is told, and how it came.
 pub fn sweep(program: &str, builder: impl Fn() -> Builder, scenario: impl AsyncFn(&TestCluster)) -> usize {
-    let without = once(builder(), program, &scenario);
-    let expected = without.unwrap_or_else(|failure| panic!("without a fault: {}\n{}", failure.text, failure.trace));
+    let seed = builder().seed();
+    let expected = once(builder(), program, &scenario).unwrap_or_else(|failure| {
+        panic!("without a fault: {}\nwith seed {seed}; how it came:\n{}", failure.text, failure.trace)
+    });
     let troubles = troubles(program, &expected);
     for trouble in &troubles {
         let found = once(builder().with_plan(vec![trouble.clone()]), program, &scenario);
         if let Err(failure) = found.and_then(|ending| ending.check(&expected)) {
-            panic!("{trouble}: {}\nhow it came:\n{}", failure.text, failure.trace);
+            panic!("{trouble}: {}\nwith seed {seed}; how it came:\n{}", failure.text, failure.trace);
         }
     }
     1 + troubles.len()

@@ -12,7 +12,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ReplicationController};
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use trimtab_client::Api;
-use trimtab_cluster::testing::{Fault, Seeds, TestCluster, in_virtual_time, run};
+use trimtab_cluster::testing::{Fault, Faults, Seeds, TestCluster, in_virtual_time, run};
 
 const WEB: &str = "
 apiVersion: v1
@@ -82,6 +82,61 @@ fn a_seed_repeats_itself_and_another_does_not() {
     let digests = digests.into_inner().unwrap();
     assert_eq!(digests[..2], digests[2..]);
     assert_ne!(digests[0], digests[1]);
+}
+
+/// Also where there are several nodes, two of each program, and much goes wrong.
+#[test]
+fn a_seed_repeats_what_goes_wrong() {
+    let digest = |seed| {
+        in_virtual_time(async {
+            let faults = Faults::default().outages(1);
+            let cluster = TestCluster::builder(seed).nodes(3).elected().faults(faults).start().await;
+            cluster.apply(WEB).await;
+            cluster.advance(Duration::from_secs(3_600)).await;
+            cluster.settle().await;
+            let digest = cluster.history().digest();
+            cluster.stop().await;
+            digest
+        })
+    };
+    assert_eq!([digest(4), digest(5)], [digest(4), digest(5)]);
+}
+
+#[test]
+fn a_hundred_clusters_do_not_disturb_one_another() {
+    let digest = |seed| {
+        in_virtual_time(async {
+            let cluster = TestCluster::start(seed).await;
+            web_runs(&cluster).await;
+            let digest = cluster.history().digest();
+            cluster.stop().await;
+            digest
+        })
+    };
+    let alone = [0, 1].map(digest);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (0..100).map(|index| scope.spawn(move || digest(index % 2))).collect();
+        for (index, other) in others.into_iter().enumerate() {
+            assert_eq!(other.join().unwrap(), alone[index % 2]);
+        }
+    });
+}
+
+/// It takes seconds.
+#[test]
+fn a_day_goes_by() {
+    in_virtual_time(async {
+        let cluster = TestCluster::start(1).await;
+        web_runs(&cluster).await;
+        let (begun, before) = (cluster.env().now(), cluster.history().writes());
+        cluster.advance(Duration::from_secs(24 * 3_600)).await;
+        assert_eq!(cluster.env().now().duration_since(begun).as_hours(), 24);
+        assert_eq!(ready(&cluster).await, Some(3));
+        // Events are forgotten, and nothing is written but heartbeats.
+        let since = cluster.history().writes() - before;
+        assert!(since < 50, "{}", cluster.history());
+        cluster.stop().await;
+    });
 }
 
 async fn web_runs(cluster: &TestCluster) {

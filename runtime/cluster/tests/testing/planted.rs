@@ -1,11 +1,12 @@
 //! Controllers with the mistakes that controllers are known for: a sweep finds each.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret};
 use serde_json::json;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use trimtab_client::{Api, DeleteParams, Patch};
 use trimtab_cluster::testing::{Seeds, TestCluster, run, sweep};
-use trimtab_reconcile::{Context, Next, Result, controller};
+use trimtab_reconcile::{Context, Error, Next, Result, controller};
 
 fn has(map: &ConfigMap, label: &str) -> bool {
     map.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(label))
@@ -151,4 +152,84 @@ fn the_least_that_must_go_wrong_is_told() {
     let message = *told.unwrap_err().downcast::<String>().unwrap();
     assert!(message.starts_with("with TRIMTAB_SEED="), "{message}");
     assert!(message.contains(" these 1 are needed:\n  forgetful, write "), "{message}");
+}
+
+/// What the test on a cluster with a controller tells when it fails.
+fn failed(scenario: impl AsyncFn(&TestCluster)) -> String {
+    found(|| {
+        run(Seeds(1), TestCluster::builder, scenario);
+        0
+    })
+}
+
+/// Writes something else every few seconds, to a Node, where heartbeats are.
+struct Restless(AtomicU64);
+
+#[controller(for = ConfigMap, uses(Node: patch), crate = "trimtab_reconcile")]
+impl Restless {
+    async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
+        if has(map, "wanted") {
+            let label = Patch::Merge(
+                json!({"metadata": {"labels": {"seen": self.0.fetch_add(1, Ordering::Relaxed).to_string()}}}),
+            );
+            Api::<Node>::all(cx.client()).patch("node-0", &label).await?;
+        }
+        Ok(Next::after(Duration::from_secs(2)))
+    }
+}
+
+#[test]
+fn who_never_rests_is_found() {
+    let message = failed(async |cluster| {
+        cluster.run(|| Restless(AtomicU64::new(0)));
+        cluster.apply(WISH).await;
+        cluster.settle().await;
+    });
+    assert!(message.starts_with("it does not come to rest\n"), "{message}");
+    assert!(message.contains("restless: PATCH /api/v1/nodes/node-0"), "{message}");
+}
+
+/// Asserts what does not hold.
+struct Wrong;
+
+#[controller(for = ConfigMap, crate = "trimtab_reconcile")]
+impl Wrong {
+    async fn reconcile(&self, map: &ConfigMap, _cx: &Context<ConfigMap>) -> Result<Next> {
+        assert!(!has(map, "wanted"), "nobody wants this");
+        Ok(Next::on_change())
+    }
+}
+
+#[test]
+fn an_assertion_in_a_reconcile_fails_the_test() {
+    let message = failed(async |cluster| {
+        cluster.run(|| Wrong);
+        cluster.apply(WISH).await;
+        cluster.settle().await;
+    });
+    assert_eq!(message, "a reconcile panicked: wrong: default/wish: nobody wants this");
+}
+
+/// Cannot do what it is for.
+struct Unable;
+
+#[controller(for = ConfigMap, crate = "trimtab_reconcile")]
+impl Unable {
+    async fn reconcile(&self, map: &ConfigMap, _cx: &Context<ConfigMap>) -> Result<Next> {
+        if has(map, "wanted") { Err(Error::other("no such thing")) } else { Ok(Next::on_change()) }
+    }
+}
+
+#[test]
+fn what_fails_is_told_to_who_waits_in_vain() {
+    let message = failed(async |cluster| {
+        cluster.run(|| Unable);
+        cluster.apply(WISH).await;
+        cluster.until("it is done", async |_| false).await;
+    });
+    assert!(message.starts_with("never: it is done\n"), "{message}");
+    assert!(
+        message.contains("\nwhat fails:\nunable default/wish failed ") && message.contains(": no such thing"),
+        "{message}"
+    );
 }

@@ -134,6 +134,10 @@ async fn it_installs_converts_and_reconciles_with_its_own_roles_alone_and_ends_i
     .await;
     let told = until("metrics are told", async || get(&metrics, "/metrics").await).await;
     assert!(told.contains("openmetrics-text") && told.contains("website") && told.ends_with("# EOF\n"), "{told}");
+    assert!(told.contains("workqueue_depth{name=\"website\"} 0\n"), "{told}");
+    for path in ["/livez", "/failing"] {
+        assert!(get(&metrics, path).await.unwrap().starts_with("HTTP/1.1 200"), "{path}");
+    }
     assert!(get(&metrics, "/nothing").await.unwrap().starts_with("HTTP/1.1 404"));
 
     let old: Api<WebsiteV1Beta1> = Api::namespaced(&client, "default");
