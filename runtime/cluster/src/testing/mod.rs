@@ -96,7 +96,7 @@ pub use trimtab_node::sim::Behaviour;
 
 use faults::Weather;
 use line::Line;
-use managers::{Managers, Trace};
+use managers::Trace;
 use program::Programs;
 
 use crate::component;
