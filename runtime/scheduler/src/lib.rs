@@ -5,7 +5,7 @@
 //! ```
 //!
 //! [`run`] is the loop. What it decides is in [`core`], which knows neither time nor the API;
-//! start there. A pod that fits nowhere may have less important ones leave ([`preempt`]); one that
+//! start there. A pod that fits nowhere may have less important ones leave (`preempt.rs`); one that
 //! asks for what is not known here (inter-pod affinity, hard topology spread) is told so rather
 //! than placed anyhow.
 
