@@ -87,7 +87,7 @@ impl Hook for Components {
                 Err(why) => ("False", why.as_str()),
             };
             let condition = json!({"type": "Healthy", "status": status, "message": message});
-            let status = json!({"metadata": {"name": name, "creationTimestamp": null}, "conditions": [condition]});
+            let status = json!({"metadata": {"name": name}, "conditions": [condition]});
             let value = encode::to_stored(kind, &Object(status.as_object().cloned().unwrap_or_default()));
             let (key, revision) = (encode::key(kind, "", name).into(), self.store.revision());
             Arc::new(Entry { key, value, create_revision: revision, mod_revision: revision, memo: OnceLock::new() })

@@ -213,11 +213,7 @@ fn aggregate(group: &str, versions: &Versions<'_>) -> Value {
             json!({"version": version, "resources": resources, "freshness": freshness})
         })
         .collect();
-    let metadata = if group.is_empty() {
-        json!({"creationTimestamp": null})
-    } else {
-        json!({"name": group, "creationTimestamp": null})
-    };
+    let metadata = if group.is_empty() { json!({}) } else { json!({"name": group}) };
     json!({"metadata": metadata, "versions": versions})
 }
 

@@ -318,7 +318,7 @@ impl View {
         revision: Revision,
         initial_events_end: bool,
     ) -> Result<(), ApiError> {
-        let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
         if initial_events_end {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
