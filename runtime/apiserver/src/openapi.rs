@@ -109,7 +109,11 @@ fn document(kinds: &[&Kind]) -> Value {
         for (name, schema) in own.iter().flat_map(|own| operations::definitions(kind, own)) {
             schemas.entry(name).or_insert_with(|| rewritten(schema));
         }
-        add_paths(kind, own.as_deref(), &mut paths);
+        let in_path = |name: &str| {
+            let schema = json!({"type": "string", "uniqueItems": true});
+            json!({"name": name, "in": "path", "required": true, "schema": schema})
+        };
+        paths.extend(operations::paths(kind, own.as_deref(), in_path, |found| operation(kind, found)));
     }
     json!({"openapi": "3.0.0", "info": {"title": "Trimtab", "version": "v1.36.0"}, "paths": paths, "components": {"schemas": schemas}})
 }
@@ -136,22 +140,6 @@ fn rewritten(mut schema: Value) -> Value {
         _ => {}
     }
     schema
-}
-
-fn add_paths(kind: &Kind, definition: Option<&str>, paths: &mut Map<String, Value>) {
-    for item in operations::of(kind, definition) {
-        let in_path = |name: &&str| {
-            let schema = json!({"type": "string", "uniqueItems": true});
-            json!({"name": name, "in": "path", "required": true, "schema": schema})
-        };
-        let parameters: Vec<Value> = item.variables.iter().map(in_path).collect();
-        let mut all: Map<String, Value> =
-            item.operations.into_iter().map(|found| (found.method.to_owned(), operation(kind, found))).collect();
-        if !parameters.is_empty() {
-            all.insert("parameters".to_owned(), parameters.into());
-        }
-        paths.insert(item.path, all.into());
-    }
 }
 
 fn operation(kind: &Kind, found: Operation) -> Value {

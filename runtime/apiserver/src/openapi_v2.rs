@@ -59,7 +59,9 @@ fn document(kinds: &Kinds) -> Value {
         for (name, schema) in own.iter().flat_map(|own| operations::definitions(kind, own)) {
             all.entry(name).or_insert_with(|| plain(schema));
         }
-        add_paths(kind, own.as_deref(), &mut paths);
+        let in_path =
+            |name: &str| json!({"name": name, "in": "path", "required": true, "type": "string", "uniqueItems": true});
+        paths.extend(operations::paths(kind, own.as_deref(), in_path, |found| operation(kind, found)));
     }
     json!({"swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.36.0"}, "paths": paths, "definitions": all})
 }
@@ -105,20 +107,6 @@ fn plain_field(name: &str, value: Value) -> Value {
         ("items" | "additionalProperties", value) => plain(value),
         ("properties", Value::Object(map)) => map.into_iter().map(|(name, schema)| (name, plain(schema))).collect(),
         (_, value) => value,
-    }
-}
-
-fn add_paths(kind: &Kind, definition: Option<&str>, paths: &mut Map<String, Value>) {
-    for item in operations::of(kind, definition) {
-        let in_path =
-            |name: &&str| json!({"name": name, "in": "path", "required": true, "type": "string", "uniqueItems": true});
-        let parameters: Vec<Value> = item.variables.iter().map(in_path).collect();
-        let mut all: Map<String, Value> =
-            item.operations.into_iter().map(|found| (found.method.to_owned(), operation(kind, found))).collect();
-        if !parameters.is_empty() {
-            all.insert("parameters".to_owned(), parameters.into());
-        }
-        paths.insert(item.path, all.into());
     }
 }
 

@@ -10,11 +10,11 @@ use crate::openapi::document_path;
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
 /// A path, and what is asked there.
-pub(crate) struct Item {
-    pub(crate) path: String,
+struct Item {
+    path: String,
     /// What stands in braces in the path.
-    pub(crate) variables: Vec<&'static str>,
-    pub(crate) operations: Vec<Operation>,
+    variables: Vec<&'static str>,
+    operations: Vec<Operation>,
 }
 
 /// What a method does at a path.
@@ -194,8 +194,26 @@ fn capital(name: &str) -> String {
     name.split(['.', '-']).filter(|word| !word.is_empty() && word.is_char_boundary(1)).map(part).collect()
 }
 
+/// The paths at which `kind` is asked for something, each with what stands there: a version of documents writes what is
+/// `in_path` and each `operation` in its own way.
+pub(crate) fn paths(
+    kind: &Kind,
+    own: Option<&str>,
+    in_path: impl Fn(&str) -> Value,
+    operation: impl Fn(Operation) -> Value,
+) -> impl Iterator<Item = (String, Value)> {
+    of(kind, own).into_iter().map(move |Item { path, variables, operations }| {
+        let mut all: Map<String, Value> =
+            operations.into_iter().map(|found| (found.method.to_owned(), operation(found))).collect();
+        if !variables.is_empty() {
+            all.insert("parameters".to_owned(), variables.into_iter().map(&in_path).collect());
+        }
+        (path, all.into())
+    })
+}
+
 /// All that can be asked of `kind`, whose objects' definition is `own`.
-pub(crate) fn of(kind: &Kind, own: Option<&str>) -> Vec<Item> {
+fn of(kind: &Kind, own: Option<&str>) -> Vec<Item> {
     let of_kind = OfKind::new(kind, own);
     let root = format!("/{}", document_path(kind));
     let (namespace, variables): (_, &[&'static str]) =
