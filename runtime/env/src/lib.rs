@@ -12,6 +12,6 @@ mod tasks;
 pub use collections::{HashMap, HashSet, Hashing};
 pub use env::Env;
 pub use locks::{exclusive, lock, shared};
-pub use tasks::Tasks;
+pub use tasks::{Tasks, panic_text};
 pub use tokio::time::Instant;
 pub use tokio_util::sync::CancellationToken;

@@ -1,11 +1,18 @@
 //! Owned tasks: everything spawned is joined by whoever spawned it.
 
+use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// What a caught panic said.
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
 
 /// A set of tasks with one way to end them: [`Tasks::shutdown`] cancels the token, then joins all.
 ///
@@ -40,9 +47,7 @@ impl Tasks {
         let guarded = AssertUnwindSafe(future).catch_unwind();
         drop(self.tracker.spawn(async move {
             if let Err(panic) = guarded.await {
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-                tracing::error!(task = name, panic = text, "a task panicked");
+                tracing::error!(task = name, panic = panic_text(&*panic), "a task panicked");
             }
         }));
     }

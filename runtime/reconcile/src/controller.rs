@@ -11,7 +11,7 @@ use k8s_openapi::Metadata;
 use tokio::sync::Semaphore;
 use trimtab_api::ObjectRef;
 use trimtab_client::ListParams;
-use trimtab_env::{Instant, Tasks};
+use trimtab_env::{Instant, Tasks, panic_text};
 
 use crate::children::Children;
 use crate::context::{Context, Shared};
@@ -88,11 +88,18 @@ struct Running<C: Controller> {
 /// A controller of any kind, to be asked how it stands.
 pub(crate) trait Observed: Send + Sync {
     fn state(&self) -> ControllerState;
+
+    /// Of which object the last reconcile was that panicked, and what it said.
+    fn panicked(&self) -> Option<String>;
 }
 
 impl<C: Controller> Observed for Running<C> {
     fn state(&self) -> ControllerState {
         self.record.state(C::NAME, self.queue.stands())
+    }
+
+    fn panicked(&self) -> Option<String> {
+        Some(format!("{}: {}", C::NAME, self.record.last_panic()?))
     }
 }
 
@@ -142,8 +149,7 @@ impl<C: Controller> Running<C> {
         let started = Instant::now();
         let result = AssertUnwindSafe(self.one(key)).catch_unwind().await;
         let result = result.unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            let text = panic_text(&*panic);
             self.record.panicked(key, text);
             Err(Error::other(format!("the reconcile panicked: {text}")))
         });

@@ -206,6 +206,11 @@ impl Manager {
         metrics::text(self.controllers())
     }
 
+    /// The controller and the object of the last reconcile that panicked, if one has, and what it said.
+    pub fn panicked(&self) -> Option<String> {
+        lock(&self.inner.observed).iter().find_map(|controller| controller.panicked())
+    }
+
     /// Which objects fail, and why, a line for each.
     pub fn failing(&self) -> String {
         metrics::failing(&self.controllers())

@@ -86,8 +86,6 @@ pub struct ControllerState {
     pub failing: Vec<Failing>,
     /// How often a reconcile panicked.
     pub panics: u64,
-    /// Of which object the last one was that panicked, and what it said.
-    pub panicked: Option<String>,
 }
 
 /// What a controller keeps count of.
@@ -126,12 +124,16 @@ impl Record {
         record.panicked = Some(format!("{object}: {text}"));
     }
 
+    /// Of which object the last reconcile was that panicked, and what it said.
+    pub(crate) fn last_panic(&self) -> Option<String> {
+        lock(&self.0).panicked.clone()
+    }
+
     pub(crate) fn state(&self, name: &'static str, queue: QueueState) -> ControllerState {
         let record = lock(&self.0);
         let (reconciles, took) = (record.reconciles.clone(), record.took.clone());
         let failing = record.failing.values().cloned().collect();
-        let (panics, panicked) = (record.panics, record.panicked.clone());
-        ControllerState { name, queue, reconciles, took, failing, panics, panicked }
+        ControllerState { name, queue, reconciles, took, failing, panics: record.panics }
     }
 }
 
@@ -247,7 +249,7 @@ mod tests {
             failing(std::slice::from_ref(&state)),
             "website default/home failed 2 times, last at 1970-01-01T00:00:00Z: no such image\n"
         );
-        assert_eq!(state.panicked.as_deref(), Some("default/home: no such thing"));
+        assert_eq!(record.last_panic().as_deref(), Some("default/home: no such thing"));
         let told = text(vec![state]);
         for line in [
             "workqueue_depth{name=\"website\"} 2",

@@ -95,8 +95,7 @@ impl<T: Clone + Eq + Hash + Ord> Queue<T> {
     /// The next name. It is handed out again only after [`Queue::done`]. Safe to drop.
     pub async fn next(&self) -> T {
         loop {
-            let taken = self.take();
-            match taken {
+            match self.take() {
                 Ok(item) => return item,
                 Err(None) => self.changed.notified().await,
                 Err(Some(at)) => {

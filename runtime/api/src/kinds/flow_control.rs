@@ -13,10 +13,17 @@ use crate::object::Object;
 /// Those whose spec nobody can have otherwise.
 const MANDATORY: [&str; 2] = ["catch-all", "exempt"];
 
+/// The annotation that says whether the server keeps an object's spec as it is by default.
+pub const AUTOUPDATE: &str = "apf.kubernetes.io/autoupdate-spec";
+
 /// The levels and schemas that every cluster has.
 pub static DEFAULTS: LazyLock<Vec<Object>> = LazyLock::new(|| {
     let text = include_str!("../../../../manifests/defaults/flow-control.yaml");
-    manifest::read(text).expect("the file is read by a test")
+    let mut all = manifest::read(text).expect("the file is read by a test");
+    for object in &mut all {
+        object.set(&["metadata", "annotations", AUTOUPDATE], "true");
+    }
+    all
 });
 
 /// Whether the level or schema `name` has to be as it is by default.

@@ -34,8 +34,6 @@ const FILES: [&str; 4] = [
 const LABEL: &str = "kubernetes.io/bootstrapping";
 /// Set to `false`, it keeps an object as it is.
 const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
-/// Whether the server keeps the spec of an object of flow control as it is by default.
-const AUTOUPDATE_FLOWS: &str = "apf.kubernetes.io/autoupdate-spec";
 const OF_CONTROLLERS: &str = "system:controller:";
 /// Who is recorded as the writer.
 const MANAGER: &str = "kube-apiserver";
@@ -43,15 +41,6 @@ const MANAGER: &str = "kube-apiserver";
 const TRIES: usize = 3;
 /// How long until it is tried again after a write has failed.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// The levels and schemas of flow control: looked at again and again.
-static FLOWS: LazyLock<Vec<Object>> = LazyLock::new(|| {
-    let mut flows = flow_control::DEFAULTS.clone();
-    for object in &mut flows {
-        object.set(&["metadata", "annotations", AUTOUPDATE_FLOWS], "true");
-    }
-    flows
-});
 
 fn read(text: &str) -> Vec<Object> {
     manifest::read(text).expect("the files are read by a test")
@@ -122,7 +111,7 @@ pub(crate) async fn reconcile(server: &ApiServer, service_cidr: (Ipv4Addr, u8)) 
     let (defaults, range) = (defaults(), range(server, service_cidr));
     // While the files are read anyway: the nodes' rules are among them.
     LazyLock::force(&node::RULES);
-    let is_kept = keep_all(server, defaults.iter().chain(&*FLOWS).chain([&range])).await;
+    let is_kept = keep_all(server, defaults.iter().chain(&*flow_control::DEFAULTS).chain([&range])).await;
     if !(drop_strays(server).await && is_kept) {
         server.inner.flows.changed.notify_one();
     }
@@ -136,7 +125,7 @@ pub(crate) async fn keep_flows(server: Weak<Inner>) {
         flows.changed.notified().await;
         let Some(inner) = server.upgrade() else { return };
         let server_now = ApiServer { inner };
-        let is_kept = keep_all(&server_now, FLOWS.iter()).await;
+        let is_kept = keep_all(&server_now, flow_control::DEFAULTS.iter()).await;
         if !(drop_strays(&server_now).await && is_kept) {
             let env = server_now.inner.env.clone();
             drop(server_now);
@@ -171,14 +160,16 @@ async fn drop_strays(server: &ApiServer) -> bool {
     let mut is_done = true;
     for kind in flow::PLURALS.iter().filter_map(|plural| kinds.by_resource(flow::GROUP, flow::VERSION, plural)) {
         let is_default = |object: &Object| {
-            FLOWS.iter().any(|default| default.kind() == &*kind.kind && default.name() == object.name())
+            flow_control::DEFAULTS
+                .iter()
+                .any(|default| default.kind() == &*kind.kind && default.name() == object.name())
         };
         let Ok(stored) = server.inner.store.list(&encode::prefix(kind, ""), Page::default()).await else {
             return false;
         };
         for entry in stored.entries {
             let object = encode::to_object(kind, &entry);
-            if object.str_at(&["metadata", "annotations", AUTOUPDATE_FLOWS]) != "true" || is_default(&object) {
+            if object.str_at(&["metadata", "annotations", flow_control::AUTOUPDATE]) != "true" || is_default(&object) {
                 continue;
             }
             // One that somebody has just written is looked at again, as all are.
@@ -287,7 +278,7 @@ fn merged(there: &Object, wanted: &Object) -> Merged {
 /// changed its spec yet.
 fn put_right(there: &Object, wanted: &Object) -> Merged {
     let is_ours = flow_control::is_mandatory(wanted.name())
-        || match there.str_at(&["metadata", "annotations", AUTOUPDATE_FLOWS]) {
+        || match there.str_at(&["metadata", "annotations", flow_control::AUTOUPDATE]) {
             "true" => true,
             "false" => false,
             _ => generation(there) == 1,
@@ -303,7 +294,7 @@ fn put_right(there: &Object, wanted: &Object) -> Merged {
             }
         }
     }
-    new.set(&["metadata", "annotations", AUTOUPDATE_FLOWS], is_ours.to_string());
+    new.set(&["metadata", "annotations", flow_control::AUTOUPDATE], is_ours.to_string());
     if new == *there { Merged::Same } else { Merged::Changed(new) }
 }
 
@@ -351,8 +342,8 @@ mod tests {
     fn every_default_is_as_the_server_would_store_it() {
         let kinds = trimtab_api::builtin();
         let defaults = defaults();
-        assert_eq!(defaults.len() + FLOWS.len(), 112);
-        for object in defaults.iter().chain(&*FLOWS) {
+        assert_eq!(defaults.len() + flow_control::DEFAULTS.len(), 112);
+        for object in defaults.iter().chain(&*flow_control::DEFAULTS) {
             let kind = kinds.by_kind(object.api_version(), object.kind()).unwrap();
             let mut admitted = object.clone();
             let unknown = kind.schema.get().check(&mut admitted.0).unwrap().unknown;
@@ -420,13 +411,15 @@ mod tests {
         let level = |name: &str, metadata: &str, spec: &str| {
             object(&format!("{{metadata: {{name: {name}, {metadata}}}, spec: {spec}}}"))
         };
-        let says = |value: &str| format!("annotations: {{{AUTOUPDATE_FLOWS}: '{value}'}}");
+        let key = flow_control::AUTOUPDATE;
+        let says = |value: &str| format!("annotations: {{{key}: '{value}'}}");
         let put = |name: &str, metadata: &str| {
             let (there, wanted) = (level(name, metadata, "{a: 1}"), level(name, &says("true"), "{a: 2}"));
             match put_right(&there, &wanted) {
-                Merged::Changed(new) => {
-                    (new.0["spec"]["a"].clone(), new.str_at(&["metadata", "annotations", AUTOUPDATE_FLOWS]).to_owned())
-                }
+                Merged::Changed(new) => (
+                    new.0["spec"]["a"].clone(),
+                    new.str_at(&["metadata", "annotations", flow_control::AUTOUPDATE]).to_owned(),
+                ),
                 other => panic!("{other:?}"),
             }
         };

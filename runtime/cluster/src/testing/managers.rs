@@ -22,10 +22,8 @@ impl Managers {
     /// If a reconcile did: it is tried again, as outside of tests, but an assertion in it has failed.
     pub(super) fn check(&self) {
         for manager in lock(&self.0).values() {
-            for controller in manager.controllers() {
-                let panicked = controller.panicked.map(|text| format!("{}: {text}", controller.name));
-                assert!(panicked.is_none(), "a reconcile panicked: {}", panicked.unwrap_or_default());
-            }
+            let panicked = manager.panicked();
+            assert!(panicked.is_none(), "a reconcile panicked: {}", panicked.unwrap_or_default());
         }
     }
 }

@@ -7,6 +7,8 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
 use std::sync::Once;
 
+use trimtab_env::panic_text;
+
 use super::explore::explore;
 use super::{Builder, TestCluster};
 
@@ -97,8 +99,7 @@ thread_local! {
 
 /// What a caught panic said, and where it was, if it was during [`quietly`].
 pub(super) fn told(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("the test panicked");
+    let text = panic_text(panic);
     WHERE.take().map_or_else(|| text.to_owned(), |place| format!("at {place}: {text}"))
 }
 
