@@ -93,6 +93,10 @@ impl Builder {
         self
     }
 
+    pub(super) fn node_names(&self) -> Vec<String> {
+        (0..self.nodes).map(node_name).collect()
+    }
+
     pub(super) fn seed(&self) -> u64 {
         self.seed
     }
@@ -131,7 +135,7 @@ impl Builder {
         let server = ApiServer::new(config).await.expect("what is in memory can be read");
         let node = |index| {
             let script = Arc::clone(&self.script);
-            (format!("node-{index}"), Sim::scripted(env.clone(), index, move |spec| script(spec)))
+            (node_name(index), Sim::scripted(env.clone(), index, move |spec| script(spec)))
         };
         let nodes: Arc<BTreeMap<String, Sim>> = Arc::new((0..self.nodes).map(node).collect());
         let weather = Arc::new(Weather::new(self.seed, self.plan, self.faults));
@@ -154,4 +158,8 @@ impl Builder {
         cluster.begin_weather();
         cluster
     }
+}
+
+fn node_name(index: u32) -> String {
+    format!("node-{index}")
 }

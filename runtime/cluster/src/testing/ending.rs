@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -25,7 +26,9 @@ pub(super) struct Ending {
     made: Made,
     /// What went wrong meanwhile.
     met: Plan,
-    /// Of the program that is looked at: what it had written and heard when the cluster was up, and in the end.
+    /// How long after the cluster was ready anything was written, but for heartbeats.
+    pub wrote_at: BTreeSet<Duration>,
+    /// Of the program that is looked at: what it had written, read and heard when the cluster was up, and in the end.
     pub work: (Work, Work),
     history: History,
 }
@@ -35,14 +38,19 @@ pub(super) struct Ending {
 pub(super) struct Work {
     pub is_elected: bool,
     pub writes: u64,
+    pub reads: u64,
     /// Pieces of news by path.
     pub news: BTreeMap<String, u32>,
 }
 
 impl Work {
     fn of(counts: Option<&Counts>) -> Self {
-        let work =
-            |counts: &Counts| Self { is_elected: counts.is_elected, writes: counts.writes(), news: counts.news() };
+        let work = |counts: &Counts| Self {
+            is_elected: counts.is_elected,
+            writes: counts.writes(),
+            reads: counts.reads(),
+            news: counts.news(),
+        };
         counts.map(work).unwrap_or_default()
     }
 }
@@ -69,11 +77,11 @@ pub(super) fn once<R: Outcome>(
         let cluster = builder.start().await;
         seen.replace(Some((cluster.trace(), Arc::clone(&cluster.weather))));
         let work = || Work::of(cluster.programs.counts(program).as_deref());
-        let before = work();
+        let (ready, before) = (cluster.history.age(), work());
         scenario(&cluster).await.check();
         cluster.weathered().await;
         cluster.settle().await;
-        let work = (before, work());
+        let (wrote_at, work) = (cluster.history.times(ready), (before, work()));
         stays_at_rest(&cluster).await;
         let entries = state::read(&cluster).await;
         let orphans = state::orphans(&entries);
@@ -86,6 +94,7 @@ pub(super) fn once<R: Outcome>(
             states: <[OnceCell<State>; 2]>::default(),
             made: cluster.history.made(),
             met: cluster.weather.met(),
+            wrote_at,
             work,
             history: cluster.history.clone(),
         };

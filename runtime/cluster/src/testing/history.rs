@@ -1,6 +1,6 @@
 //! What a cluster has written, and who asked for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -93,6 +93,18 @@ impl History {
 
     pub(super) fn made(&self) -> Made {
         self.told().made.clone()
+    }
+
+    /// How long it has been written.
+    pub(super) fn age(&self) -> Duration {
+        self.told().since.elapsed()
+    }
+
+    /// At which times something was written, counted from that age.
+    pub(super) fn times(&self, from: Duration) -> BTreeSet<Duration> {
+        let told = self.told();
+        let written = told.lines.iter().filter(|line| line.key.is_some());
+        written.filter_map(|line| line.after.checked_sub(from)).collect()
     }
 
     /// What went wrong, and what was written of these keys, in order.

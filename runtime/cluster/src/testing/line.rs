@@ -21,7 +21,7 @@ use super::faults::Weather;
 use super::history::History;
 use super::ledger::{Author, attributed};
 use super::news::Disturbed;
-use super::plan::Fault;
+use super::plan::{Fault, WatchFault};
 use super::roles::Denials;
 
 /// For how long a program is cut off: another leads before, and has done what there is to do.
@@ -33,6 +33,7 @@ pub(super) struct Counts {
     /// Whether there are two of it, of which one leads.
     pub(super) is_elected: bool,
     writes: AtomicU64,
+    reads: AtomicU64,
     /// On its way from where the program is cut off.
     late: Mutex<Vec<Late>>,
     /// By path.
@@ -70,6 +71,7 @@ impl Counts {
             name: name.to_owned(),
             is_elected,
             writes: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
             late: Mutex::default(),
             watches: Mutex::default(),
             weather: Arc::clone(weather),
@@ -80,6 +82,10 @@ impl Counts {
 
     pub(super) fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
     }
 
     /// The paths that were watched, and how many pieces of news the first watch of each has told.
@@ -208,14 +214,27 @@ impl Line {
         Ok(Response::from_parts(parts, Full::new(bytes).map_err(|never| match never {}).boxed_unsync()))
     }
 
+    async fn read(&self, request: Request<Bytes>) -> Result<Response<Body>, TransportError> {
+        let number = self.counts.reads.fetch_add(1, Ordering::Relaxed);
+        let author = Author::new(&self.counts.name, &request);
+        if let Some(code) = self.counts.weather.of_read(&self.counts.name, number) {
+            self.counts.history.note(format!("{author}, which is read {number}: {}", Fault::Refused(code)));
+            return Ok(refusal(code));
+        }
+        attributed(author, self.inner.send(request)).await
+    }
+
     async fn watch(&self, request: Request<Bytes>) -> Result<Response<Body>, TransportError> {
         let path = request.uri().path().to_owned();
         let (number, news) = self.counts.begin_watch(&path);
         let fault = self.counts.weather.of_watch(&self.counts.name, &path, number);
-        let answer = self.inner.send(request).await?;
         if let Some(fault) = fault {
             self.counts.history.note(format!("{}, watch {number} of {path}: {fault}", self.counts.name));
         }
+        if let Some(WatchFault::Refused(code)) = fault {
+            return Ok(refusal(code));
+        }
+        let answer = self.inner.send(request).await?;
         Ok(answer.map(|body| Disturbed::new(body, fault, news).boxed_unsync()))
     }
 }
@@ -257,9 +276,12 @@ impl<'a> Asked<'a> {
     }
 }
 
-fn is_write(request: &Request<Bytes>, is_elected: bool) -> bool {
-    let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-    !reads && Asked::of(request.uri().path()).is_lasting(is_elected)
+fn is_lasting(request: &Request<Bytes>, is_elected: bool) -> bool {
+    Asked::of(request.uri().path()).is_lasting(is_elected)
+}
+
+fn is_read(request: &Request<Bytes>) -> bool {
+    [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method())
 }
 
 fn is_watch(request: &Request<Bytes>) -> bool {
@@ -276,12 +298,14 @@ impl Transport for Line {
             if *self.cut_off.borrow() {
                 return self.ask_in_vain().await;
             }
-            let answer = if is_write(&request, self.counts.is_elected) {
-                self.write(request).await
-            } else if is_watch(&request) {
+            let answer = if is_watch(&request) {
                 self.watch(request).await
-            } else {
+            } else if !is_lasting(&request, self.counts.is_elected) {
                 attributed(Author::new(&self.counts.name, &request), self.inner.send(request)).await
+            } else if is_read(&request) {
+                self.read(request).await
+            } else {
+                self.write(request).await
             };
             // It may have died of another request meanwhile.
             if self.is_dead() { self.die().await } else { self.heard(answer?).await }

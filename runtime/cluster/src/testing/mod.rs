@@ -30,14 +30,15 @@
 //! # Faults
 //!
 //! With [`Faults`], things go wrong at random by the seed: programs die before and after their writes, answers are
-//! lost, the server refuses with 409, 429 and 500, leaders lose their lease while they write, watches break off, fall silent, expire or come late, nodes and
+//! lost, the server refuses with 409, 429 and 500, leaders lose their lease while they write, watches are refused, break off, fall silent, expire or come late, nodes and
 //! containers die, the clock is set. The test then runs twice, and must end with them as it does without: the same
 //! objects but for uids, versions, times and addresses; none left whose owner is gone; none made again and again;
 //! and nothing to write for programs that are started anew. If it does not, it fails with the seed, the fewest
 //! faults for which it fails, and who wrote what of the objects that differ. `TRIMTAB_SEED=7` runs that seed alone.
 //!
-//! [`sweep`] leaves nothing to chance: each write of one program meets three faults, one run each, and three more
-//! where another takes over from it ([`TestCluster::run_elected`]).
+//! [`sweep`] leaves nothing to chance: each write, read and watch of one program meets each fault, one run each, also
+//! that another takes over from it in the middle of a write ([`TestCluster::run_elected`]). [`sweep_outages`] does so
+//! with what happens to nodes, containers and the clock.
 //!
 //! # From outside
 //!
@@ -89,7 +90,7 @@ pub use listen::Listening;
 pub use plan::{Fault, Outage, Plan, Trouble, WatchFault};
 pub use program::Running;
 pub use seeds::{Outcome, Seeds, in_virtual_time, run};
-pub use sweep::sweep;
+pub use sweep::{sweep, sweep_outages};
 pub use trimtab_macros::test;
 pub use trimtab_node::runtime::ContainerSpec;
 pub use trimtab_node::sim::Behaviour;

@@ -24,6 +24,9 @@ pub enum Fault {
 /// What goes wrong with one watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchFault {
+    /// The server refuses it with this code, as it does when it is asked too much (429) and when something failed
+    /// (500).
+    Refused(u16),
     /// It breaks off after so many pieces of news.
     Dropped(u32),
     /// After so many pieces of news, nothing more comes for a while.
@@ -57,6 +60,15 @@ pub enum Trouble {
         number: u64,
         /// What becomes of it.
         fault: Fault,
+    },
+    /// What a program reads otherwise than by watching.
+    Read {
+        /// Whose.
+        program: String,
+        /// Which one of all that the program reads, counted from 0.
+        number: u64,
+        /// The server refuses with this code.
+        code: u16,
     },
     /// A program's watch.
     Watch {
@@ -97,6 +109,7 @@ impl fmt::Display for Fault {
 impl fmt::Display for WatchFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Refused(code) => write!(f, "{}", Fault::Refused(*code)),
             Self::Dropped(after) => write!(f, "it breaks off after {after} pieces of news"),
             Self::Stalled(after, time) => write!(f, "after {after} pieces of news nothing comes for {time:?}"),
             Self::Expired(after) => write!(f, "after {after} pieces of news its version has expired"),
@@ -119,6 +132,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Write { program, number, fault } => write!(f, "{program}, write {number}: {fault}"),
+            Self::Read { program, number, code } => write!(f, "{program}, read {number}: {}", Fault::Refused(*code)),
             Self::Watch { program, path, number, fault } => write!(f, "{program}, watch {number} of {path}: {fault}"),
             Self::Outage { after, outage } => write!(f, "{after:?} after the start: {outage}"),
         }

@@ -1,12 +1,13 @@
 //! Controllers with the mistakes that controllers are known for: a sweep finds each.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret};
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use trimtab_client::{Api, DeleteParams, Patch};
-use trimtab_cluster::testing::{Seeds, TestCluster, run, sweep};
-use trimtab_reconcile::{Context, Error, Next, Result, controller};
+use trimtab_cluster::testing::{Seeds, TestCluster, run, sweep, sweep_outages};
+use trimtab_reconcile::{Context, Error, Named, Next, Result, controller};
 
 fn has(map: &ConfigMap, label: &str) -> bool {
     map.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(label))
@@ -140,6 +141,123 @@ fn who_misses_a_step_of_its_finalizer_is_found() {
     });
     assert!(message.starts_with("careless, write 2: it dies right after"), "{message}");
     assert!(message.contains("\ntoo much: ") && message.contains(r#""name":"held""#), "{message}");
+}
+
+/// Has a Secret that is finished in a second step. What it finds unfinished it throws away, again and again.
+struct Wasteful;
+
+#[controller(for = ConfigMap, uses(Secret: get | create | patch | delete), crate = "trimtab_reconcile")]
+impl Wasteful {
+    async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
+        if !has(map, "wanted") {
+            return Ok(Next::on_change());
+        }
+        let secrets = Api::<Secret>::namespaced(cx.client(), "default");
+        let new: Secret = serde_json::from_value(json!({"metadata": {"name": "made"}})).unwrap();
+        let is_finished = |secret: &Secret| secret.metadata.labels.is_some();
+        match secrets.get_opt("made").await? {
+            Some(secret) if is_finished(&secret) => return Ok(Next::on_change()),
+            Some(_) => {
+                for _ in 0..3 {
+                    secrets.delete("made", &DeleteParams::default()).await?;
+                    secrets.create(&new).await?;
+                }
+            }
+            None => {
+                secrets.create(&new).await?;
+            }
+        }
+        secrets.patch("made", &Patch::Merge(json!({"metadata": {"labels": {"finished": "yes"}}}))).await?;
+        Ok(Next::on_change())
+    }
+}
+
+#[test]
+fn who_makes_things_again_and_again_is_found() {
+    let message = found(|| {
+        sweep(
+            "wasteful",
+            || TestCluster::builder(3),
+            async |cluster| {
+                cluster.run(|| Wasteful);
+                cluster.apply(WISH).await;
+            },
+        )
+    });
+    assert!(message.starts_with("wasteful, write 0: it dies right after"), "{message}");
+    let counts = "/registry/secrets/default/made was made 4 times and deleted 3 times, without faults 1 and 0 times";
+    assert!(message.contains(counts), "{message}");
+}
+
+/// Has something of the whole cluster belong to what is in a namespace: no garbage collection finds its owner.
+struct Overreaching;
+
+#[controller(for = ConfigMap, uses(ClusterRole: patch), crate = "trimtab_reconcile")]
+impl Overreaching {
+    async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
+        if has(map, "wanted") {
+            let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "wish", "uid": map.metadata.uid});
+            let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+                "metadata": {"name": "wide", "ownerReferences": [owner]}});
+            let patch = Patch::Apply { object: role, manager: "overreaching".to_owned(), force: true };
+            Api::<ClusterRole>::all(cx.client()).patch("wide", &patch).await?;
+        }
+        Ok(Next::on_change())
+    }
+}
+
+#[test]
+fn what_an_owner_leaves_behind_is_found() {
+    let message = found(|| {
+        sweep(
+            "overreaching",
+            || TestCluster::builder(3),
+            async |cluster| {
+                cluster.run(|| Overreaching);
+                cluster.apply(WISH).await;
+                let roles = cluster.api::<ClusterRole>("");
+                cluster.until("there is a role", async |_| roles.get_opt("wide").await.unwrap().is_some()).await;
+                cluster.api::<ConfigMap>("default").delete("wish", &DeleteParams::default()).await.unwrap();
+            },
+        )
+    });
+    let told = "without a fault: their owners are gone, and they are not: \
+                [\"/registry/rbac.authorization.k8s.io/clusterroles/wide\"]";
+    assert!(message.contains(told), "{message}");
+}
+
+/// Tells of each pod that runs, and does not look again: where the pod dies, what it has told stays.
+struct Trusting;
+
+#[controller(for = Pod, uses(ConfigMap: patch), crate = "trimtab_reconcile")]
+impl Trusting {
+    async fn reconcile(&self, pod: &Pod, cx: &Context<Pod>) -> Result<Next> {
+        let status = pod.status.as_ref();
+        let restarts = status.and_then(|status| Some(status.container_statuses.as_ref()?.first()?.restart_count));
+        if status.and_then(|status| status.phase.as_deref()) == Some("Running") && restarts > Some(0) {
+            let lives = Patch::Merge(json!({"data": {pod.name(): "died"}}));
+            Api::<ConfigMap>::namespaced(cx.client(), "default").patch("wish", &lives).await?;
+        }
+        Ok(Next::on_change())
+    }
+}
+
+#[test]
+fn who_does_not_expect_containers_to_die_is_found() {
+    let message = found(|| {
+        sweep_outages(
+            || TestCluster::builder(3),
+            async |cluster| {
+                cluster.run(|| Trusting);
+                cluster.apply(WISH).await;
+                cluster.apply("{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: web, image: web}]}}").await;
+                cluster.settle().await;
+            },
+        )
+    });
+    let (outage, rest) = message.split_once(": the cluster ended otherwise").expect("it ended otherwise");
+    assert!(outage.ends_with(" after the start: the containers of node-0 end with an error"), "{message}");
+    assert!(rest.contains(r#""data":{"web":"died"}"#), "{message}");
 }
 
 /// The same mistakes are found at random, and of all that goes wrong the one fault is told that matters.

@@ -19,7 +19,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use serde_json::json;
 use trimtab_client::{Api, DeleteParams, Patch, Propagation};
-use trimtab_cluster::testing::{TestCluster, sweep};
+use trimtab_cluster::testing::{TestCluster, sweep, sweep_outages};
 use trimtab_reconcile::Resource;
 
 use super::{WEB, pods, ready};
@@ -70,6 +70,12 @@ fn replication_and_endpoints() {
         let none = async |_: &TestCluster| slices.list(&Default::default()).await.unwrap().items.is_empty();
         cluster.until("its slices are gone", none).await;
     });
+}
+
+#[test]
+fn nodes_containers_and_the_clock() {
+    let runs = sweep_outages(|| TestCluster::builder(3).nodes(2), web_runs);
+    assert!(runs > 6, "something is written at more than one point in time: {runs}");
 }
 
 #[test]
