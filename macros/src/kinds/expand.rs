@@ -60,7 +60,7 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
     };
     let (verbs, inert, orphans) = (&file.binding.verbs, file.binding.inert, file.binding.orphans);
     let (status_metadata, created_by_update) = (file.binding.status_metadata, file.binding.created_by_update);
-    let answers_deleted = file.binding.answers_deleted;
+    let (answers_deleted, unconditional_update) = (file.binding.answers_deleted, file.binding.unconditional_update);
     let status = version.subresources.status.is_some();
     let deprecation = match version.deprecation_warning.as_ref().filter(|_| version.deprecated) {
         Some(text) => quote!(Some(#text.into())),
@@ -123,6 +123,7 @@ fn entry(file: &KindFile) -> Result<TokenStream> {
             generations: #generations,
             orphans: #orphans,
             created_by_update: #created_by_update,
+            unconditional_update: #unconditional_update,
             answers_deleted: #answers_deleted,
             status_metadata: #status_metadata,
             view: #view,

@@ -139,6 +139,9 @@ pub(crate) struct Binding {
     /// Whether a PUT makes what is not there.
     #[serde(default, rename = "createdByUpdate")]
     pub created_by_update: bool,
+    /// Whether a PUT may leave out which version it replaces.
+    #[serde(default = "yes", rename = "unconditionalUpdate")]
+    pub unconditional_update: bool,
     /// Whether a delete is answered with the object also when it is gone.
     #[serde(default, rename = "answersDeleted")]
     pub answers_deleted: bool,

@@ -174,6 +174,7 @@ impl Declaration {
             generations: true,
             orphans: false,
             created_by_update: false,
+            unconditional_update: false,
             answers_deleted: false,
             status_metadata: false,
             view: None,

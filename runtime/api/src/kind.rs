@@ -103,6 +103,8 @@ pub struct Kind {
     pub orphans: bool,
     /// Whether a PUT makes what is not there.
     pub created_by_update: bool,
+    /// Whether a PUT may leave out which version it replaces.
+    pub unconditional_update: bool,
     /// Whether a delete is answered with the object also when it is gone, not with a `Status`.
     pub answers_deleted: bool,
     /// Whether a write of the status may change the labels, annotations and the like, too.

@@ -114,6 +114,23 @@ fn annotations(object: &Object, path: &Path, errors: &mut Vec<Error>) {
     }
 }
 
+/// Leaves of owner references that are equal only one. Answers the `uid`s of those that were there more than once.
+pub fn dedup_owners(object: &mut Object) -> Vec<String> {
+    let references = list(object, "ownerReferences");
+    let is_again = |(index, reference): &(usize, &Value)| references[..*index].contains(reference);
+    let again: Vec<usize> = references.iter().enumerate().filter(is_again).map(|(index, _)| index).collect();
+    let mut uids: Vec<String> =
+        again.iter().filter_map(|index| references[*index]["uid"].as_str()).map(str::to_owned).collect();
+    uids.sort();
+    uids.dedup();
+    if !again.is_empty() {
+        let kept = references.iter().enumerate().filter(|(index, _)| !again.contains(index));
+        let kept: Vec<Value> = kept.map(|(_, reference)| reference.clone()).collect();
+        object.set(&["metadata", "ownerReferences"], kept);
+    }
+    uids
+}
+
 fn owner_references(object: &Object, path: &Path, errors: &mut Vec<Error>) {
     let references = list(object, "ownerReferences");
     let mut controller: Option<String> = None;

@@ -136,10 +136,8 @@ fn converts(kind: &Kind) -> Option<(&Conversion, &str)> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Response {
-    #[serde(default)]
-    converted_objects: Vec<Value>,
-    #[serde(default)]
-    result: Map<String, Value>,
+    converted_objects: Option<Vec<Value>>,
+    result: Option<Map<String, Value>>,
 }
 
 async fn ask(
@@ -162,18 +160,19 @@ async fn ask(
     let answer = outside::post(server, config, &query, LIMIT, MAX_ANSWER, body.to_string()).await.map_err(failed)?;
     let review = (&*review_version, "ConversionReview");
     let response: Response = outside::response(&answer, review, &uid, "no response provided").map_err(failed)?;
-    if response.result.get("status") != Some(&Value::from("Success")) {
-        let why = response.result.get("message").and_then(Value::as_str).filter(|why| !why.is_empty());
+    let (result, converted) = (response.result.unwrap_or_default(), response.converted_objects.unwrap_or_default());
+    if result.get("status") != Some(&Value::from("Success")) {
+        let why = result.get("message").and_then(Value::as_str).filter(|why| !why.is_empty());
         return Err(failed(why.unwrap_or("response.result.status was not Success").to_owned()));
     }
-    if response.converted_objects.len() != objects.len() {
+    if converted.len() != objects.len() {
         return Err(ApiError::internal(format!(
             "conversion webhook for {about} returned {} objects, expected {}",
-            response.converted_objects.len(),
+            converted.len(),
             objects.len()
         )));
     }
-    let pairs = objects.iter().zip(response.converted_objects).enumerate();
+    let pairs = objects.iter().zip(converted).enumerate();
     pairs
         .map(|(index, (before, after))| {
             checked(before, after, wanted).map_err(|why| {

@@ -316,6 +316,14 @@ fn read(kind: &Kind, object: &mut Object, zeros: Zeros) -> Result<Checked, TypeE
     Ok(checked)
 }
 
+/// As what a client sends is read: what the kind does not know goes.
+///
+/// # Errors
+/// For a value of another type than the kind's decoder knows.
+pub(crate) fn check(kind: &Kind, object: &mut Object) -> Result<(), TypeError> {
+    read(kind, object, Zeros::Dropped).map(drop)
+}
+
 /// Removes what the kind's schema does not know, and tells of it.
 fn unknown(kind: &Kind, object: &mut Object, zeros: Zeros) -> Result<impl Iterator<Item = String> + use<>, TypeError> {
     Ok(read(kind, object, zeros)?.unknown.into_iter().map(|path| format!("unknown field {path:?}")))

@@ -21,18 +21,14 @@ const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
 const POLICIES: [&str; 3] = ["Background", "Foreground", "Orphan"];
 
-pub(crate) async fn delete(server: &ApiServer, call: &Call<'_>) -> Answer {
-    let options = options(call)?;
-    delete_with(server, call, &options).await
-}
-
 /// Deletes the call's object: it goes, or stays with a deletion timestamp for its grace period and
 /// finalizers.
-pub(crate) async fn delete_with(server: &ApiServer, call: &Call<'_>, options: &DeleteOptions) -> Answer {
+pub(crate) async fn delete(server: &ApiServer, call: &Call<'_>) -> Answer {
+    let options = options(call)?;
     let form = negotiate::form(call.headers, &call.kind)?;
     let mut entry = read::find(server, call).await?;
     loop {
-        match admitted(server, call, options, &entry).await {
+        match admitted(server, call, &options, &entry).await {
             Ok(Deleted::Marked(object)) => {
                 // Only who asks in the old way not to leave what it owns is told that this takes a while.
                 let left = options.orphan_dependents == Some(false);
@@ -65,6 +61,9 @@ fn options(call: &Call<'_>) -> Result<DeleteOptions, ApiError> {
     }
     if let Some(policy) = text("propagationPolicy") {
         options.propagation_policy = Some(policy.to_owned());
+    }
+    if let Some(orphan) = text("orphanDependents") {
+        options.orphan_dependents = Some(orphan != "false" && orphan != "0");
     }
     if call.dry_run() {
         options.dry_run = Some(vec!["All".to_owned()]);
@@ -112,13 +111,14 @@ async fn admitted(
         kind: (&api_version, &call.kind.kind),
         name: old.name(),
         old: Some(&old),
+        options: Some(options),
         dry_run: is_dry_run(options),
     };
     admission::admit(server, &write, None).await.map_err(Committed::Other)?;
     attempt(server, &call.kind, options, entry, old).await
 }
 
-fn is_dry_run(options: &DeleteOptions) -> bool {
+pub(crate) fn is_dry_run(options: &DeleteOptions) -> bool {
     options.dry_run.as_ref().is_some_and(|list| !list.is_empty())
 }
 
@@ -156,7 +156,9 @@ pub(crate) async fn attempt(
     Ok(Deleted::Marked(encode::to_object(kind, &stored)))
 }
 
-fn preconditions(kind: &Kind, object: &Object, options: &DeleteOptions) -> Result<(), ApiError> {
+/// # Errors
+/// 409 when the object is not the one, or the version, that is meant.
+pub(crate) fn preconditions(kind: &Kind, object: &Object, options: &DeleteOptions) -> Result<(), ApiError> {
     let Some(wanted) = &options.preconditions else { return Ok(()) };
     let pairs =
         [("UID", &wanted.uid, object.uid()), ("ResourceVersion", &wanted.resource_version, object.resource_version())];

@@ -4,7 +4,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode};
+use ring::digest;
 use serde_json::{Value, json};
 use trimtab_api::{ApiError, Kind, Kinds, Version};
 
@@ -151,6 +154,10 @@ fn verbs_of(kind: &Kind) -> Vec<&str> {
 
 fn listed(kind: &Kind) -> Vec<Value> {
     let mut own = json!({"name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced(), "kind": kind.kind, "verbs": verbs_of(kind)});
+    // Of what is only asked, nothing is stored.
+    if kind.verbs.iter().any(|verb| verb == "list") {
+        own["storageVersionHash"] = storage_version_hash(kind).into();
+    }
     if !kind.short_names.is_empty() {
         own["shortNames"] = json!(kind.short_names);
     }
@@ -167,6 +174,17 @@ fn listed(kind: &Kind) -> Vec<Value> {
         value
     });
     std::iter::once(own).chain(below).collect()
+}
+
+/// What is the same as long as objects are stored in the same version of the same kind.
+fn storage_version_hash(kind: &Kind) -> String {
+    let (group, version) = match (&kind.defined, kind.view) {
+        (Some(defined), _) => (&*kind.group, &*defined.storage),
+        (None, Some(view)) => (view.group, view.version),
+        (None, None) => (&*kind.group, &*kind.version),
+    };
+    let stored = format!("{group}/{version}/{}", kind.kind);
+    STANDARD.encode(&digest::digest(&digest::SHA256, stored.as_bytes()).as_ref()[..8])
 }
 
 pub(crate) type Below = (String, (String, String, String), Vec<String>);

@@ -22,8 +22,8 @@ use crate::path::{Query, ResourcePath};
 use crate::server::ApiServer;
 use crate::warnings::Warnings;
 use crate::{
-    aggregation, body, delete, discovery, health, metrics, nodes, openapi, openapi_v2, options, path, proxy, read,
-    subresource, watch, websocket, write,
+    aggregation, body, delete, discovery, eviction, health, metrics, nodes, openapi, openapi_v2, options, path, proxy,
+    read, subresource, watch, websocket, write,
 };
 
 /// A request on a resource.
@@ -307,7 +307,7 @@ impl ApiServer {
         }
         match name {
             "binding" => subresource::bind(self, call).await,
-            "eviction" => subresource::evict(self, call).await,
+            "eviction" => eviction::evict(self, call).await,
             "finalize" => subresource::finalize(self, call).await,
             "token" => auth::token::create(self, call).await,
             "approval" | "ephemeralcontainers" | "resize" => match *call.method {

@@ -22,6 +22,7 @@ mod definitions;
 mod delete;
 mod discovery;
 mod encode;
+mod eviction;
 mod expire;
 mod flow;
 mod gzip;

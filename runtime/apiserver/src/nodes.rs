@@ -52,7 +52,7 @@ pub(crate) async fn proxy(server: &ApiServer, call: &Call<'_>, upgrade: Option<O
     if let Some(options) = call.kind.subresource(call.path.subresource).filter(|options| options.kind != call.kind.kind)
     {
         let sent = connect_options(call, &options.kind);
-        subresource::admit(server, call, Verb::Connect, ("v1", &options.kind), &sent, None).await?;
+        subresource::admit(server, call, Verb::Connect, ("v1", &options.kind), sent, None).await?;
     }
     let transport = server.inner.nodes.to(&address(server, node).await?)?;
     let (namespace, name) = (pod.namespace(), pod.name());

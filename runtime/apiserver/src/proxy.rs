@@ -53,7 +53,7 @@ pub(crate) async fn proxy(server: &ApiServer, call: &Call<'_>, upgrade: Option<O
     let object = encode::to_object(&call.kind, &*read::find(server, &whole).await?);
     if let Some(options) = call.kind.subresource("proxy") {
         let sent = json!({"kind": options.kind, "apiVersion": "v1", "path": rest});
-        subresource::admit(server, call, Verb::Connect, ("v1", &options.kind), &sent, None).await?;
+        subresource::admit(server, call, Verb::Connect, ("v1", &options.kind), sent, None).await?;
     }
     let transport = transport(server, call, &target, &object).await?;
     let query = call.uri.query().map(|query| format!("?{query}")).unwrap_or_default();

@@ -1,11 +1,9 @@
-//! scale, binding, eviction and finalize.
+//! scale, binding and finalize.
 
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use trimtab_api::{ApiError, Kind, Object, Operation, label_selector_text, patch, table};
 
 use crate::admission::{self, Attributes, Verb};
@@ -14,7 +12,7 @@ use crate::handler::{Answer, Call};
 use crate::negotiate::{Form, Shape};
 use crate::server::ApiServer;
 use crate::write::{self, Committed, Mode, Written, commit};
-use crate::{body, budget, decode, delete, encode, negotiate, read};
+use crate::{body, decode, delete, encode, negotiate, read, stored};
 
 pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
     let entry = read::find(server, call).await?;
@@ -26,13 +24,13 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
         Method::PATCH => patched_scale(call, current.clone())?,
         _ => return Err(ApiError::method_not_allowed()),
     };
+    let wanted = admit(server, call, Verb::Update, ("autoscaling/v1", "Scale"), wanted, Some(&current)).await?;
     let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
     if replicas < 0 {
         let path = trimtab_api::field::Path::new("spec").child("replicas");
         let error = trimtab_api::field::Error::invalid(&path, replicas, "must be greater than or equal to 0");
         return Err(ApiError::invalid(&call.kind, call.path.name, &[error]));
     }
-    admit(server, call, Verb::Update, ("autoscaling/v1", "Scale"), &wanted, Some(&current)).await?;
     let version = wanted["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
     let paths = call.kind.scale.as_ref().ok_or_else(ApiError::no_such_path)?;
     let at = steps(&paths.spec_replicas);
@@ -64,6 +62,9 @@ pub(crate) async fn scale(server: &ApiServer, call: &Call<'_>) -> Answer {
     };
     scale_told(server, call, &scale_of(&call.kind, &object))
 }
+
+/// The labels of a node that its pods get, too.
+const TOPOLOGY: [&str; 2] = ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];
 
 /// The columns of a Scale (`pkg/printers/internalversion`): name, type, format and description.
 const SCALE_COLUMNS: [(&str, &str, &str, &str); 4] = [
@@ -136,20 +137,30 @@ fn scale_of(kind: &Kind, object: &Object) -> Value {
         "status": {"replicas": count(&paths.status_replicas), "selector": selector}})
 }
 
-/// Lets those who have a say look at what is sent to a subresource.
+/// Lets those who have a say look at what is sent to a subresource. Answers what they have made of it.
+///
+/// # Errors
+/// When one refuses it.
 pub(crate) async fn admit(
     server: &ApiServer,
     call: &Call<'_>,
     verb: Verb,
     kind: (&str, &str),
-    sent: &Value,
+    sent: Value,
     old: Option<&Value>,
-) -> Result<(), ApiError> {
-    let object = |value: &Value| Object(value.as_object().cloned().unwrap_or_default());
-    let (sent, old) = (object(sent), old.map(object));
-    let name = if call.path.name.is_empty() { sent.name() } else { call.path.name };
-    let write = Attributes { call, verb, version: None, kind, name, old: old.as_ref(), dry_run: call.dry_run() };
-    admission::admit(server, &write, Some(&sent)).await
+) -> Result<Value, ApiError> {
+    let object = |value: Value| Object(if let Value::Object(fields) = value { fields } else { Map::new() });
+    let (mut sent, old) = (object(sent), old.cloned().map(object));
+    let name = if call.path.name.is_empty() { sent.name().to_owned() } else { call.path.name.to_owned() };
+    let old = old.as_ref();
+    let write =
+        Attributes { call, verb, version: None, kind, name: &name, old, options: None, dry_run: call.dry_run() };
+    match verb {
+        // There is nothing to be changed of a connection.
+        Verb::Connect => admission::admit(server, &write, Some(&sent)).await?,
+        _ => admission::admit_sent(server, &write, &mut sent).await?,
+    }
+    Ok(Value::Object(sent.0))
 }
 
 /// Binds a pod to a node: once, and with its `PodScheduled` condition.
@@ -168,7 +179,13 @@ pub(crate) async fn bind(server: &ApiServer, call: &Call<'_>) -> Answer {
     if !admission.errors.is_empty() {
         return Err(ApiError::invalid(bindings, name, &admission.errors));
     }
-    admit(server, call, Verb::Create, ("v1", "Binding"), &Value::Object(binding.0.clone()), None).await?;
+    for (key, value) in topology(server, binding.str_at(&["target", "name"])).await? {
+        if binding.at(&["metadata", "labels", &key]).is_none() {
+            binding.set(&["metadata", "labels", &key], value);
+        }
+    }
+    let admitted = admit(server, call, Verb::Create, ("v1", "Binding"), Value::Object(binding.0), None).await?;
+    let binding = Object(admitted.as_object().cloned().unwrap_or_default());
     let key = encode::key(pods, call.path.namespace, name);
     let mut entry =
         server.inner.store.get(&key).await.map_err(read::read_error)?.ok_or_else(|| ApiError::not_found(pods, name))?;
@@ -189,32 +206,18 @@ pub(crate) async fn bind(server: &ApiServer, call: &Call<'_>) -> Answer {
     made(call)
 }
 
-fn made(call: &Call<'_>) -> Answer {
-    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
-    body::plain(StatusCode::CREATED, call.headers, &status)
+/// Where the node is, as its labels say and those of its pods are to say
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#podtopologylabels>).
+async fn topology(server: &ApiServer, node: &str) -> Result<Vec<(String, String)>, ApiError> {
+    let Some(node) = stored::get(server, ("", "v1", "nodes"), "", node).await? else { return Ok(Vec::new()) };
+    let labels = node.labels().filter(|(key, _)| TOPOLOGY.contains(key));
+    Ok(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
 }
 
-/// Deletes a pod on behalf of somebody who drains its node, if its disruption budget lets it go.
-pub(crate) async fn evict(server: &ApiServer, call: &Call<'_>) -> Answer {
-    if *call.method != Method::POST {
-        return Err(ApiError::method_not_allowed());
-    }
-    let eviction = decode::value(call, Expected::of("policy/v1", "Eviction"))?;
-    let options = eviction.get("deleteOptions").cloned().unwrap_or_else(|| json!({}));
-    let mut options = DeleteOptions::deserialize(&options)
-        .map_err(|error| ApiError::bad_request(format!("deleteOptions: {error}")))?;
-    if eviction["metadata"]["name"].as_str() != Some(call.path.name) {
-        return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
-    }
-    if call.dry_run() {
-        options.dry_run = Some(vec!["All".to_owned()]);
-    }
-    admit(server, call, Verb::Create, ("policy/v1", "Eviction"), &eviction, None).await?;
-    let whole = Call { path: crate::path::ResourcePath { subresource: "", ..call.path.clone() }, ..call.borrowed() };
-    let pod = encode::to_object(&call.kind, &*read::find(server, &whole).await?);
-    budget::spend(server, &pod, options.dry_run.as_ref().is_some_and(|list| !list.is_empty())).await?;
-    delete::delete_with(server, &whole, &options).await?;
-    made(call)
+/// What is answered when something is made of which there is nothing to be shown.
+pub(crate) fn made(call: &Call<'_>) -> Answer {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    body::plain(StatusCode::CREATED, call.headers, &status)
 }
 
 /// Replaces `spec.finalizers`, which an update leaves alone; the last one going takes the object.
@@ -231,6 +234,18 @@ pub(crate) async fn finalize(server: &ApiServer, call: &Call<'_>) -> Answer {
         return Err(ApiError::stale(&call.kind, new.name()));
     }
     new.set(&["spec", "finalizers"], asked.at(&["spec", "finalizers"]).cloned().unwrap_or_else(|| json!([])));
+    let (old, api_version) = (encode::to_object(&call.kind, &entry), call.kind.api_version());
+    let write = Attributes {
+        call,
+        verb: Verb::Update,
+        version: None,
+        kind: (&api_version, &call.kind.kind),
+        name: call.path.name,
+        old: Some(&old),
+        options: None,
+        dry_run: call.dry_run(),
+    };
+    admission::admit_sent(server, &write, &mut new).await?;
     let failed = |failed: Committed| match failed {
         Committed::Conflict(_) => ApiError::stale(&call.kind, call.path.name),
         Committed::Other(error) => error,

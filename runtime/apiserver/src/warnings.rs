@@ -24,10 +24,28 @@ impl Warnings {
     pub(crate) fn told(&self, mut response: Response<Body>) -> Response<Body> {
         for text in &*lock(&self.0) {
             let text = format!("299 - {:?}", text.replace(['\n', '\r'], " "));
-            if let Ok(value) = HeaderValue::from_str(&text) {
+            // Those of other letters than ASCII's go as they are.
+            if let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) {
                 response.headers_mut().append(WARNING, value);
             }
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Full};
+
+    use super::*;
+
+    #[test]
+    fn all_letters_are_told() {
+        let warnings = Warnings::default();
+        warnings.add("nicht „so“\nsondern anders".to_owned());
+        let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync();
+        let told = warnings.told(Response::new(body));
+        assert_eq!(told.headers()[WARNING].as_bytes(), "299 - \"nicht „so“ sondern anders\"".as_bytes());
     }
 }

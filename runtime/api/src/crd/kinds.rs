@@ -80,6 +80,7 @@ where
         generations: true,
         orphans: false,
         created_by_update: false,
+        unconditional_update: false,
         answers_deleted: false,
         status_metadata: false,
         view: None,

@@ -20,6 +20,7 @@ mod webhook;
 
 use futures::FutureExt;
 use futures::future::join_all;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 use serde_json::Value;
 use trimtab_api::apply::Given;
 use trimtab_api::{ApiError, Kind, Object, patch};
@@ -27,13 +28,15 @@ use trimtab_store::Page;
 
 use crate::handler::Call;
 use crate::server::ApiServer;
-use crate::{encode, read};
+use crate::{decode, encode, read};
 pub(crate) use namespace::Namespace;
 use version::{Converted, Told};
-use webhook::{Asked, configured};
+use webhook::{Asked, Configured, Turn, configured};
 
 /// The group of the policies and webhooks.
 const GROUP: &str = "admissionregistration.k8s.io";
+/// What mutating webhooks do, in audit annotations.
+const MUTATION: &str = "mutation";
 
 /// What is done to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,8 @@ pub(crate) struct Attributes<'a> {
     pub name: &'a str,
     /// What is stored.
     pub old: Option<&'a Object>,
+    /// How it is deleted, if it is.
+    pub options: Option<&'a DeleteOptions>,
     pub dry_run: bool,
 }
 
@@ -116,10 +121,7 @@ pub(crate) async fn mutate(
 ) -> Result<Mutated, ApiError> {
     let is_configured = is_configured(server, write).await?;
     let before = (is_configured || gives(write)).then(|| object.clone());
-    classes::admit(server, write, object).await?;
-    let is_limited = limits::admit(server, write, object, fill).await?;
-    service_account::admit(server, write, object).await?;
-    protection::admit(write, object);
+    let is_limited = give(server, write, object, fill).await?;
     let is_asked = is_configured && let_change(server, write, object, fill).await?;
     let given = before.map_or_else(Given::default, |mut before| {
         if is_asked || is_limited {
@@ -130,85 +132,129 @@ pub(crate) async fn mutate(
     Ok(Mutated { is_asked, given })
 }
 
-/// Lets the mutating policies and webhooks change `object`. Answers whether any was asked.
+/// Gives `object` what the cluster gives it. Answers whether limits had a say. Doing so again changes nothing.
+async fn give(
+    server: &ApiServer,
+    write: &Attributes<'_>,
+    object: &mut Object,
+    fill: Fill<'_>,
+) -> Result<bool, ApiError> {
+    classes::admit(server, write, object).await?;
+    let is_limited = limits::admit(server, write, object, fill).await?;
+    service_account::admit(server, write, object).await?;
+    protection::admit(write, object);
+    Ok(is_limited)
+}
+
+/// Lets the mutating policies and webhooks change `object`: each is asked about it as those before have left it.
+/// Answers whether any had a say, and the object has its defaults.
 async fn let_change(
     server: &ApiServer,
     write: &Attributes<'_>,
     object: &mut Object,
     fill: Fill<'_>,
 ) -> Result<bool, ApiError> {
-    let by_policy = policy::mutate(server, write, object, fill, false).await?;
-    let hooks = concerned(server, "mutatingwebhookconfigurations", write, Some(&*object)).await?;
-    if hooks.is_empty() {
-        return Ok(by_policy);
+    let given = gives(write).then(|| object.clone());
+    let mut is_filled = policy::mutate(server, write, object, fill, false).await?;
+    let of_policies = is_filled.then(|| object.clone());
+    let mut left = Vec::new();
+    for (index, webhook) in configured(server, "mutatingwebhookconfigurations").await?.into_iter().enumerate() {
+        let Some(hook) = concerned(server, webhook, write, Some(&*object)).await? else { continue };
+        if !is_filled {
+            fill(object);
+            is_filled = true;
+        }
+        if ask_to_change(server, &hook, Turn { round: 0, index }, write, object, fill).await? {
+            left.push((index, hook, object.clone()));
+        }
     }
-    fill(object);
-    let of_policies = by_policy.then(|| object.clone());
-    let mut left = Vec::with_capacity(hooks.len());
-    for hook in &hooks {
-        ask_to_change(server, hook, write, object, fill).await?;
-        left.push(object.clone());
+    // A container that one of them has added gets what containers get.
+    if given.is_some_and(|given| given != *object) {
+        give(server, write, object, fill).await?;
     }
     // Once more, for those who want to see what others have made of it since.
     if of_policies.is_some_and(|left| left != *object) {
         policy::mutate(server, write, object, fill, true).await?;
     }
-    for (hook, left) in hooks.iter().zip(left) {
+    for (index, hook, left) in left {
         if hook.webhook.reinvocation_policy.as_deref() == Some("IfNeeded") && left != *object {
-            ask_to_change(server, hook, write, object, fill).await?;
+            ask_to_change(server, &hook, Turn { round: 1, index }, write, object, fill).await?;
         }
     }
-    Ok(true)
+    Ok(is_filled)
 }
 
+/// Asks the webhook, if its match conditions hold. Answers whether they do.
 async fn ask_to_change(
     server: &ApiServer,
     hook: &Asked,
+    turn: Turn,
     write: &Attributes<'_>,
     object: &mut Object,
     fill: Fill<'_>,
-) -> Result<(), ApiError> {
-    let converted = Converted::of(server, write, &hook.version).await?;
-    let Some(converted) = converted else { return patched(server, hook, write, object).await.map(|_| fill(object)) };
-    let mut other = converted.object(server, write, Some(object)).await?.unwrap_or_default();
-    if patched(server, hook, &converted.write(write), &mut other).await? {
-        *object = converted.back(server, write, other).await?;
+) -> Result<bool, ApiError> {
+    if !holds(server, hook, write, Some(&*object)).await? {
+        return Ok(false);
     }
+    let change = match Converted::of(server, write, &hook.version).await? {
+        None => patched(server, hook, turn, write, object).await?,
+        Some(converted) => {
+            let mut other = converted.object(server, write, Some(object)).await?.unwrap_or_default();
+            let change = patched(server, hook, turn, &converted.write(write), &mut other).await?;
+            if change.is_some() {
+                *object = converted.back(server, write, other).await?;
+            }
+            change
+        }
+    };
     fill(object);
-    Ok(())
+    hook.note(turn, change.as_ref(), write);
+    Ok(true)
 }
 
-/// Lets the webhook change `object`, which is in the version that it knows. Answers whether it did.
+/// Lets the webhook change `object`, which is in the version that it knows. Answers the patch, if there was one.
 async fn patched(
     server: &ApiServer,
     hook: &Asked,
+    turn: Turn,
     write: &Attributes<'_>,
     object: &mut Object,
-) -> Result<bool, ApiError> {
-    let Some(change) = webhook::ask(server, &hook.webhook, write, Some(&*object)).await? else { return Ok(false) };
+) -> Result<Option<Value>, ApiError> {
+    let asked = webhook::ask(server, &hook.webhook, (MUTATION, turn), write, Some(&*object));
+    let Some(change) = asked.await? else { return Ok(None) };
     let failed = |error: String| ApiError::internal(format!("admission webhook {:?}: {error}", hook.webhook.name));
     let current = Value::Object(std::mem::take(&mut object.0));
     match patch::json(current, &change).map_err(|error| failed(error.to_string()))? {
         Value::Object(changed) => object.0 = changed,
         _ => return Err(failed("the patched object is not an object".to_owned())),
     }
-    // Of a subresource, the resource's schema says nothing.
-    if write.is_whole() {
-        let schema = write.resource().schema.get();
-        schema.check(&mut object.0).map_err(|error| failed(error.to_string()))?;
-    }
-    Ok(true)
+    check_changed(write, object).map_err(failed)?;
+    Ok(Some(change))
 }
 
-/// Asks the webhook about the write in the version that it knows; the patch that it wants made, if any.
+/// Whether what a webhook or policy has made of an object can be read. Of a defined kind it is judged as what clients
+/// send is, later; of a subresource, the resource's schema says nothing.
+fn check_changed(write: &Attributes<'_>, object: &mut Object) -> Result<(), String> {
+    if !write.is_whole() {
+        return Ok(());
+    }
+    decode::check(write.resource(), object).map_err(|error| error.to_string())
+}
+
+/// Asks the webhook about the write in the version that it knows, if its match conditions hold; the patch that it wants
+/// made, if any.
 async fn ask(
     server: &ApiServer,
     hook: &Asked,
+    turn: (&str, Turn),
     write: &Attributes<'_>,
     object: Option<&Object>,
 ) -> Result<Option<Value>, ApiError> {
+    if !holds(server, hook, write, object).await? {
+        return Ok(None);
+    }
     let told = Told::of(server, write, object, &hook.version).await?;
-    webhook::ask(server, &hook.webhook, &told.write(), told.object()).await
+    webhook::ask(server, &hook.webhook, turn, &told.write(), told.object()).await
 }
 
 /// Asks whether the write may be made as it now is. `object` is absent from a delete.
@@ -228,30 +274,42 @@ pub(crate) async fn validate(
         return Ok(());
     }
     policy::validate(server, write, object).await?;
-    let hooks = concerned(server, "validatingwebhookconfigurations", write, object).await?;
-    let mut asked = Vec::with_capacity(hooks.len());
-    for hook in &hooks {
-        asked.push(ask(server, hook, write, object).boxed());
+    let mut hooks = Vec::new();
+    for (index, webhook) in configured(server, "validatingwebhookconfigurations").await?.into_iter().enumerate() {
+        let hook = concerned(server, webhook, write, object).await?;
+        hooks.extend(hook.map(|hook| (hook, Turn { round: 0, index })));
     }
+    let asked = hooks.iter().map(|(hook, turn)| ask(server, hook, ("validating", *turn), write, object).boxed());
     join_all(asked).await.into_iter().try_for_each(|answer| answer.map(drop))
 }
 
-/// As [`mutate`] and [`validate`], of a write whose object is gone or belongs to no kind: nothing
-/// that a webhook would change of it is kept.
+/// As [`mutate`] and [`validate`], of what is sent to a subresource.
+///
+/// # Errors
+/// As [`validate`].
+pub(crate) async fn admit_sent(server: &ApiServer, write: &Attributes<'_>, sent: &mut Object) -> Result<(), ApiError> {
+    if is_configured(server, write).await? {
+        let_change(server, write, sent, &|_| ()).await?;
+    }
+    validate(server, write, Some(sent)).await
+}
+
+/// As [`mutate`] and [`validate`], of a write that changes no object, as a delete: a webhook that would change one is an
+/// error.
 ///
 /// # Errors
 /// As [`validate`].
 pub(crate) async fn admit(server: &ApiServer, write: &Attributes<'_>, object: Option<&Object>) -> Result<(), ApiError> {
     protection::may_go(write)?;
-    if !is_configured(server, write).await? {
-        return validate(server, write, object).await;
-    }
-    for hook in concerned(server, "mutatingwebhookconfigurations", write, object).await? {
-        if ask(server, &hook, write, object).await?.is_some() {
-            return Err(ApiError::bad_request(format!(
-                "admission webhook {:?} attempted to modify the object, which is not supported for this operation",
-                hook.webhook.name
-            )));
+    if is_configured(server, write).await? {
+        for (index, webhook) in configured(server, "mutatingwebhookconfigurations").await?.into_iter().enumerate() {
+            let Some(hook) = concerned(server, webhook, write, object).await? else { continue };
+            if ask(server, &hook, (MUTATION, Turn { round: 0, index }), write, object).await?.is_some() {
+                return Err(ApiError::bad_request(format!(
+                    "admission webhook {:?} attempted to modify the object, which is not supported for this operation",
+                    hook.webhook.name
+                )));
+            }
         }
     }
     validate(server, write, object).await
@@ -268,26 +326,16 @@ async fn is_configured(server: &ApiServer, write: &Attributes<'_>) -> Result<boo
     Ok(!page.map_err(read::read_error)?.entries.is_empty())
 }
 
+/// The webhook, if its rules and selectors name the write.
 async fn concerned(
     server: &ApiServer,
-    plural: &str,
+    hook: Configured,
     write: &Attributes<'_>,
     object: Option<&Object>,
-) -> Result<Vec<Asked>, ApiError> {
-    let hooks = configured(server, plural).await?;
-    if hooks.is_empty() {
-        return Ok(Vec::new());
-    }
+) -> Result<Option<Asked>, ApiError> {
     let namespace = namespace::labels(server, write, object).await?;
-    let mut concerned = Vec::with_capacity(hooks.len());
-    for webhook in hooks {
-        let version = rule::concerns(server, &webhook, write, object, namespace.as_deref());
-        let Some(hook) = version.map(|version| Asked { webhook, version }) else { continue };
-        if holds(server, &hook, write, object).await? {
-            concerned.push(hook);
-        }
-    }
-    Ok(concerned)
+    let version = rule::concerns(server, &hook.webhook, write, object, namespace.as_deref());
+    Ok(version.map(|version| hook.asked_as(version)))
 }
 
 /// Whether the webhook's match conditions hold.
@@ -297,7 +345,7 @@ async fn holds(
     write: &Attributes<'_>,
     object: Option<&Object>,
 ) -> Result<bool, ApiError> {
-    let Asked { webhook: hook, version } = hook;
+    let (hook, version) = (&hook.webhook, &hook.version);
     if hook.match_conditions.as_ref().is_none_or(Vec::is_empty) {
         return Ok(true);
     }

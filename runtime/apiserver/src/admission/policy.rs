@@ -272,7 +272,7 @@ fn change(
                 return Err("the changed object is not an object".to_owned());
             };
             object.0 = changed;
-            schema.check(&mut object.0).map_err(|error| error.to_string())?;
+            super::check_changed(write, object)?;
             fill(object);
         }
     }

@@ -1,5 +1,7 @@
 //! `admission.k8s.io/v1` AdmissionReview: what a webhook is asked, and what it answers.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
@@ -64,7 +66,8 @@ fn options(write: &Attributes<'_>) -> Value {
         Verb::Delete => "DeleteOptions",
         Verb::Connect => return Value::Null,
     };
-    let mut options = json!({"kind": kind, "apiVersion": "meta.k8s.io/v1"});
+    let mut options = write.options.and_then(|options| serde_json::to_value(options).ok()).unwrap_or_else(|| json!({}));
+    (options["kind"], options["apiVersion"]) = (kind.into(), "meta.k8s.io/v1".into());
     for name in ["fieldManager", "fieldValidation"] {
         let text = call.query.get(name);
         if !text.is_empty() {
@@ -83,13 +86,12 @@ fn options(write: &Attributes<'_>) -> Value {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Response {
-    #[serde(default)]
-    allowed: bool,
+    allowed: Option<bool>,
     status: Option<Status>,
     patch: Option<String>,
     patch_type: Option<String>,
-    #[serde(default)]
-    warnings: Vec<String>,
+    warnings: Option<Vec<String>>,
+    audit_annotations: Option<BTreeMap<String, String>>,
 }
 
 /// What a webhook thinks of a write.
@@ -101,6 +103,8 @@ pub(super) struct Verdict {
     pub patch: Option<Value>,
     /// For the client.
     pub warnings: Vec<String>,
+    /// For the audit log, by key.
+    pub notes: BTreeMap<String, String>,
 }
 
 /// Reads the answer of the webhook `name` to the review `uid`.
@@ -122,10 +126,11 @@ pub(super) fn verdict(name: &str, uid: &str, version: &str, body: &[u8]) -> Resu
             return Err(format!("webhook returned invalid response.patchType of {other:?}: only JSONPatch is known"));
         }
     };
-    let refused = (!response.allowed).then(|| refusal(name, response.status.unwrap_or_default()));
+    let refused = (response.allowed != Some(true)).then(|| refusal(name, response.status.unwrap_or_default()));
     // An empty patch is none.
     let patch = patch.filter(|patch: &Value| patch.as_array().is_none_or(|list| !list.is_empty()));
-    Ok(Verdict { refused, patch, warnings: response.warnings })
+    let (warnings, notes) = (response.warnings.unwrap_or_default(), response.audit_annotations.unwrap_or_default());
+    Ok(Verdict { refused, patch, warnings, notes })
 }
 
 /// Upstream's words (`k8s.io/apiserver/pkg/admission/plugin/webhook/errors`).
@@ -173,6 +178,10 @@ mod tests {
         );
         assert!(verdict("a.b.c", "u", "v1", b"{}").unwrap_err().starts_with("expected webhook response of"));
         assert!(verdict("a.b.c", "u", "v1", b"<html>").is_err());
+        // As Go writes what it has not.
+        let nothing = json!({"uid": "u", "allowed": true, "status": null, "patch": null, "patchType": null,
+            "warnings": null, "auditAnnotations": null});
+        assert!(read(&nothing).unwrap().refused.is_none());
         let fine = read(&json!({"uid": "u", "allowed": true, "patch": patch, "patchType": "JSONPatch"})).unwrap();
         assert!(fine.refused.is_none() && fine.patch.is_none());
     }

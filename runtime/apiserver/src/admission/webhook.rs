@@ -1,9 +1,10 @@
 //! Webhooks, and how one is asked.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use trimtab_api::kinds::webhooks;
 use trimtab_api::{ApiError, Kind, Object};
 
@@ -12,33 +13,84 @@ use super::review;
 use crate::server::ApiServer;
 use crate::{outside, stored};
 
+/// Whose audit annotations say what webhooks did
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#mutating-webhook-auditing-annotations>).
+const WEBHOOK: &str = "webhook.admission.k8s.io";
+
 /// A validating one is a mutating one that may not change anything.
 pub(super) use k8s_openapi::api::admissionregistration::v1::MutatingWebhook as Webhook;
 
+/// A webhook, and the configuration that it stands in.
+pub(super) struct Configured {
+    configuration: Arc<str>,
+    pub webhook: Webhook,
+}
+
+impl Configured {
+    pub(super) fn asked_as(self, version: Arc<Kind>) -> Asked {
+        Asked { configuration: self.configuration, webhook: self.webhook, version }
+    }
+}
+
 /// A webhook that is asked about a write.
 pub(super) struct Asked {
+    configuration: Arc<str>,
     pub webhook: Webhook,
     /// The version of the kind that it knows.
     pub version: Arc<Kind>,
+}
+
+impl Asked {
+    /// Notes for the audit log whether the webhook has changed the object, and how.
+    pub(super) fn note(&self, turn: Turn, change: Option<&Value>, write: &Attributes<'_>) {
+        let Some(record) = write.call.record else { return };
+        let mut note = json!({"configuration": &*self.configuration, "webhook": self.webhook.name});
+        if let Some(change) = change.filter(|_| record.keeps_objects()) {
+            let mut patch = note.clone();
+            (patch["patch"], patch["patchType"]) = (change.clone(), "JSONPatch".into());
+            record.annotate(format!("patch.{WEBHOOK}/{turn}"), patch.to_string());
+        }
+        note["mutated"] = change.is_some().into();
+        record.annotate(format!("mutation.{WEBHOOK}/{turn}"), note.to_string());
+    }
+}
+
+/// Which one of all the webhooks is asked, and whether for the second time.
+#[derive(Clone, Copy)]
+pub(super) struct Turn {
+    pub round: usize,
+    pub index: usize,
+}
+
+impl fmt::Display for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "round_{}_index_{}", self.round, self.index)
+    }
 }
 
 /// All webhooks of the configurations of one kind, those of the first name first.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(super) async fn configured(server: &ApiServer, plural: &str) -> Result<Vec<Webhook>, ApiError> {
-    let configurations = stored::list(server, (super::GROUP, "v1", plural), "").await?;
-    let hooks: Result<Vec<_>, _> = configurations.iter().map(webhooks::webhooks).collect();
-    Ok(hooks.map_err(|error| ApiError::internal(format!("{plural}.{}: {error}", super::GROUP)))?.concat())
+pub(super) async fn configured(server: &ApiServer, plural: &str) -> Result<Vec<Configured>, ApiError> {
+    let mut all = Vec::new();
+    for object in stored::list(server, (super::GROUP, "v1", plural), "").await? {
+        let configuration: Arc<str> = object.name().into();
+        let hooks = webhooks::webhooks(&object);
+        let hooks = hooks.map_err(|error| ApiError::internal(format!("{plural}.{}: {error}", super::GROUP)))?;
+        all.extend(hooks.into_iter().map(|webhook| Configured { configuration: Arc::clone(&configuration), webhook }));
+    }
+    Ok(all)
 }
 
-/// Asks `hook`; the patch that it wants made, if any.
+/// Asks `hook`; the patch that it wants made, if any. `phase` is `mutation` or `validating`.
 ///
 /// # Errors
 /// When it refuses the write, or cannot be asked and its failure policy is not to ignore that.
 pub(super) async fn ask(
     server: &ApiServer,
     hook: &Webhook,
+    (phase, turn): (&str, Turn),
     write: &Attributes<'_>,
     object: Option<&Object>,
 ) -> Result<Option<Value>, ApiError> {
@@ -49,11 +101,17 @@ pub(super) async fn ask(
         Ok(verdict) => verdict,
         Err(why) if hook.failure_policy.as_deref() == Some("Ignore") => {
             tracing::warn!(webhook = hook.name, why, "failing open: the webhook could not be asked");
+            if let Some(record) = write.call.record {
+                record.annotate(format!("failed-open.{phase}.{WEBHOOK}/{turn}"), hook.name.clone());
+            }
             return Ok(None);
         }
         Err(why) => return Err(ApiError::internal(format!("failed calling webhook {:?}: {why}", hook.name))),
     };
     verdict.warnings.into_iter().for_each(|text| write.call.warnings.add(text));
+    if let Some(record) = write.call.record {
+        verdict.notes.into_iter().for_each(|(key, note)| record.annotate(format!("{}/{key}", hook.name), note));
+    }
     match verdict.refused {
         Some(refused) => Err(refused),
         None => Ok(verdict.patch),

@@ -127,6 +127,11 @@ impl Record {
         self.annotate("authorization.k8s.io/reason", why.to_owned());
     }
 
+    /// Whether what is sent is logged as well.
+    pub(crate) fn keeps_objects(&self) -> bool {
+        self.verdict.level >= Level::Request
+    }
+
     /// Notes `value` under `key`; what is there first, stays.
     pub(crate) fn annotate(&self, key: impl Into<Cow<'static, str>>, value: String) {
         self.note(|event| {
@@ -146,7 +151,7 @@ impl Record {
 
     /// The patch that the request sends.
     pub(crate) fn patched(&self, value: &Value) {
-        if self.verdict.level >= Level::Request {
+        if self.keeps_objects() {
             let value = self.trimmed(value.clone());
             self.note(|event| event.request_object = Some(value));
         }

@@ -31,7 +31,7 @@ fn attributes<'a>(
     let old = replaced(operation);
     let verb = if old.is_some() { Verb::Update } else { Verb::Create };
     let kind = (api_version, &*call.kind.kind);
-    admission::Attributes { call, verb, version: None, kind, name, old, dry_run: call.dry_run() }
+    admission::Attributes { call, verb, version: None, kind, name, old, options: None, dry_run: call.dry_run() }
 }
 
 /// Lets those change the object who may.
@@ -52,8 +52,10 @@ pub(super) async fn mutate(
     let mut mutated = admission::mutate(server, &write, object, &fill).await?;
     mutated.given.add(&filled.into_inner().unwrap_or_else(PoisonError::into_inner));
     if mutated.is_asked {
-        // They stand in the path, which nobody changes.
-        object.set(&["metadata", "name"], name);
+        // They stand in the path, which nobody changes; but one that is to be generated may be given.
+        if !name.is_empty() {
+            object.set(&["metadata", "name"], name);
+        }
         if call.kind.namespaced() {
             object.set(&["metadata", "namespace"], call.path.namespace);
         }
@@ -126,6 +128,7 @@ pub(super) fn admit(
     object: &mut Object,
 ) -> Result<(), ApiError> {
     let kind = &*call.kind;
+    warnings_of_owners(call, object);
     let mut errors = trimtab_api::meta::validate(kind, object);
     if let Some(old) = replaced(operation) {
         errors.extend(trimtab_api::meta::validate_update(object, old));
@@ -159,6 +162,18 @@ pub(super) fn admit(
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, object.name(), &errors)) }
+}
+
+/// Of owners that are named twice, one stays.
+fn warnings_of_owners(call: &Call<'_>, object: &mut Object) {
+    let twice = trimtab_api::meta::dedup_owners(object);
+    if !twice.is_empty() {
+        call.warnings.add(format!(
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may \
+             reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            twice.join(", ")
+        ));
+    }
 }
 
 /// Keeps the owners true through the write.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use serde_json::Value;
+use trimtab_api::apply::Given;
 use trimtab_api::{ApiError, Kind, Object, Operation};
 use trimtab_store::{Entry, Precondition};
 
@@ -15,8 +16,9 @@ use crate::handler::{Answer, Call};
 use crate::server::ApiServer;
 use crate::{decode, encode, negotiate, read};
 
-/// Letters behind a generateName, and how often another name is tried.
+/// Letters behind a generateName, how much of it stands before them, and how often another name is tried.
 const SUFFIX: usize = 5;
+const MAX_PREFIX: usize = 63 - SUFFIX;
 const NAME_TRIES: usize = 8;
 
 pub(crate) async fn create(server: &ApiServer, call: &Call<'_>) -> Answer {
@@ -41,18 +43,20 @@ async fn insert(server: &ApiServer, call: &Call<'_>, object: Object) -> Result<(
     }
     let mut placed = object;
     place(kind, call, &mut placed)?;
-    let generate = placed.str_at(&["metadata", "generateName"]).to_owned();
-    let generated = placed.name().is_empty() && !generate.is_empty();
+    // Those who change it see it without a name, if it is to be given one.
+    let given = begun(server, call, &mut placed).await?;
+    let prefix = generate_name(&placed).to_owned();
+    let generated = placed.name().is_empty() && !prefix.is_empty();
     for attempt in 0.. {
         let object = if generated {
             let mut object = placed.clone();
-            object.set(&["metadata", "name"], format!("{generate}{}", server.inner.env.name_suffix(SUFFIX)));
+            object.set(&["metadata", "name"], format!("{prefix}{}", server.inner.env.name_suffix(SUFFIX)));
             object
         } else {
             // There is no other try.
             std::mem::take(&mut placed)
         };
-        let new = admit_new(server, call, object, Mode::Update).await?;
+        let new = admit_new(server, call, object, Mode::Update, given.clone()).await?;
         if call.dry_run() {
             release(server, kind, &new, None);
             exists(server, kind, &new).await?;
@@ -70,9 +74,10 @@ async fn insert(server: &ApiServer, call: &Call<'_>, object: Object) -> Result<(
 }
 
 // The first apply of an object makes it.
-pub(super) async fn upserted(server: &ApiServer, call: &Call<'_>, object: Object) -> Answer {
+pub(super) async fn upserted(server: &ApiServer, call: &Call<'_>, mut object: Object) -> Answer {
     let kind = &call.kind;
-    let mut new = admit_new(server, call, object, Mode::Apply).await?;
+    let given = begun(server, call, &mut object).await?;
+    let mut new = admit_new(server, call, object, Mode::Apply, given).await?;
     new.remove(&["metadata", "resourceVersion"]);
     let form = negotiate::form(call.headers, kind)?;
     if call.dry_run() {
@@ -151,11 +156,27 @@ fn without_status(kind: &Kind, object: &mut Object) {
     }
 }
 
+/// What a name begins with that is generated.
+fn generate_name(object: &Object) -> &str {
+    let prefix = object.str_at(&["metadata", "generateName"]);
+    &prefix[..prefix.floor_char_boundary(MAX_PREFIX)]
+}
+
+/// Lets those change a new object who may. Answers what it was given.
+async fn begun(server: &ApiServer, call: &Call<'_>, new: &mut Object) -> Result<Given, ApiError> {
+    namespace_takes(server, &call.kind, new).await?;
+    Ok(mutate(server, call, Operation::Create, new).await?.given)
+}
+
 /// A new object with all that it gets, admitted by all who have a say.
-async fn admit_new(server: &ApiServer, call: &Call<'_>, mut new: Object, mode: Mode) -> Result<Object, ApiError> {
+async fn admit_new(
+    server: &ApiServer,
+    call: &Call<'_>,
+    mut new: Object,
+    mode: Mode,
+    mut given: Given,
+) -> Result<Object, ApiError> {
     let kind = &call.kind;
-    namespace_takes(server, kind, &new).await?;
-    let mut given = mutate(server, call, Operation::Create, &mut new).await?.given;
     begin(server, kind, &mut new);
     without_status(kind, &mut new);
     given.add(&admission::certificates::prepare(server, call, Operation::Create, &mut new));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::Value;
 use trimtab_api::apply::Given;
-use trimtab_api::{ApiError, Kind, Object, Operation};
+use trimtab_api::{ApiError, Kind, Object, Operation, field};
 use trimtab_store::{Entry, Precondition};
 
 use crate::admission;
@@ -61,6 +61,9 @@ pub(crate) async fn replace(server: &ApiServer, call: &Call<'_>) -> Answer {
     if object.name().is_empty() {
         return Err(ApiError::bad_request("metadata.name: Required value: name must be provided"));
     }
+    if object.resource_version() == "0" {
+        object.remove(&["metadata", "resourceVersion"]);
+    }
     let unconditional = object.resource_version().is_empty();
     if call.kind.created_by_update && call.path.subresource.is_empty() {
         match read::find(server, call).await {
@@ -70,6 +73,12 @@ pub(crate) async fn replace(server: &ApiServer, call: &Call<'_>) -> Answer {
             }
             there => drop(there?),
         }
+    }
+    if unconditional && !call.kind.unconditional_update {
+        read::find(server, call).await?;
+        let path = field::Path::new("metadata").child("resourceVersion");
+        let error = field::Error::invalid(&path, 0, "must be specified for an update");
+        return Err(ApiError::invalid(&call.kind, call.path.name, &[error]));
     }
     // One that names the version which it replaces is tried once.
     let mut asked = Some(object);

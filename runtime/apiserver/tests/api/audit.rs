@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{MAPS, Server, map};
+use crate::webhooks::{Hook, MUTATING, VALIDATING, change};
 
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
 /// What no log may tell of a Secret: as it is sent, and what it says.
@@ -37,6 +38,39 @@ impl Audited {
         assert!(!HIDDEN.iter().any(|hidden| text.contains(hidden)), "{text}");
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+#[tokio::test]
+async fn what_webhooks_do_is_noted() {
+    let audited =
+        Audited::new("- {level: Request, omitStages: [RequestReceived], resources: [{resources: [configmaps]}]}").await;
+    let server = &audited.server;
+    let patch = json!([{"op": "add", "path": "/data/a", "value": "b"}]);
+    let changes = Hook::new({
+        let patch = patch.clone();
+        move |_| change(&patch)
+    })
+    .await;
+    let notes = Hook::new(|_| json!({"allowed": true, "auditAnnotations": {"why": "because"}})).await;
+    server.post(MUTATING, changes.configuration("changes", &["configmaps"], json!({}))).await.ok();
+    server.post(VALIDATING, notes.configuration("notes", &["configmaps"], json!({}))).await.ok();
+    let nobody = json!({"clientConfig": {"url": "https://localhost:1/"}, "failurePolicy": "Ignore"});
+    server.post(VALIDATING, notes.configuration("open", &["configmaps"], nobody)).await.ok();
+    server.post(MAPS, map("a", json!({}))).await.ok();
+    let lines = audited.lines().await;
+    let annotations = &lines[0]["annotations"];
+    let note = |key: &str| -> Value { serde_json::from_str(annotations[key].as_str().unwrap()).unwrap() };
+    let who = json!({"configuration": "changes", "webhook": "changes.trimtab.test"});
+    let with = |more: Value| {
+        let mut all = who.clone();
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    assert_eq!(note("mutation.webhook.admission.k8s.io/round_0_index_0"), with(json!({"mutated": true})));
+    let change = json!({"patch": patch, "patchType": "JSONPatch"});
+    assert_eq!(note("patch.webhook.admission.k8s.io/round_0_index_0"), with(change));
+    assert_eq!(annotations["notes.trimtab.test/why"], "because");
+    assert_eq!(annotations["failed-open.validating.webhook.admission.k8s.io/round_0_index_1"], "open.trimtab.test");
 }
 
 fn stages(lines: &[Value]) -> Vec<&str> {

@@ -7,7 +7,7 @@ use trimtab_api::{Resource, Schema};
 use crate::harness::Server;
 use crate::webhooks::Hook;
 
-const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+pub(crate) const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const V1: &str = "/apis/demo.io/v1/namespaces/default/sites";
 const V2: &str = "/apis/demo.io/v2/namespaces/default/sites";
 
@@ -81,7 +81,7 @@ async fn objects_are_served_in_every_version() {
 async fn a_webhook_that_fails_fails_the_request() {
     let server = Server::new().await;
     let hook = Hook::new(|request| match request["desiredAPIVersion"].as_str() {
-        Some("demo.io/v2") => json!({"result": {"status": "Failed", "message": "not today"}, "convertedObjects": []}),
+        Some("demo.io/v2") => json!({"result": {"status": "Failed", "message": "not today"}, "convertedObjects": null}),
         _ => convert(request),
     })
     .await;

@@ -62,6 +62,12 @@ async fn discovery_is_plain_and_aggregated_on_both_roots() {
         (&eviction["group"], &eviction["version"], &eviction["kind"]),
         (&json!("policy"), &json!("v1"), &json!("Eviction"))
     );
+    let hash = |name: &str| {
+        let found = plain["resources"].as_array().unwrap().iter().find(|resource| resource["name"] == name).unwrap();
+        found["storageVersionHash"].clone()
+    };
+    assert_eq!(hash("pods").as_str().unwrap().len(), 12);
+    assert!(hash("pods") != hash("configmaps") && hash("pods/eviction").is_null() && hash("bindings").is_null());
     assert_eq!(server.get("/apis").await.ok()["kind"], "APIGroupList");
     assert_eq!(server.get("/apis/coordination.k8s.io").await.ok()["preferredVersion"]["version"], "v1");
     server.get("/apis/none").await.refused(404, "NotFound", "");

@@ -52,10 +52,14 @@ async fn scale_reads_and_writes_the_replicas() {
 async fn a_pod_is_bound_once() {
     let server = Server::new().await;
     server.post(PODS, pod("p")).await.ok();
+    let labels = json!({"topology.kubernetes.io/zone": "z", "topology.kubernetes.io/region": "r", "disk": "fast"});
+    server.post("/api/v1/nodes", json!({"metadata": {"name": "n1", "labels": labels}})).await.ok();
     let binding = |node: &str| json!({"metadata": {"name": "p"}, "target": {"kind": "Node", "name": node}});
     assert_eq!(server.post(&format!("{PODS}/p/binding"), binding("n1")).await.code, 201);
     let bound = server.get(&format!("{PODS}/p")).await.ok();
     assert_eq!(bound["spec"]["nodeName"], "n1");
+    let labels = json!({"topology.kubernetes.io/zone": "z", "topology.kubernetes.io/region": "r"});
+    assert_eq!(bound["metadata"]["labels"], labels, "a pod can tell where its node is");
     let conditions = bound["status"]["conditions"].as_array().unwrap();
     assert!(conditions.iter().any(|c| c["type"] == "PodScheduled" && c["status"] == "True"));
     let again = server.post("/api/v1/namespaces/default/bindings", binding("n2")).await;
@@ -243,7 +247,11 @@ async fn an_eviction_takes_from_the_disruption_budget() {
     evict("p", true).await.ok();
     assert_eq!(server.get(&format!("{BUDGETS}/b")).await.ok()["status"]["disruptionsAllowed"], 1);
     evict("p", false).await.ok();
-    assert_ne!(server.get(&format!("{PODS}/p")).await.ok()["metadata"]["deletionTimestamp"], Value::Null);
+    let going = server.get(&format!("{PODS}/p")).await.ok();
+    assert_ne!(going["metadata"]["deletionTimestamp"], Value::Null);
+    let conditions = going["status"]["conditions"].as_array().unwrap();
+    let why = conditions.iter().find(|condition| condition["type"] == "DisruptionTarget").unwrap();
+    assert_eq!((&why["status"], &why["reason"]), (&json!("True"), &json!("EvictionByEvictionAPI")));
     let status = server.get(&format!("{BUDGETS}/b")).await.ok()["status"].clone();
     assert_eq!(status["disruptionsAllowed"], 0);
     assert!(status["disruptedPods"]["p"].is_string(), "{status}");

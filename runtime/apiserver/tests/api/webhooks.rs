@@ -17,7 +17,8 @@ use trimtab_env::Tasks;
 use trimtab_store::{Precondition, Write};
 
 use crate::authority::Authority;
-use crate::harness::{MAPS, RCS, Server, map};
+use crate::conversion::{CRDS, convert, definition, site};
+use crate::harness::{MAPS, PODS, RCS, Server, map, pod};
 
 pub(crate) const MUTATING: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
 pub(crate) const VALIDATING: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
@@ -241,6 +242,110 @@ async fn who_wants_to_is_asked_again_after_a_later_change() {
     let made = server.post(MAPS, map("a", json!({}))).await.ok();
     assert_eq!(made["data"], json!({"k": "v", "first-saw": "the other", "other": "x"}));
     assert_eq!((first.asked().len(), other.asked().len()), (2, 1));
+}
+
+/// A container that a webhook adds gets what all containers get, and is judged with it.
+#[tokio::test]
+async fn what_a_webhook_adds_is_given_what_the_cluster_gives() {
+    let server = Server::new().await;
+    let limits = json!({"metadata": {"name": "l"}, "spec": {"limits": [
+        {"type": "Container", "default": {"memory": "64Mi"}, "max": {"memory": "64Mi"}}]}});
+    server.post("/api/v1/namespaces/default/limitranges", limits).await.ok();
+    let sidecar = json!([{"op": "add", "path": "/spec/containers/-", "value": {"name": "sidecar", "image": "s"}}]);
+    let hook = Hook::new(move |_| change(&sidecar)).await;
+    server.post(MUTATING, hook.configuration("sidecars", &["pods"], json!({}))).await.ok();
+    let made = server.post(PODS, pod("p")).await.ok();
+    assert_eq!(made["spec"]["containers"][1]["resources"]["limits"], json!({"memory": "64Mi"}), "{made}");
+}
+
+#[tokio::test]
+async fn each_is_judged_by_what_those_before_have_left() {
+    let server = Server::new().await;
+    let label = json!([{"op": "add", "path": "/metadata/labels", "value": {"look": "here"}}]);
+    let first = Hook::new(move |_| change(&label)).await;
+    let labelled = Hook::new(|_| yes()).await;
+    let none = Hook::new(|_| yes()).await;
+    server.post(MUTATING, first.configuration("a-first", &["configmaps"], json!({}))).await.ok();
+    let selector = json!({"objectSelector": {"matchLabels": {"look": "here"}}});
+    server.post(MUTATING, labelled.configuration("b-labelled", &["configmaps"], selector)).await.ok();
+    let conditions = json!({"matchConditions": [{"name": "none", "expression": "!has(object.metadata.labels)"}]});
+    server.post(MUTATING, none.configuration("c-none", &["configmaps"], conditions)).await.ok();
+    server.post(MAPS, map("a", Value::Null)).await.ok();
+    assert_eq!((labelled.asked().len(), none.asked().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn what_is_sent_to_a_subresource_may_be_changed() {
+    let server = Server::new().await;
+    let hook = Hook::new(|request| match (request["subResource"].as_str(), request["operation"].as_str()) {
+        (Some("binding"), _) => {
+            change(&json!([{"op": "add", "path": "/metadata/annotations", "value": {"by": "hook"}}]))
+        }
+        (Some("eviction"), _) => {
+            change(&json!([{"op": "add", "path": "/deleteOptions", "value": {"dryRun": ["All"]}}]))
+        }
+        (Some("scale"), _) => change(&json!([{"op": "replace", "path": "/spec/replicas", "value": 2}])),
+        (None, Some("DELETE")) => json!({"allowed": false}),
+        _ => yes(),
+    })
+    .await;
+    server.post(PODS, pod("p")).await.ok();
+    let rc = json!({"metadata": {"name": "a"}, "spec": {"replicas": 0, "selector": {"a": "b"}, "template": {
+        "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}});
+    server.post(RCS, rc).await.ok();
+    let resources = ["pods", "pods/*", "*/scale"];
+    server.post(MUTATING, hook.configuration("changes", &resources, json!({}))).await.ok();
+    let binding = json!({"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}});
+    server.post(&format!("{PODS}/p/binding"), binding).await.ok();
+    let pod = server.get(&format!("{PODS}/p")).await.ok();
+    assert_eq!(pod["metadata"]["annotations"], json!({"by": "hook"}));
+    let scaled = server.patch(&format!("{RCS}/a/scale"), "merge", json!({"spec": {"replicas": 5}})).await.ok();
+    assert_eq!(scaled["spec"]["replicas"], 2);
+    let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}});
+    server.post(&format!("{PODS}/p/eviction"), eviction.clone()).await.ok();
+    server.get(&format!("{PODS}/p")).await.ok();
+    server.delete(&format!("{MUTATING}/changes"), json!({})).await.ok();
+    // Whoever refuses deletes is not asked about evictions.
+    server.post(VALIDATING, hook.configuration("deletes", &["pods"], json!({}))).await.ok();
+    assert_eq!(server.delete(&format!("{PODS}/p"), json!({})).await.code, 400);
+    server.post(&format!("{PODS}/p/eviction"), eviction).await.ok();
+}
+
+#[tokio::test]
+async fn a_name_to_be_generated_is_not_known_yet_and_a_delete_tells_its_options() {
+    let server = Server::new().await;
+    let hook = Hook::new(|_| yes()).await;
+    server.post(MUTATING, hook.configuration("looks", &["configmaps"], json!({}))).await.ok();
+    let mut body = map("", json!({}));
+    body["metadata"] = json!({"generateName": "a".repeat(80)});
+    let made = server.post(MAPS, body).await.ok();
+    let name = made["metadata"]["name"].as_str().unwrap();
+    assert_eq!((name.len(), &name[..58]), (63, &*"a".repeat(58)));
+    let review = hook.asked().remove(0);
+    assert!(review.get("name").is_none() && review["object"]["metadata"].get("name").is_none(), "{review}");
+    let options = json!({"gracePeriodSeconds": 7, "propagationPolicy": "Background"});
+    server.delete(&format!("{MAPS}/{name}"), options).await.ok();
+    let told = json!({"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1", "gracePeriodSeconds": 7,
+        "propagationPolicy": "Background"});
+    assert_eq!(hook.asked()[0]["options"], told);
+}
+
+/// Of a defined kind a wrong type is wrong, whoever wrote it; of a built-in one the webhook has failed.
+#[tokio::test]
+async fn a_wrong_type_in_a_patch_of_a_webhook_is_told() {
+    let server = Server::new().await;
+    let hook = Hook::new(|request| match request["kind"]["kind"] == "ConfigMap" {
+        true => change(&json!([{"op": "replace", "path": "/data", "value": 7}])),
+        false => change(&json!([{"op": "replace", "path": "/spec/image", "value": 7}])),
+    })
+    .await;
+    let other = Hook::new(convert).await;
+    server.post(CRDS, definition(&other)).await.ok();
+    server.post(MUTATING, hook.configuration("wrong", &["configmaps", "sites"], json!({}))).await.ok();
+    server.post(MAPS, map("a", json!({}))).await.refused(500, "InternalError", "wrong.trimtab.test");
+    let refused =
+        server.post("/apis/demo.io/v1/namespaces/default/sites", site("v1", "a", json!({"image": "x"}))).await;
+    refused.refused(422, "Invalid", "spec.image: Invalid value: \"integer\"");
 }
 
 #[tokio::test]

@@ -146,6 +146,41 @@ async fn an_update_is_for_the_version_it_was_made_from() {
     server.put(&format!("{MAPS}/a"), &other).await.refused(409, "Conflict", "Precondition failed: UID in precondition");
 }
 
+/// Of some kinds whoever replaces an object has to have read it.
+#[tokio::test]
+async fn of_some_kinds_an_update_says_what_it_replaces() {
+    const ACCOUNTS: &str = "/api/v1/namespaces/default/serviceaccounts";
+    let server = Server::new().await;
+    let account = |version: &str| json!({"metadata": {"name": "a", "resourceVersion": version}});
+    server.put(&format!("{ACCOUNTS}/a"), &account("")).await.refused(
+        404,
+        "NotFound",
+        "serviceaccounts \"a\" not found",
+    );
+    let made = server.post(ACCOUNTS, account("")).await.ok();
+    for none in ["", "0"] {
+        let why = "metadata.resourceVersion: Invalid value: 0: must be specified for an update";
+        server.put(&format!("{ACCOUNTS}/a"), &account(none)).await.refused(422, "Invalid", why);
+    }
+    server.put(&format!("{ACCOUNTS}/a"), &account(version(&made))).await.ok();
+    server.post(MAPS, map("a", json!({}))).await.ok();
+    let mut any = map("a", json!({"new": "yes"}));
+    any["metadata"]["resourceVersion"] = "0".into();
+    assert_eq!(server.put(&format!("{MAPS}/a"), &any).await.ok()["metadata"]["labels"], json!({"new": "yes"}));
+}
+
+#[tokio::test]
+async fn an_owner_that_is_named_twice_is_kept_once() {
+    let server = Server::new().await;
+    let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"});
+    let mut body = map("a", json!({}));
+    body["metadata"]["ownerReferences"] = json!([owner, owner]);
+    let made = server.post(MAPS, body).await;
+    let warning = made.headers["warning"].to_str().unwrap().to_owned();
+    assert!(warning.contains("duplicate UID(s) observed: u"), "{warning}");
+    assert_eq!(made.ok()["metadata"]["ownerReferences"], json!([owner]));
+}
+
 #[tokio::test]
 async fn the_name_is_not_patched() {
     let server = Server::new().await;

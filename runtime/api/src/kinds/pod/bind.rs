@@ -39,7 +39,7 @@ pub enum BindError {
 }
 
 /// Puts `pod` on the node that `binding` names, at `now` (RFC 3339): the node's name, the binding's
-/// annotations, and the condition `PodScheduled`.
+/// annotations, those of its labels that the pod has not, and the condition `PodScheduled`.
 ///
 /// # Errors
 /// If the pod is being deleted, has a node or a scheduling gate, or is not the one that was meant.
@@ -49,6 +49,11 @@ pub fn bind(pod: &mut Object, binding: &Object, now: &str) -> Result<(), BindErr
     pod.set(&["spec", "nodeName"], node);
     for (key, value) in binding.annotations() {
         pod.set(&["metadata", "annotations", key], value);
+    }
+    for (key, value) in binding.labels() {
+        if pod.at(&["metadata", "labels", key]).is_none() {
+            pod.set(&["metadata", "labels", key], value);
+        }
     }
     let mut conditions = match pod.remove(&["status", "conditions"]) {
         Some(Value::Array(conditions)) => conditions,
@@ -88,12 +93,16 @@ mod tests {
 
     #[test]
     fn a_pod_is_bound_once() {
-        let mut pod = object("{metadata: {name: p, uid: u}, spec: {}, status: {phase: Pending}}");
-        let binding = object("{metadata: {name: p, uid: u, annotations: {a: b}}, target: {kind: Node, name: n1}}");
+        let mut pod = object("{metadata: {name: p, uid: u, labels: {app: web}}, spec: {}, status: {phase: Pending}}");
+        let binding = object(
+            "{metadata: {name: p, uid: u, annotations: {a: b}, labels: {zone: z, app: other}},
+            target: {kind: Node, name: n1}}",
+        );
         bind(&mut pod, &binding, "2026-01-01T00:00:00Z").unwrap();
         assert_eq!(pod.str_at(&["spec", "nodeName"]), "n1");
         assert_eq!(pod.at(&["status", "conditions"]).unwrap()[0]["status"], "True");
         assert_eq!(pod.str_at(&["metadata", "annotations", "a"]), "b");
+        assert_eq!(pod.at(&["metadata", "labels"]).unwrap(), &json!({"app": "web", "zone": "z"}));
         let error = bind(&mut pod, &binding, "2026-01-01T00:00:00Z").unwrap_err();
         assert_eq!(error.to_string(), "pod p is already assigned to node \"n1\"");
     }

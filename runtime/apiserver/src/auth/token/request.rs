@@ -36,14 +36,11 @@ pub(crate) async fn create(server: &ApiServer, call: &Call<'_>) -> Answer {
     let tokens = server.inner.tokens.as_ref().ok_or_else(ApiError::no_such_path)?;
     let account = encode::to_object(&call.kind, &*read::find(server, call).await?);
     let (now, mut request) = (server.inner.env.now(), read_request(call)?);
-    let mut spec = place(call, &mut request, &account)?;
-    let audiences = spec.audiences.take().filter(|list| !list.is_empty()).unwrap_or_else(|| tokens.audiences());
-    spec.audiences = Some(audiences.clone());
-    let seconds = *spec.expiration_seconds.get_or_insert(DEFAULT_SECONDS);
-    check(seconds)?;
-    request["spec"] = serde_json::to_value(&spec).map_err(ApiError::internal)?;
+    place(call, &mut request, &account)?;
     request["metadata"]["creationTimestamp"] = format_time(now).into();
-    subresource::admit(server, call, Verb::Create, (API_VERSION, KIND), &request, None).await?;
+    fill(tokens, &mut request)?;
+    let mut request = subresource::admit(server, call, Verb::Create, (API_VERSION, KIND), request, None).await?;
+    let (spec, audiences, seconds) = fill(tokens, &mut request)?;
     let mut private = Private {
         namespace: account.namespace().to_owned(),
         serviceaccount: reference(&account),
@@ -75,8 +72,8 @@ fn read_request(call: &Call<'_>) -> Result<Value, ApiError> {
     Ok(request)
 }
 
-/// Fills in whose token it is, and reads what is asked for.
-fn place(call: &Call<'_>, request: &mut Value, account: &Object) -> Result<TokenRequestSpec, ApiError> {
+/// Fills in whose token it is.
+fn place(call: &Call<'_>, request: &mut Value, account: &Object) -> Result<(), ApiError> {
     for (field, wanted) in [("name", account.name()), ("namespace", account.namespace())] {
         match request["metadata"][field].as_str().unwrap_or_default() {
             "" => request["metadata"][field] = wanted.into(),
@@ -89,6 +86,21 @@ fn place(call: &Call<'_>, request: &mut Value, account: &Object) -> Result<Token
             }
         }
     }
+    Ok(())
+}
+
+/// Gives the request its defaults: what it asks for, for whom, and for how many seconds.
+fn fill(tokens: &Tokens, request: &mut Value) -> Result<(TokenRequestSpec, Vec<String>, i64), ApiError> {
+    let mut spec = spec(request)?;
+    let audiences = spec.audiences.take().filter(|list| !list.is_empty()).unwrap_or_else(|| tokens.audiences());
+    spec.audiences = Some(audiences.clone());
+    let seconds = *spec.expiration_seconds.get_or_insert(DEFAULT_SECONDS);
+    check(seconds)?;
+    request["spec"] = serde_json::to_value(&spec).map_err(ApiError::internal)?;
+    Ok((spec, audiences, seconds))
+}
+
+fn spec(request: &Value) -> Result<TokenRequestSpec, ApiError> {
     let spec = request.get("spec").filter(|spec| !spec.is_null()).cloned().unwrap_or_else(|| json!({}));
     TokenRequestSpec::deserialize(&spec).map_err(|error| {
         ApiError::bad_request(format!("{KIND} in version \"v1\" cannot be handled as a {KIND}: {error}"))
