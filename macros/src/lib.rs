@@ -165,6 +165,8 @@ pub fn resources_from(input: TokenStream) -> TokenStream {
 /// - `references(Secret => f)`: an object refers to those that `f(&object)` names: a change of one wakes it;
 /// - `reads(ConfigMap)`: is read from the cache, and wakes nobody;
 /// - `uses(Pod/eviction: create, Lease: get | update)`: what else is done by way of the client;
+/// - `owns(Pod[labels = "tier=front"])`, `watches(Node[fields = "metadata.name!=n0"] => f)` and so on: which objects of a
+///   kind; no others are asked for, or kept. A child that is not among them cannot be applied;
 /// - `when = generation`: what of an object has to change for it to be looked at again. `owns(Pod if labels)`
 ///   and `watches(Node if labels => f)` say it of others. It is one of `generation`, `labels`, `annotations`
 ///   and `finalizers`, or a function of the object whose value is compared, or several in parentheses;

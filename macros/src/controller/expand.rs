@@ -4,9 +4,10 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, ImplItemFn, Path, Type};
+use syn::{Expr, ImplItemFn, LitStr, Path, Type};
 
 use super::model::{Form, Model, parameter};
+use super::parse::{Arguments, Selected};
 
 /// The predicates that are known by their bare names.
 const PREDICATES: [&str; 5] = ["anything", "generation", "labels", "annotations", "finalizers"];
@@ -54,16 +55,17 @@ pub(crate) fn controller(model: &Model) -> TokenStream {
 }
 
 fn selection(model: &Model) -> Option<TokenStream> {
-    let root = &model.root;
-    let labels = model.arguments.labels.as_ref().map(|labels| quote!(.labels(#labels)));
-    let fields = model.arguments.fields.as_ref().map(|fields| quote!(.fields(#fields)));
-    (labels.is_some() || fields.is_some()).then(|| {
-        quote! {
-            fn selection() -> #root::ListParams {
-                <#root::ListParams as ::core::default::Default>::default() #labels #fields
-            }
-        }
-    })
+    let (root, Arguments { labels, fields, .. }) = (&model.root, &model.arguments);
+    let params = params(root, labels.as_ref(), fields.as_ref())?;
+    Some(quote!(fn selection() -> #root::ListParams { #params }))
+}
+
+/// What selects objects, if anything does.
+fn params(root: &Path, labels: Option<&LitStr>, fields: Option<&LitStr>) -> Option<TokenStream> {
+    let is_said = labels.is_some() || fields.is_some();
+    let (labels, fields) =
+        (labels.map(|labels| quote!(.labels(#labels))), fields.map(|fields| quote!(.fields(#fields))));
+    is_said.then(|| quote!(<#root::ListParams as ::core::default::Default>::default() #labels #fields))
 }
 
 fn matters(model: &Model) -> Option<TokenStream> {
@@ -100,6 +102,10 @@ fn digest(when: &Expr, root: &Path, object: &TokenStream) -> TokenStream {
     quote!(#root::predicates::digest(&(#(#all,)*)))
 }
 
+fn anything(root: &Path) -> TokenStream {
+    quote!(#root::predicates::anything)
+}
+
 fn closure(when: &Expr, root: &Path, kind: &Type) -> TokenStream {
     let object = Ident::new("object", Span::mixed_site());
     let digest = digest(when, root, &quote!(#object));
@@ -111,27 +117,42 @@ fn setup(model: &Model) -> Option<TokenStream> {
     let root = &model.root;
     let own = model.setup.as_ref();
     let setup = own.and_then(parameter).cloned().unwrap_or_else(|| Ident::new("setup", Span::mixed_site()));
+    let params = |of: &Selected| params(root, of.labels.as_ref(), of.fields.as_ref());
+    let all = || quote!(::core::default::Default::default());
     let owns = model.arguments.owns.iter().map(|owned| {
-        let kind = &owned.kind;
-        match owned.when.as_ref().map(|when| closure(when, root, kind)) {
-            None => quote_spanned!(kind.span()=> #setup.owns::<#kind>();),
-            Some(when) => quote_spanned!(kind.span()=> #setup.owns_when::<#kind>(#when);),
+        let kind = &owned.of.kind;
+        match (params(&owned.of), owned.when.as_ref().map(|when| closure(when, root, kind))) {
+            (None, None) => quote_spanned!(kind.span()=> #setup.owns::<#kind>();),
+            (params, when) => {
+                let (params, when) = (params.unwrap_or_else(all), when.unwrap_or_else(|| anything(root)));
+                quote_spanned!(kind.span()=> #setup.owns_when::<#kind>(#params, #when);)
+            }
         }
     });
     let watches = model.arguments.watches.iter().map(|watch| {
-        let (kind, map) = (&watch.kind, &watch.map);
-        match watch.when.as_ref().map(|when| closure(when, root, kind)) {
-            None => quote_spanned!(kind.span()=> #setup.watches::<#kind>(#map);),
-            Some(when) => quote_spanned! {kind.span()=>
-                #setup.watches_when::<#kind>(::core::default::Default::default(), #when, #map);
-            },
+        let (kind, map) = (&watch.of.kind, &watch.map);
+        match (params(&watch.of), watch.when.as_ref().map(|when| closure(when, root, kind))) {
+            (None, None) => quote_spanned!(kind.span()=> #setup.watches::<#kind>(#map);),
+            (params, when) => {
+                let (params, when) = (params.unwrap_or_else(all), when.unwrap_or_else(|| anything(root)));
+                quote_spanned!(kind.span()=> #setup.watches_when::<#kind>(#params, #when, #map);)
+            }
         }
     });
     let references = model.arguments.references.iter().map(|reference| {
-        let (kind, map) = (&reference.kind, &reference.map);
-        quote_spanned!(kind.span()=> #setup.references::<#kind>(#map);)
+        let (kind, map) = (&reference.of.kind, &reference.map);
+        match params(&reference.of) {
+            None => quote_spanned!(kind.span()=> #setup.references::<#kind>(#map);),
+            Some(params) => quote_spanned!(kind.span()=> #setup.references_of::<#kind>(#params, #map);),
+        }
     });
-    let reads = model.arguments.reads.iter().map(|kind| quote_spanned!(kind.span()=> #setup.reads::<#kind>();));
+    let reads = model.arguments.reads.iter().map(|read| {
+        let kind = &read.kind;
+        match params(read) {
+            None => quote_spanned!(kind.span()=> #setup.reads::<#kind>();),
+            Some(params) => quote_spanned!(kind.span()=> #setup.reads_of::<#kind>(#params);),
+        }
+    });
     let uses = model.arguments.uses.iter().map(|used| {
         let (kind, subresource) = (&used.kind, used.subresource.as_ref().map(ToString::to_string).unwrap_or_default());
         let verbs = used.verbs.iter().map(ToString::to_string);

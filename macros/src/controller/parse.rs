@@ -3,7 +3,7 @@
 use proc_macro2::Ident;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Expr, LitInt, LitStr, Path, Result, Token, Type};
+use syn::{Error, Expr, LitInt, LitStr, Path, Result, Token, Type, bracketed, token};
 
 use crate::arguments::{self, assigned, listed};
 use crate::errors::Errors;
@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     pub owns: Vec<Owned>,
     pub watches: Vec<Watch>,
     pub references: Vec<Watch>,
-    pub reads: Vec<Type>,
+    pub reads: Vec<Selected>,
     pub uses: Vec<Use>,
     pub when: Option<Expr>,
     pub labels: Option<LitStr>,
@@ -25,15 +25,22 @@ pub(crate) struct Arguments {
     pub root: Option<Path>,
 }
 
+/// A kind, and which objects of it: `Pod`, or `Pod[labels = "tier=front", fields = "spec.nodeName!="]`.
+pub(crate) struct Selected {
+    pub kind: Type,
+    pub labels: Option<LitStr>,
+    pub fields: Option<LitStr>,
+}
+
 /// A kind of children, and what of one has to change to wake its owner.
 pub(crate) struct Owned {
-    pub kind: Type,
+    pub of: Selected,
     pub when: Option<Expr>,
 }
 
 /// A kind whose changes concern other objects, and the function that says which.
 pub(crate) struct Watch {
-    pub kind: Type,
+    pub of: Selected,
     pub when: Option<Expr>,
     pub map: Expr,
 }
@@ -101,17 +108,46 @@ fn condition(input: ParseStream<'_>) -> Result<Option<Expr>> {
     if input.parse::<Option<Token![if]>>()?.is_some() { input.parse().map(Some) } else { Ok(None) }
 }
 
+impl Parse for Selected {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let mut selected = Self { kind: input.parse()?, labels: None, fields: None };
+        if !input.peek(token::Bracket) {
+            return Ok(selected);
+        }
+        let inner;
+        bracketed!(inner in input);
+        while !inner.is_empty() {
+            let name: Ident = inner.parse()?;
+            let selector = match &*name.to_string() {
+                "labels" => &mut selected.labels,
+                "fields" => &mut selected.fields,
+                _ => return Err(Error::new(name.span(), "expected `labels = \"tier=front\"` or `fields = \"…\"`")),
+            };
+            if selector.replace(assigned(&inner)?).is_some() {
+                return Err(Error::new(
+                    name.span(),
+                    format!("`{name}` is said twice; separate requirements by commas"),
+                ));
+            }
+            if !inner.is_empty() {
+                inner.parse::<Token![,]>()?;
+            }
+        }
+        Ok(selected)
+    }
+}
+
 impl Parse for Owned {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        Ok(Self { kind: input.parse()?, when: condition(input)? })
+        Ok(Self { of: input.parse()?, when: condition(input)? })
     }
 }
 
 impl Parse for Watch {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let (kind, when) = (input.parse()?, condition(input)?);
+        let (of, when) = (input.parse()?, condition(input)?);
         input.parse::<Token![=>]>()?;
-        Ok(Self { kind, when, map: input.parse()? })
+        Ok(Self { of, when, map: input.parse()? })
     }
 }
 

@@ -115,6 +115,17 @@ fn an_object_may_reconcile_itself() {
 }
 
 #[test]
+fn what_is_selected_is_said_in_brackets() {
+    let check = |selected: &str, expected: &[(&str, &str)]| {
+        let block =
+            "impl Reconcile for Website { async fn reconcile(&self, cx: &Context<Self>) -> Result<Next> { go() } }";
+        check_errors(expand, &format!("owns(Pod[{selected}]) {block}"), expected);
+    };
+    check("label = \"a\"", &[("label", "expected `labels = \"tier=front\"` or `fields = \"…\"`")]);
+    check("labels = \"a\", labels = \"b\"", &[("labels", "`labels` is said twice; separate requirements by commas")]);
+}
+
+#[test]
 fn a_composition_waits_for_nothing() {
     let check = |source: &str, expected: &[(&str, &str)]| check_errors(expand, source, expected);
     check(
@@ -143,7 +154,9 @@ fn whole_controllers() {
     let source = "owns(Service) impl Reconcile for Website { async fn reconcile(&self, cx: &Context<Self>) -> Result<Next> { go().await } }";
     check_output(expand, source, "controller_of_itself");
     let source = "owns(Service if (labels, ports), Pod if generation), watches(Node if labels => near), references(Secret => secrets), \
-                  reads(ConfigMap), uses(Pod/eviction: create, Lease: get | update), when = generation, labels = \"tier=front\" \
+                  owns(ConfigMap[labels = \"part=page\"]), watches(Pod[fields = \"spec.nodeName!=\"] => near), \
+                  references(Secret[labels = \"tls\"] => certificates), reads(ConfigMap, Lease[labels = \"a\", fields = \"b=c\"]), \
+                  uses(Pod/eviction: create, Lease: get | update), when = generation, labels = \"tier=front\" \
                   impl Compose for Website { fn compose(&self, world: &World<Self>) -> Result<Composition<Self>> { go() } }";
     check_output(expand, source, "controller_composing");
 }

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use trimtab_api::ObjectRef;
 use trimtab_client::{Api, ListParams};
-use trimtab_reconcile::{Context, Controller, Error, Next, Result, Setup};
+use trimtab_reconcile::{Context, Controller, Error, Next, Result, Setup, predicates};
 
 /// The ConfigMap, and the key in it.
 const NAME: &str = "kube-root-ca.crt";
@@ -35,7 +35,7 @@ impl Controller for RootCaPublisher {
     const NAME: &'static str = "root-ca-certificate-publisher";
 
     fn setup(&self, setup: &mut Setup<'_, Self>) {
-        setup.watches_of::<ConfigMap>(published(), |map| {
+        setup.watches_when::<ConfigMap>(published(), predicates::anything, |map| {
             vec![ObjectRef::new("", map.metadata.namespace.clone().unwrap_or_default())]
         });
     }

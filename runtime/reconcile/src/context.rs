@@ -1,6 +1,7 @@
 //! What a reconcile works with.
 
 use std::any::TypeId;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ use crate::manager::Manager;
 use crate::predicates::digest;
 use crate::recorder::{EventType, Recorder};
 use crate::resource::{Resource, View};
+use crate::setup::Declared;
 use crate::status::{HasStatus, merge_patch};
 
 /// What all reconciles of a controller share.
@@ -26,14 +28,53 @@ pub(crate) struct Shared {
     manager: Manager,
     name: &'static str,
     selection: ListParams,
+    declared: Declared,
     recorder: OnceLock<Recorder>,
     applied: Applied,
 }
 
 impl Shared {
-    pub(crate) fn new(manager: &Manager, name: &'static str, selection: ListParams) -> Arc<Self> {
+    pub(crate) fn new(manager: &Manager, name: &'static str, selection: ListParams, declared: Declared) -> Arc<Self> {
         let (recorder, applied) = (OnceLock::new(), Applied::default());
-        Arc::new(Self { manager: manager.clone(), name, selection, recorder, applied })
+        Arc::new(Self { manager: manager.clone(), name, selection, declared, recorder, applied })
+    }
+
+    /// The caches of a type that the controller has said it looks at; else the one of all objects, if another has.
+    fn known<K: View>(&self) -> Vec<Cache<K>> {
+        match self.declared.get(&TypeId::of::<K>()) {
+            Some(declared) => declared.iter().filter_map(|params| self.manager.known(params)).collect(),
+            None => self.manager.known(&ListParams::default()).into_iter().collect(),
+        }
+    }
+
+    fn known_object<K: View>(&self, key: &ObjectRef) -> Option<Arc<K>> {
+        self.known::<K>().iter().find_map(|cache| cache.get(key))
+    }
+
+    /// # Errors
+    /// When the controller would never see the child again.
+    fn sees<K: Resource>(&self, child: &K) -> Result<()> {
+        let Some(declared) = self.declared.get(&TypeId::of::<K>()) else { return Ok(()) };
+        if declared.iter().any(|params| self.manager.selects(params, child)) {
+            return Ok(());
+        }
+        let selectors = declared.iter().map(|ListParams { labels, fields, .. }| match (labels, fields) {
+            (Some(labels), None) => format!("labels = {labels:?}"),
+            (labels, fields) => {
+                format!(
+                    "labels = {:?}, fields = {:?}",
+                    labels.as_deref().unwrap_or(""),
+                    fields.as_deref().unwrap_or("")
+                )
+            }
+        });
+        let selectors: Vec<_> = selectors.collect();
+        Err(Error::terminal(format!(
+            "{} {}: it is not among those that the controller looks at ({}), and would never be seen again",
+            K::KIND,
+            ObjectRef::of(child),
+            selectors.join("; ")
+        )))
     }
 
     /// The cache of the controller's own kind.
@@ -140,9 +181,10 @@ impl<K: Resource> Context<K> {
         if let Some(namespace) = namespace.filter(|_| resource.namespaced && key.namespace.is_empty()) {
             key.namespace.clone_from(namespace);
         }
-        match self.shared.manager.known::<C>() {
-            Some(cache) => Ok(cache.get(&key)),
-            None => Err(Error::terminal(format!(
+        let known = self.shared.known::<C>();
+        match known.is_empty() {
+            false => Ok(known.iter().find_map(|cache| cache.get(&key))),
+            true => Err(Error::terminal(format!(
                 "{} is read but not declared: add `reads({})` to #[controller]",
                 resource.resource(),
                 C::KIND
@@ -156,15 +198,24 @@ impl<K: Resource> Context<K> {
 
     /// The children of a kind that this controller applied for the object, ordered by name.
     pub fn children<C: View>(&self) -> Vec<Arc<C>> {
-        let cache = self.shared.manager.known::<C>();
-        cache.map(|cache| children::list(&cache, self.name(), self.uid())).unwrap_or_default()
+        self.of_all(|cache| children::list(cache, self.name(), self.uid()))
     }
 
     /// All objects of a kind that the object controls, applied or made, ordered by name. Of the kinds that the
     /// controller owns.
     pub fn owned<C: View>(&self) -> Vec<Arc<C>> {
-        let cache = self.shared.manager.known::<C>();
-        cache.map(|cache| children::owned(&cache, self.uid())).unwrap_or_default()
+        self.of_all(|cache| children::owned(cache, self.uid()))
+    }
+
+    /// What is found in the caches of a type, ordered by name.
+    fn of_all<C: View>(&self, find: impl Fn(&Cache<C>) -> Vec<Arc<C>>) -> Vec<Arc<C>> {
+        let known = self.shared.known::<C>();
+        if let [cache] = &known[..] {
+            return find(cache);
+        }
+        let found: BTreeMap<_, _> =
+            known.iter().flat_map(find).map(|object| (ObjectRef::of(&*object), object)).collect();
+        found.into_values().collect()
     }
 
     pub(crate) fn has_applied(&self, kind: TypeId, key: &ObjectRef) -> bool {
@@ -185,6 +236,7 @@ impl<K: Resource> Context<K> {
     pub async fn apply<C: Resource>(&self, mut child: C) -> Result<Arc<C>> {
         let (name, object) = (self.name(), self.object()?);
         children::adopt(&mut child, &**object, name)?;
+        self.shared.sees(&child)?;
         let (owner, key) = (ObjectRef::of(&**object), ObjectRef::of(&child));
         lock(&self.kept).insert((TypeId::of::<C>(), key.clone()));
         let mut wanted = to_value(&child)?;
@@ -192,7 +244,7 @@ impl<K: Resource> Context<K> {
             fields.remove("status");
         }
         let asked = digest(&wanted);
-        let known = self.shared.manager.known::<C>().and_then(|cache| cache.get(&key));
+        let known = self.shared.known_object::<C>(&key);
         if known.is_none() && self.shared.applied.has::<C>(&owner, &key) && !self.is_still_there().await? {
             return Err(Error::Gone { kind: K::KIND, object: owner });
         }
@@ -218,7 +270,7 @@ impl<K: Resource> Context<K> {
     /// kind.
     pub async fn apply_unowned<C: Resource>(&self, object: &C) -> Result<C> {
         let mut object = object.clone();
-        let known = self.shared.manager.known::<C>().and_then(|cache| cache.get(&ObjectRef::of(&object)));
+        let known = self.shared.known_object::<C>(&ObjectRef::of(&object));
         let read = known.and_then(|known| known.metadata().resource_version.clone());
         let version = &mut object.metadata_mut().resource_version;
         *version = version.take().or(read);

@@ -116,8 +116,8 @@ pub(crate) type Runner = Box<dyn FnOnce(Tasks) -> BoxFuture<'static, ()> + Send>
 pub(crate) fn prepare<C: Controller>(manager: &Manager, controller: C) -> Prepared {
     let mut setup = Setup::new(manager);
     controller.setup(&mut setup);
-    let Setup { sources, children, needs, .. } = setup;
-    let shared = Shared::new(manager, C::NAME, C::selection());
+    let Setup { sources, children, needs, declared, .. } = setup;
+    let shared = Shared::new(manager, C::NAME, C::selection(), declared);
     let queue: Names = Arc::new(Queue::new(manager.env()));
     let running = Arc::new(Running { controller, shared, children, queue, record: Record::default() });
     let observed = Arc::clone(&running);

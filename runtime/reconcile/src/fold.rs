@@ -69,6 +69,20 @@ pub(crate) trait Folding: Send + Sync {
     /// There is nothing but what is folded in.
     fn settle_empty(&self);
     fn is_synced(&self) -> bool;
+    /// Whether it is among what the cache holds.
+    fn selects(&self, written: &dyn AnyWritten) -> bool;
+}
+
+/// What `params` selects by.
+///
+/// # Errors
+/// A text, when it says no selector.
+pub(crate) fn selectors(params: &ListParams) -> Result<(Selector, FieldSelector), String> {
+    let (labels, fields) = (params.labels.as_deref().unwrap_or_default(), params.fields.as_deref().unwrap_or_default());
+    Ok((
+        Selector::parse(labels).map_err(|error| format!("labels = {labels:?}: {error}"))?,
+        FieldSelector::parse(fields).map_err(|error| format!("fields = {fields:?}: {error}"))?,
+    ))
 }
 
 /// A cache and what it selects.
@@ -81,16 +95,7 @@ pub(crate) struct Selected<V> {
 
 impl<V: View> Selected<V> {
     pub(crate) fn new(cache: Cache<V>, namespaces: Option<Arc<[String]>>, params: &ListParams) -> Self {
-        let labels = Selector::parse(params.labels.as_deref().unwrap_or_default());
-        let fields = FieldSelector::parse(params.fields.as_deref().unwrap_or_default());
-        Self { cache, namespaces, selectors: labels.ok().zip(fields.ok()) }
-    }
-
-    fn selects(&self, written: &dyn AnyWritten) -> bool {
-        let Some((labels, fields)) = &self.selectors else { return false };
-        self.namespaces.as_ref().is_none_or(|namespaces| namespaces.contains(&written.key().namespace))
-            && labels.matches(|key| written.label(key))
-            && (fields.is_empty() || fields.matches(|path| field(written.json(), path)))
+        Self { cache, namespaces, selectors: selectors(params).ok() }
     }
 }
 
@@ -125,5 +130,12 @@ impl<V: View> Folding for Selected<V> {
 
     fn is_synced(&self) -> bool {
         self.cache.is_synced()
+    }
+
+    fn selects(&self, written: &dyn AnyWritten) -> bool {
+        let Some((labels, fields)) = &self.selectors else { return false };
+        self.namespaces.as_ref().is_none_or(|namespaces| namespaces.contains(&written.key().namespace))
+            && labels.matches(|key| written.label(key))
+            && (fields.is_empty() || fields.matches(|path| field(written.json(), path)))
     }
 }

@@ -147,10 +147,17 @@ impl Manager {
     }
 
     /// A cache that was asked for before and has its first list.
-    pub(crate) fn known<K: View>(&self) -> Option<Cache<K>> {
+    pub(crate) fn known<K: View>(&self, params: &ListParams) -> Option<Cache<K>> {
         let caches = lock(&self.inner.caches);
-        let cached = caches.get(&(TypeId::of::<K>(), ListParams::default()))?;
+        let cached = caches.get(&(TypeId::of::<K>(), params.clone()))?;
         cached.cache.downcast_ref::<Cache<K>>().filter(|cache| cache.is_synced()).cloned()
+    }
+
+    /// Whether the object would be in that cache, if there is one.
+    pub(crate) fn selects<K: Resource>(&self, params: &ListParams, object: &K) -> bool {
+        let caches = lock(&self.inner.caches);
+        let cached = caches.get(&(TypeId::of::<K>(), params.clone()));
+        cached.is_none_or(|cached| cached.folding.selects(&Written::new(object)))
     }
 
     fn follow<K: View>(&self, namespace: Option<&str>, params: ListParams, cache: &Cache<K>) {

@@ -1,16 +1,18 @@
 //! What a controller depends on beside its own kind, and so what it may do.
 
+use std::any::TypeId;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use trimtab_api::ObjectRef;
 use trimtab_client::{ApiResource, ListParams};
-use trimtab_env::Tasks;
+use trimtab_env::{HashMap, Tasks};
 
-use crate::cache::Change;
+use crate::cache::{Cache, Change};
 use crate::children::{self, Children};
 use crate::controller::Controller;
+use crate::fold;
 use crate::manager::Manager;
 use crate::needs::{Needs, Tie};
 use crate::predicates;
@@ -38,8 +40,12 @@ pub struct Setup<'a, C: Controller> {
     pub(crate) sources: Vec<Source>,
     pub(crate) children: Vec<Box<dyn Children<C::Kind>>>,
     pub(crate) needs: Needs,
+    pub(crate) declared: Declared,
     controller: PhantomData<C>,
 }
+
+/// Which objects of each type a controller has said that it looks at.
+pub(crate) type Declared = HashMap<TypeId, Vec<ListParams>>;
 
 impl<'a, C: Controller> Setup<'a, C> {
     pub(crate) fn new(manager: &'a Manager) -> Self {
@@ -48,6 +54,7 @@ impl<'a, C: Controller> Setup<'a, C> {
             sources: Vec::new(),
             children: Vec::new(),
             needs: Needs::default(),
+            declared: Declared::default(),
             controller: PhantomData,
         };
         setup.is_to::<C::Kind>(Tie::For);
@@ -72,20 +79,24 @@ impl<C: Controller> Setup<'_, C> {
     /// Objects of kind `K` that an object of this controller controls: a change of one wakes its
     /// owner. The controller may make, change and delete them.
     pub fn owns<K: Resource>(&mut self) {
-        self.owns_when::<K>(predicates::anything);
+        self.owns_when::<K>(ListParams::default(), predicates::anything);
     }
 
-    /// As [`Setup::owns`], but only what changes the digest that `matters` gives wakes the owner.
-    pub fn owns_when<K: Resource>(&mut self, matters: impl Fn(&K) -> u64 + Send + Sync + 'static) {
+    /// As [`Setup::owns`], of those objects alone that `params` selects: others are not seen, and to apply one is an
+    /// error. Only what changes the digest that `matters` gives wakes the owner.
+    ///
+    /// # Panics
+    /// If `params` says no selector.
+    pub fn owns_when<K: Resource>(&mut self, params: ListParams, matters: impl Fn(&K) -> u64 + Send + Sync + 'static) {
         self.is_to::<K>(Tie::Owns);
         self.may::<K>("", &["create", "patch", "delete"]);
         // A child that is gone may have gone with its owner.
         self.may::<C::Kind>("", &["get"]);
         // With OwnerReferencesPermissionEnforcement, whoever blocks an owner's deletion must be allowed to hold it.
         self.may::<C::Kind>("finalizers", &["update"]);
-        children::index(&self.manager.cache::<K>());
+        children::index(&self.manager.cache_of::<K>(params.clone()));
         self.children.push(children::of::<C::Kind, K>());
-        self.follow::<K>(ListParams::default(), matters, |owned| {
+        self.follow::<K>(params, matters, |owned| {
             let ours = |kind: &str, api_version: &str| {
                 kind == <C::Kind as k8s_openapi::Resource>::KIND
                     && api_version == <C::Kind as k8s_openapi::Resource>::API_VERSION
@@ -100,19 +111,14 @@ impl<C: Controller> Setup<'_, C> {
     /// Objects of kind `K`: a change of one wakes the objects that `map` names, for its old state
     /// and for its new one.
     pub fn watches<K: View>(&mut self, map: impl Fn(&K) -> Vec<ObjectRef> + Send + Sync + 'static) {
-        self.watches_of::<K>(ListParams::default(), map);
+        self.watches_when::<K>(ListParams::default(), predicates::anything, map);
     }
 
-    /// As [`Setup::watches`], of those objects alone that `params` selects.
-    pub fn watches_of<K: View>(
-        &mut self,
-        params: ListParams,
-        map: impl Fn(&K) -> Vec<ObjectRef> + Send + Sync + 'static,
-    ) {
-        self.watches_when(params, predicates::anything, map);
-    }
-
-    /// As [`Setup::watches_of`], but only what changes the digest that `matters` gives wakes anybody.
+    /// As [`Setup::watches`], of those objects alone that `params` selects, and only what changes the digest that
+    /// `matters` gives wakes anybody.
+    ///
+    /// # Panics
+    /// If `params` says no selector.
     pub fn watches_when<K: View>(
         &mut self,
         params: ListParams,
@@ -127,14 +133,26 @@ impl<C: Controller> Setup<'_, C> {
         self.needs.relate(C::NAME, tie, ApiResource::of::<K>());
     }
 
+    /// The cache of what is looked at.
+    fn declare<K: View>(&mut self, params: ListParams) -> Cache<K> {
+        self.may::<K>("", &READ);
+        if let Err(error) = fold::selectors(&params) {
+            panic!("the controller {} selects objects of {}: {error}", C::NAME, ApiResource::of::<K>().resource());
+        }
+        let declared = self.declared.entry(TypeId::of::<K>()).or_default();
+        if !declared.contains(&params) {
+            declared.push(params.clone());
+        }
+        self.manager.cache_of(params)
+    }
+
     fn follow<K: View>(
         &mut self,
         params: ListParams,
         matters: impl Fn(&K) -> u64 + Send + Sync + 'static,
         map: impl Fn(&K) -> Vec<ObjectRef> + Send + Sync + 'static,
     ) {
-        self.may::<K>("", &READ);
-        let cache = self.manager.cache_of::<K>(params);
+        let cache = self.declare::<K>(params);
         self.sources.push(Box::new(move |tasks, queue| {
             let mut changes = cache.subscribe();
             tasks.spawn_cancellable("source", async move {
@@ -155,11 +173,23 @@ impl<C: Controller> Setup<'_, C> {
     /// Objects of kind `K` that an object of this controller refers to by the names that `names` gives: a change
     /// of one wakes whoever refers to it. [`Context::get`](crate::Context::get) reads them.
     pub fn references<K: View>(&mut self, names: impl Fn(&C::Kind) -> Vec<ObjectRef> + Send + Sync + 'static) {
+        self.references_of::<K>(ListParams::default(), names);
+    }
+
+    /// As [`Setup::references`], of those objects alone that `params` selects.
+    ///
+    /// # Panics
+    /// If `params` says no selector.
+    pub fn references_of<K: View>(
+        &mut self,
+        params: ListParams,
+        names: impl Fn(&C::Kind) -> Vec<ObjectRef> + Send + Sync + 'static,
+    ) {
         let index = format!("{}/{}", C::NAME, ApiResource::of::<K>().resource());
         let objects = self.manager.cache_of::<C::Kind>(C::selection());
         objects.add_index(index.clone(), move |object| names(object).iter().map(ToString::to_string).collect());
         self.is_to::<K>(Tie::References);
-        self.follow::<K>(ListParams::default(), predicates::anything, move |referred| {
+        self.follow::<K>(params, predicates::anything, move |referred| {
             let referring = objects.by_index(&index, &ObjectRef::of(referred).to_string());
             referring.iter().map(|object| ObjectRef::of(&**object)).collect()
         });
@@ -167,9 +197,16 @@ impl<C: Controller> Setup<'_, C> {
 
     /// Objects of kind `K`, to be read: a change of one wakes nobody.
     pub fn reads<K: View>(&mut self) {
+        self.reads_of::<K>(ListParams::default());
+    }
+
+    /// As [`Setup::reads`], of those objects alone that `params` selects.
+    ///
+    /// # Panics
+    /// If `params` says no selector.
+    pub fn reads_of<K: View>(&mut self, params: ListParams) {
         self.is_to::<K>(Tie::Reads);
-        self.may::<K>("", &READ);
-        let cache = self.manager.cache::<K>();
+        let cache = self.declare::<K>(params);
         self.sources.push(Box::new(move |_, _| Box::pin(async move { cache.synced().await })));
     }
 

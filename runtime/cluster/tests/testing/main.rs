@@ -5,6 +5,7 @@ mod listen;
 mod own_writes;
 mod planted;
 mod random;
+mod selections;
 mod sweeps;
 
 use std::time::Duration;

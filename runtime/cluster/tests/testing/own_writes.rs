@@ -10,7 +10,9 @@ use serde_json::json;
 use trimtab_api::ObjectRef;
 use trimtab_client::{Api, DeleteParams, Patch};
 use trimtab_cluster::testing::{Faults, TestCluster};
-use trimtab_reconcile::{Cache, Context, ListParams, Manager, Meta, Named, Next, Result, View, controller, revision};
+use trimtab_reconcile::{
+    Cache, Context, ListParams, Manager, Meta, Named, Next, Result, View, controller, predicates, revision,
+};
 
 /// How often each map is counted up.
 const ROUNDS: usize = 6;
@@ -106,7 +108,7 @@ fn selected() -> ListParams {
 #[controller(for = ConfigMap, labels = "count", owns(Secret), uses(ConfigMap: update), concurrency = 2, crate = "trimtab_reconcile")]
 impl Counter {
     fn setup(&self, setup: &mut trimtab_reconcile::Setup<'_, Self>) {
-        setup.watches_of::<Secret>(selected(), |_| Vec::new());
+        setup.watches_when::<Secret>(selected(), predicates::anything, |_| Vec::new());
         setup.watches::<Meta<Secret>>(|_| Vec::new());
         // Whenever a reconcile may come, it must not see less.
         let caches = Caches::of(setup.manager());
