@@ -49,6 +49,7 @@ async fn it_runs_scales_and_leaves_nothing(cluster: &TestCluster) {
                 && is_gone::<ConfigMap>(cluster, "dns").await
         })
         .await;
+    assert_eq!(cluster.unused(), [""; 0], "its role allows nothing that it does not do");
 }
 
 #[trimtab::test(kinds(Website))]

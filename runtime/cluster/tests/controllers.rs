@@ -437,6 +437,42 @@ fn a_cache_may_hold_a_part_of_its_objects() {
     });
 }
 
+/// Declares more than it does.
+struct Modest;
+
+#[controller(for = ConfigMap, owns(Service), uses(Secret: create | patch | delete, Pod/eviction: create), crate = "trimtab_reconcile")]
+impl Modest {
+    async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
+        if map.metadata.name.as_deref() == Some("wish") {
+            let name = ObjectMeta { name: Some("made".to_owned()), ..ObjectMeta::default() };
+            Api::<Secret>::namespaced(cx.client(), "default")
+                .apply(&Secret { metadata: name, ..Secret::default() }, "modest", true)
+                .await?;
+        }
+        Ok(Next::on_change())
+    }
+}
+
+#[test]
+fn who_declares_more_than_it_does_can_be_told() {
+    in_virtual_time(async {
+        let cluster = cluster().await;
+        let _modest = cluster.run(|| Modest);
+        cluster.settle().await;
+        let declared = [
+            "modest: owns(Service)",
+            "modest: uses(Secret: create | patch | delete)",
+            "modest: uses(Pod/eviction: create)",
+        ];
+        assert_eq!(cluster.unused(), declared);
+        cluster.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: wish}}").await;
+        cluster.settle().await;
+        // An apply may make what is not there.
+        assert_eq!(cluster.unused()[1], "modest: uses(Secret: delete)");
+        cluster.stop().await;
+    });
+}
+
 /// Makes what it did not declare.
 struct Greedy;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{self, BoxFuture};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use tokio::sync::watch;
@@ -22,7 +22,7 @@ use super::history::History;
 use super::ledger::{Author, attributed};
 use super::news::Disturbed;
 use super::plan::{Fault, WatchFault};
-use super::roles::Denials;
+use super::roles::Roles;
 
 /// For how long a program is cut off: another leads before, and has done what there is to do.
 const CUT_OFF: Duration = Duration::from_secs(30);
@@ -40,7 +40,7 @@ pub(super) struct Counts {
     watches: Mutex<BTreeMap<String, Watched>>,
     weather: Arc<Weather>,
     history: History,
-    denials: Arc<Denials>,
+    roles: Arc<Roles>,
 }
 
 /// A write that arrives after so many others.
@@ -65,7 +65,7 @@ impl Counts {
         is_elected: bool,
         weather: &Arc<Weather>,
         history: &History,
-        denials: &Arc<Denials>,
+        roles: &Arc<Roles>,
     ) -> Self {
         Self {
             name: name.to_owned(),
@@ -76,7 +76,7 @@ impl Counts {
             watches: Mutex::default(),
             weather: Arc::clone(weather),
             history: history.clone(),
-            denials: Arc::clone(denials),
+            roles: Arc::clone(roles),
         }
     }
 
@@ -200,16 +200,26 @@ impl Line {
         Err(lost(self.server()))
     }
 
-    /// Notes what was denied.
-    async fn heard(&self, answer: Response<Body>) -> Result<Response<Body>, TransportError> {
+    /// Notes what was done, and what was denied.
+    async fn heard(
+        &self,
+        (method, uri): (Method, Uri),
+        answer: Response<Body>,
+    ) -> Result<Response<Body>, TransportError> {
         if answer.status() != StatusCode::FORBIDDEN {
+            let (asked, roles) = (Asked::of(uri.path()), &self.counts.roles);
+            let is_made = answer.status() == StatusCode::CREATED;
+            for verb in asked.verb(&method).into_iter().chain((is_made && method == Method::PATCH).then_some("create"))
+            {
+                roles.used(&self.counts.name, asked.group, &asked.whole(), verb);
+            }
             return Ok(answer);
         }
         let (parts, body) = answer.into_parts();
         let failed = |source| TransportError { server: self.server().to_owned(), source };
         let bytes = body.collect().await.map_err(failed)?.to_bytes();
         if let Ok(status) = serde_json::from_slice::<Status>(&bytes) {
-            self.counts.denials.note(&self.counts.name, &status.message.unwrap_or_default());
+            self.counts.roles.denied(&self.counts.name, &status.message.unwrap_or_default());
         }
         Ok(Response::from_parts(parts, Full::new(bytes).map_err(|never| match never {}).boxed_unsync()))
     }
@@ -245,6 +255,7 @@ struct Asked<'a> {
     group: &'a str,
     namespace: &'a str,
     resource: &'a str,
+    name: &'a str,
     subresource: &'a str,
 }
 
@@ -263,7 +274,26 @@ impl<'a> Asked<'a> {
             _ => ("", rest),
         };
         let part = |index: usize| rest.get(index).copied().unwrap_or_default();
-        Self { group, namespace, resource: part(0), subresource: part(2) }
+        Self { group, namespace, resource: part(0), name: part(1), subresource: part(2) }
+    }
+
+    /// What is done to it, but for reading.
+    fn verb(&self, method: &Method) -> Option<&'static str> {
+        match *method {
+            Method::POST => Some("create"),
+            Method::PUT => Some("update"),
+            Method::PATCH => Some("patch"),
+            Method::DELETE if self.name.is_empty() => Some("deletecollection"),
+            Method::DELETE => Some("delete"),
+            Method::GET if !self.name.is_empty() => Some("get"),
+            _ => None,
+        }
+    }
+
+    /// With the subresource, as `pods/status`.
+    fn whole(&self) -> String {
+        let slash = if self.subresource.is_empty() { "" } else { "/" };
+        format!("{}{slash}{}", self.resource, self.subresource)
     }
 
     /// Events are told once, reviews and tokens change nothing, and a leader renews its lease for as long as it leads.
@@ -298,6 +328,7 @@ impl Transport for Line {
             if *self.cut_off.borrow() {
                 return self.ask_in_vain().await;
             }
+            let asked = (request.method().clone(), request.uri().clone());
             let answer = if is_watch(&request) {
                 self.watch(request).await
             } else if !is_lasting(&request, self.counts.is_elected) {
@@ -308,7 +339,7 @@ impl Transport for Line {
                 self.write(request).await
             };
             // It may have died of another request meanwhile.
-            if self.is_dead() { self.die().await } else { self.heard(answer?).await }
+            if self.is_dead() { self.die().await } else { self.heard(asked, answer?).await }
         })
     }
 

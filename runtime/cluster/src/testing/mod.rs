@@ -215,9 +215,16 @@ impl TestCluster {
 
     /// Lets a controller do what it needs.
     fn grant<C: Controller>(&self, needs: Needs) -> impl Future<Output = ()> + Send + use<C> {
-        self.programs.denials.enforce(C::NAME);
+        self.programs.roles.enforce(C::NAME, needs.clone());
         let administrator = self.client();
         async move { roles::grant(&administrator, C::NAME, &needs).await }
+    }
+
+    /// What controllers that were run declare, and have not done, in the words of `#[controller]`:
+    /// `website: uses(ConfigMap: delete)`. Where a test does all that a controller can, its role allows no more than it
+    /// needs if this is empty.
+    pub fn unused(&self) -> Vec<String> {
+        self.programs.roles.unused()
     }
 
     /// How often a program has written.
@@ -302,7 +309,7 @@ impl TestCluster {
     /// # Panics
     /// If a controller was denied something, or panicked.
     fn check(&self) {
-        self.programs.denials.check(&self.server.kinds());
+        self.programs.roles.check(&self.server.kinds());
         self.programs.managers.check();
     }
 

@@ -11,7 +11,7 @@ use super::faults::Weather;
 use super::history::History;
 use super::line::{Counts, Line};
 use super::managers::Managers;
-use super::roles::Denials;
+use super::roles::Roles;
 
 /// How long after its death a program is started again.
 const RESTART: Duration = Duration::from_secs(1);
@@ -23,8 +23,7 @@ type Life = Arc<Mutex<Option<Arc<Line>>>>;
 pub(super) struct Programs {
     weather: Arc<Weather>,
     history: History,
-    /// What controllers were denied that run by a role.
-    pub(super) denials: Arc<Denials>,
+    pub(super) roles: Arc<Roles>,
     pub(super) managers: Arc<Managers>,
     known: Mutex<BTreeMap<String, Arc<Counts>>>,
     alive: Mutex<Vec<Life>>,
@@ -35,7 +34,7 @@ pub(super) struct Programs {
 impl Programs {
     pub(super) fn new(weather: Arc<Weather>, history: History, env: Env, tasks: Tasks) -> Self {
         let (known, alive) = (Mutex::default(), Mutex::default());
-        Self { weather, history, denials: Arc::default(), managers: Arc::default(), known, alive, env, tasks }
+        Self { weather, history, roles: Arc::default(), managers: Arc::default(), known, alive, env, tasks }
     }
 
     /// What is known of the program, if it was ever started.
@@ -66,7 +65,7 @@ impl Programs {
         before: impl Future<Output = ()> + Send + 'static,
         start: impl Fn(&Arc<Line>, &Tasks) + Send + 'static,
     ) -> Running {
-        let new = || Arc::new(Counts::new(name, is_elected, &self.weather, &self.history, &self.denials));
+        let new = || Arc::new(Counts::new(name, is_elected, &self.weather, &self.history, &self.roles));
         let counts = Arc::clone(lock(&self.known).entry(name.to_owned()).or_insert_with(new));
         let current = Life::default();
         lock(&self.alive).push(Arc::clone(&current));

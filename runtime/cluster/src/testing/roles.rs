@@ -1,6 +1,6 @@
 //! What a controller under test may do: what its role allows, which follows from what it declares.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Mutex;
 
@@ -9,12 +9,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use trimtab_api::Kinds;
 use trimtab_client::{Api, Client};
 use trimtab_env::lock;
-use trimtab_reconcile::Needs;
+use trimtab_reconcile::{Needs, Relation, Tie};
 
 use crate::identity::Identity;
 
 const NAMESPACE: &str = "default";
 const RBAC: &str = "rbac.authorization.k8s.io";
+/// What is done with children.
+const WRITES: [&str; 4] = ["create", "update", "patch", "delete"];
 
 /// Whom a controller asks as: a service account of its own name.
 pub(super) fn identity(controller: &'static str) -> Identity {
@@ -91,23 +93,66 @@ impl Denial {
     }
 }
 
-/// All that was denied to programs that run by a role of what they need.
+/// A resource, with the subresource as in `pods/status`, and a verb.
+type Right = (String, String, &'static str);
+
+/// The programs that run by a role of what they need, what they did by it, and what they were denied.
 #[derive(Debug, Default)]
-pub(super) struct Denials {
-    enforced: Mutex<BTreeSet<&'static str>>,
+pub(super) struct Roles {
+    granted: Mutex<BTreeMap<&'static str, Needs>>,
+    used: Mutex<BTreeMap<String, BTreeSet<Right>>>,
     denied: Mutex<BTreeSet<Denial>>,
 }
 
-impl Denials {
-    /// From now on what this program is denied counts.
-    pub(super) fn enforce(&self, program: &'static str) {
-        lock(&self.enforced).insert(program);
+impl Roles {
+    /// From now on it counts what this program does, and is denied.
+    pub(super) fn enforce(&self, program: &'static str, needs: Needs) {
+        lock(&self.granted).insert(program, needs);
+    }
+
+    fn is_enforced(&self, program: &str) -> bool {
+        lock(&self.granted).contains_key(program)
+    }
+
+    /// Notes what a program did.
+    pub(super) fn used(&self, program: &str, group: &str, resource: &str, verb: &'static str) {
+        if self.is_enforced(program) {
+            let right = (group.to_owned(), resource.to_owned(), verb);
+            lock(&self.used).entry(program.to_owned()).or_default().insert(right);
+        }
     }
 
     /// Notes a refusal, if it is for want of a rule.
-    pub(super) fn note(&self, program: &str, message: &str) {
-        let denial = Denial::read(program, message).filter(|_| lock(&self.enforced).contains(program));
+    pub(super) fn denied(&self, program: &str, message: &str) {
+        let denial = Denial::read(program, message).filter(|_| self.is_enforced(program));
         lock(&self.denied).extend(denial);
+    }
+
+    /// What is declared, in the words of `#[controller]`, and was never done.
+    pub(super) fn unused(&self) -> Vec<String> {
+        let (granted, used) = (lock(&self.granted), lock(&self.used));
+        let none = BTreeSet::new();
+        let of = |relation: &Relation| {
+            let (resource, kind) = (&relation.resource, &relation.resource.kind);
+            let used = used.get(relation.controller).unwrap_or(&none);
+            let is_used = |subresource: &str, verb: &str| {
+                let slash = if subresource.is_empty() { "" } else { "/" };
+                let name = format!("{}{slash}{subresource}", resource.plural);
+                used.iter().any(|(group, used, by)| *group == *resource.group && *used == name && *by == verb)
+            };
+            let declared = match &relation.tie {
+                Tie::Owns if WRITES.iter().all(|verb| !is_used("", verb)) => format!("owns({kind})"),
+                Tie::Uses { subresource, verbs } => {
+                    let slash = if subresource.is_empty() { "" } else { "/" };
+                    let unused = verbs.iter().filter(|verb| !is_used(subresource, verb));
+                    let unused: Vec<_> = unused.map(String::as_str).collect();
+                    (!unused.is_empty()).then(|| format!("uses({kind}{slash}{subresource}: {})", unused.join(" | ")))?
+                }
+                _ => return None,
+            };
+            Some(format!("{}: {declared}", relation.controller))
+        };
+        granted.values().flat_map(|needs| needs.relations().iter().filter_map(of).collect::<Vec<_>>()).collect()
     }
 
     /// # Panics
