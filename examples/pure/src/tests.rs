@@ -29,7 +29,11 @@ fn the_text_is_put_into_the_frame() {
 
 #[test]
 fn without_a_frame_there_is_no_page() {
-    assert!(Rehearsal::of(page()).compose().unwrap().is_empty());
+    let at = "2026-01-01T00:00:00Z".parse().unwrap();
+    let composed = Rehearsal::of(page()).at(at).compose().unwrap();
+    assert!(composed.is_empty());
+    let told = &composed.status_after(None).conditions[0];
+    assert_eq!((&*told.reason, told.last_transition_time.0), ("FrameMissing", at));
 }
 
 #[trimtab::test(seeds = 2, kinds(Page))]

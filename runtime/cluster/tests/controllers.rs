@@ -269,7 +269,10 @@ impl Compose for Album {
         }))
         .map_err(Error::other)?;
         let composed = Composition::of(self).status(move |status| status.pictures = count);
-        Ok(if count > 0 { composed.child(service) } else { composed })
+        Ok(match count {
+            0 => composed.event(EventType::Warning, "Empty", "no pictures").again(Next::after(Duration::from_secs(60))),
+            _ => composed.child(service),
+        })
     }
 }
 
@@ -277,13 +280,16 @@ impl Compose for Album {
 fn a_composition_is_rehearsed_without_a_server() {
     let mut album = Album::new("summer", AlbumSpec { title: "Summer".to_owned() });
     album.metadata.namespace = Some("default".to_owned());
-    assert!(Rehearsal::of(album.clone()).compose().unwrap().is_empty());
+    let empty = Rehearsal::of(album.clone()).compose().unwrap();
+    assert_eq!((empty.len(), empty.next()), (0, Next::after(Duration::from_secs(60))));
+    assert_eq!(empty.events().collect::<Vec<_>>(), [(EventType::Warning, "Empty", "no pictures")]);
     let pictures: ConfigMap = serde_json::from_value(json!({
         "metadata": {"name": "pictures", "namespace": "default"}, "data": {"a.png": "…"}
     }))
     .unwrap();
     let composed = Rehearsal::of(album).with(pictures).compose().unwrap();
     assert_eq!(composed.find::<Service>("summer").unwrap().metadata.labels.as_ref().unwrap()["title"], "Summer");
+    assert_eq!(composed.status_after(None).pictures, 1);
 }
 
 #[test]

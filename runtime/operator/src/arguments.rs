@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
 /// Controllers, and what a cluster needs to run them
@@ -103,6 +103,9 @@ pub(crate) struct Manifests {
     /// The container image
     #[arg(long)]
     pub(crate) image: String,
+    /// What keeps it running: a Deployment, or a ReplicationController, as for a cluster of Trimtab's own
+    #[arg(long, value_enum, default_value = "deployment")]
+    pub(crate) workload: Workload,
     /// How many of it there are; one of them works
     #[arg(long, default_value_t = 1)]
     pub(crate) replicas: u16,
@@ -112,6 +115,14 @@ pub(crate) struct Manifests {
     pub(crate) webhook_cert_secret: Option<String>,
     #[command(flatten)]
     pub(crate) rbac: Rbac,
+}
+
+/// A kind that keeps programs running.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workload {
+    Deployment,
+    #[value(name = "replicationcontroller")]
+    ReplicationController,
 }
 
 /// Where to listen; nowhere, if it says so.

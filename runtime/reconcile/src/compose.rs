@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde::Serialize;
 
 use crate::context::{Context, Key, Shared};
@@ -15,6 +15,7 @@ use crate::manager::Manager;
 use crate::reconcile::{Controlled, Of, Reconcile};
 use crate::recorder::EventType;
 use crate::resource::{Resource, View};
+use crate::setup::{Declared, Setup};
 use crate::status::HasStatus;
 
 /// What `#[controller] impl Compose for Website` implements: a function of the object and of what it refers to,
@@ -29,7 +30,7 @@ pub trait Compose: Controlled {
 
 impl<K: Compose> Reconcile for K {
     async fn reconcile(&self, cx: &Context<Self>) -> Result<Next> {
-        let Composition { parts, next } = self.compose(&World(cx))?;
+        let Composition { parts, next } = self.compose(&World { cx, now: None })?;
         for part in parts {
             part.realise(cx).await?;
         }
@@ -38,7 +39,11 @@ impl<K: Compose> Reconcile for K {
 }
 
 /// What an object's composition may look at.
-pub struct World<'a, K>(&'a Context<K>);
+pub struct World<'a, K> {
+    cx: &'a Context<K>,
+    /// The time that it is taken to be, if not the real one.
+    now: Option<Timestamp>,
+}
 
 impl<K: Resource> World<'_, K> {
     /// As [`Context::get`].
@@ -46,27 +51,27 @@ impl<K: Resource> World<'_, K> {
     /// # Errors
     /// When the kind is not declared.
     pub fn get<C: View>(&self, key: impl Into<Key>) -> Result<Option<Arc<C>>> {
-        self.0.get(key)
+        self.cx.get(key)
     }
 
     /// The children of a kind, ordered by name, as they are now.
     pub fn children<C: View>(&self) -> Vec<Arc<C>> {
-        self.0.children()
+        self.cx.children()
     }
 
     /// A condition for the status, as [`Context::condition`].
     pub fn condition(&self, type_: &str, holds: bool, reason: &str, message: impl Into<String>) -> Condition {
-        self.0.condition(type_, holds, reason, message)
+        Condition { last_transition_time: Time(self.now()), ..self.cx.condition(type_, holds, reason, message) }
     }
 
     /// The object's generation, for an `observedGeneration`.
     pub fn generation(&self) -> Option<i64> {
-        self.0.generation()
+        self.cx.generation()
     }
 
     /// The time. What depends on it says when it is to be looked at again: [`Composition::again`].
     pub fn now(&self) -> Timestamp {
-        self.0.env().now()
+        self.now.unwrap_or_else(|| self.cx.env().now())
     }
 }
 
@@ -121,6 +126,26 @@ impl<K: Resource> Composition<K> {
         children.into_iter().find(|child| child.metadata().name.as_deref() == Some(name))
     }
 
+    /// The status, where it was `before`, for those who look at a composition without realising it.
+    pub fn status_after(self, before: Option<K::Status>) -> K::Status
+    where
+        K: HasStatus<Status: Clone + Default>,
+    {
+        let mut status = before.unwrap_or_default();
+        self.parts.into_iter().for_each(|part| part.change(&mut status));
+        status
+    }
+
+    /// What is told: how it is meant, the reason and the message.
+    pub fn events(&self) -> impl Iterator<Item = (EventType, &str, &str)> {
+        self.parts.iter().filter_map(|part| part.told())
+    }
+
+    /// When it is to be looked at again.
+    pub fn next(&self) -> Next {
+        self.next
+    }
+
     /// How many children there are.
     pub fn len(&self) -> usize {
         self.parts.iter().filter(|part| part.child().is_some()).count()
@@ -138,6 +163,13 @@ trait Part<K>: Send {
     fn child(&self) -> Option<&dyn Any> {
         None
     }
+
+    fn told(&self) -> Option<(EventType, &str, &str)> {
+        None
+    }
+
+    /// Changes the status, which is of the object's type.
+    fn change(self: Box<Self>, _status: &mut dyn Any) {}
 }
 
 struct Child<C>(C);
@@ -160,6 +192,12 @@ impl<K: HasStatus<Status: Clone + Default + Serialize> + Resource> Part<K> for S
     fn realise<'a>(self: Box<Self>, cx: &'a Context<K>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move { cx.status(self.0).await })
     }
+
+    fn change(self: Box<Self>, status: &mut dyn Any) {
+        if let Some(status) = status.downcast_mut() {
+            (self.0)(status);
+        }
+    }
 }
 
 struct Told {
@@ -174,6 +212,10 @@ impl<K: Resource> Part<K> for Told {
             cx.event(&**object, self.type_, self.reason, self.message);
         }
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn told(&self) -> Option<(EventType, &str, &str)> {
+        Some((self.type_, self.reason, &self.message))
     }
 }
 
@@ -201,15 +243,25 @@ impl<K: Resource> Part<K> for Told {
 pub struct Rehearsal<K: Compose> {
     object: Arc<K>,
     manager: Manager,
+    declared: Declared,
+    now: Timestamp,
 }
 
 impl<K: Compose> Rehearsal<K> {
     /// For this object, in a world where there is nothing else.
     pub fn of(object: K) -> Self {
         let manager = Manager::unconnected();
-        manager.add(Of::<K>::new());
+        let mut setup = Setup::new(&manager);
+        Of::<K>::new().setup(&mut setup);
+        let declared = setup.declared;
         manager.settle_empty();
-        Self { object: Arc::new(object), manager }
+        Self { object: Arc::new(object), manager, declared, now: Timestamp::UNIX_EPOCH }
+    }
+
+    /// At this time; the Unix epoch if it is not said.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Self {
+        Self { now, ..self }
     }
 
     /// With another object in the world.
@@ -224,7 +276,9 @@ impl<K: Compose> Rehearsal<K> {
     /// # Errors
     /// Those of [`Compose::compose`].
     pub fn compose(&self) -> Result<Composition<K>> {
-        let shared = Shared::new(&self.manager, <Of<K> as Controller>::NAME, <Of<K> as Controller>::selection());
-        self.object.compose(&World(&Context::new(&shared, Some(Arc::clone(&self.object)))))
+        let (name, selection) = (<Of<K> as Controller>::NAME, <Of<K> as Controller>::selection());
+        let shared = Shared::new(&self.manager, name, selection, self.declared.clone());
+        let cx = Context::new(&shared, Some(Arc::clone(&self.object)));
+        self.object.compose(&World { cx: &cx, now: Some(self.now) })
     }
 }

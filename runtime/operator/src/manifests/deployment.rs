@@ -1,9 +1,9 @@
-//! The program as a Deployment, and the Service of its webhook.
+//! The program as a Deployment or the like, and the Service of its webhook.
 
 use serde_json::{Value, json};
 
 use super::{labels, namespace};
-use crate::arguments::{Manifests, Rbac};
+use crate::arguments::{Manifests, Rbac, Workload};
 use crate::operator::Operator;
 
 const METRICS: u16 = 8080;
@@ -11,7 +11,7 @@ const WEBHOOK: u16 = 9443;
 /// Where the webhook's certificate is mounted.
 const CERTIFICATE: &str = "/etc/webhook";
 
-/// The Deployment, after the Service if there is one.
+/// The workload, after the Service if there is one.
 pub(super) fn all(operator: &Operator, args: &Manifests, rbac: &Rbac, converts: bool) -> Vec<Value> {
     let (name, namespace, labels) = (operator.name, namespace(operator, rbac), labels(operator));
     let mut arguments =
@@ -48,13 +48,17 @@ pub(super) fn all(operator: &Operator, args: &Manifests, rbac: &Rbac, converts: 
     if certificate.is_some() {
         container["volumeMounts"] = json!([{"name": "certificate", "mountPath": CERTIFICATE, "readOnly": true}]);
     }
-    let mut deployment = json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
+    let (api_version, kind, selector) = match args.workload {
+        Workload::Deployment => ("apps/v1", "Deployment", json!({"matchLabels": labels})),
+        Workload::ReplicationController => ("v1", "ReplicationController", json!(labels)),
+    };
+    let mut workload = json!({
+        "apiVersion": api_version,
+        "kind": kind,
         "metadata": metadata,
         "spec": {
             "replicas": args.replicas,
-            "selector": {"matchLabels": labels},
+            "selector": selector,
             "template": {
                 "metadata": {"labels": labels},
                 "spec": {
@@ -65,14 +69,14 @@ pub(super) fn all(operator: &Operator, args: &Manifests, rbac: &Rbac, converts: 
             },
         },
     });
-    let spec = &mut deployment["spec"];
+    let spec = &mut workload["spec"];
     match certificate {
         Some(secret) => {
             let volume = json!({"name": "certificate", "secret": {"secretName": secret}});
             spec["template"]["spec"]["volumes"] = json!([volume]);
         }
         // Of two with certificates of their own the API server would trust one.
-        None if converts => spec["strategy"] = json!({"type": "Recreate"}),
+        None if converts && args.workload == Workload::Deployment => spec["strategy"] = json!({"type": "Recreate"}),
         None => {}
     }
     let service = converts.then(|| {
@@ -83,5 +87,5 @@ pub(super) fn all(operator: &Operator, args: &Manifests, rbac: &Rbac, converts: 
             "spec": {"selector": labels, "ports": [{"name": "webhook", "port": 443, "targetPort": "webhook"}]},
         })
     });
-    service.into_iter().chain([deployment]).collect()
+    service.into_iter().chain([workload]).collect()
 }

@@ -37,6 +37,10 @@ fn definitions_roles_manifests_and_a_diagram_are_printed() {
     let replicas = ["--replicas=2", "--webhook-cert-secret=websites-tls", "--namespace=blue"];
     check("manifests.yaml", &image);
     check("manifests_of_several.yaml", &[&image[..], &replicas].concat());
+    let (text, _) = printed(&[&image[..], &["--workload=replicationcontroller"]].concat()).unwrap();
+    let workload = text.split("---\n").last().unwrap();
+    assert!(workload.starts_with("apiVersion: v1\nkind: ReplicationController\n"), "{workload}");
+    assert!(!workload.contains("matchLabels") && !workload.contains("strategy"), "{workload}");
     check("diagram.mmd", &["diagram"]);
 }
 
