@@ -16,6 +16,7 @@ use crate::data_dir::DataDir;
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::names::hostname;
+use crate::tokens::TokenKey;
 
 /// What a cluster is made from.
 #[derive(Clone, Debug)]
@@ -85,6 +86,7 @@ impl Cluster {
         let authority = component::Authority {
             root_ca: Some(api.pki().ca_pem().to_owned()),
             signer: Some(Arc::new(api.pki().signer()?)),
+            tokens: Some(Arc::new(TokenKey::of(&api.pki().service_account_key()?)?)),
         };
         component::controllers(&manager, authority, tasks);
         component::scheduler(&manager, api.client(&Identity::scheduler()), tasks);

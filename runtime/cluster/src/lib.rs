@@ -18,6 +18,7 @@ pub mod pki;
 mod signer;
 pub mod testing;
 mod tls;
+mod tokens;
 
 pub use cluster::{Cluster, Config};
 pub use data_dir::{DataDir, DataDirError, Held, Role, default_data_dir};

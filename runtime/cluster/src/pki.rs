@@ -27,6 +27,9 @@ const LEAF_VALID: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// A kept certificate is made anew when it has less than this left.
 const RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// What the key of service accounts' tokens is called where it cannot be used.
+pub(crate) const SERVICE_ACCOUNT_KEY: &str = "service accounts' signing key";
+
 /// Why a certificate could not be made or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -148,17 +151,14 @@ impl Pki {
     /// # Errors
     /// If a file cannot be read or written, or holds no key.
     pub(crate) fn service_account_key(&self) -> Result<Vec<u8>, PkiError> {
-        let what = "service accounts' signing key";
         let (private, public) = (self.dir.join("sa.key"), self.dir.join("sa.pub"));
-        let key = if private.exists() {
-            KeyPair::from_pem(&read_text(&private)?).map_err(about(what))?
-        } else {
-            let key = KeyPair::generate().map_err(about(what))?;
-            for (path, text) in [(&public, key.public_key_pem()), (&private, key.serialize_pem())] {
-                write_private(path, text.as_bytes()).map_err(|source| PkiError::File { path: path.clone(), source })?;
-            }
-            key
-        };
+        if private.exists() {
+            return read_key(&private, SERVICE_ACCOUNT_KEY);
+        }
+        let key = KeyPair::generate().map_err(about(SERVICE_ACCOUNT_KEY))?;
+        for (path, text) in [(&public, key.public_key_pem()), (&private, key.serialize_pem())] {
+            write_private(path, text.as_bytes()).map_err(|source| PkiError::File { path: path.clone(), source })?;
+        }
         Ok(key.serialize_der())
     }
 
@@ -295,6 +295,12 @@ pub(crate) fn about(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError {
 
 pub(crate) fn read_identity(cert: &Path, key: &Path) -> Result<Identity, PkiError> {
     Ok(Identity { cert_pem: read_text(cert)?, key_pem: read_text(key)? })
+}
+
+/// The private key in a file (PEM), in PKCS #8 (DER).
+pub(crate) fn read_key(path: &Path, what: &str) -> Result<Vec<u8>, PkiError> {
+    let key = KeyPair::from_pem(&read_text(path)?).map_err(about(what))?;
+    Ok(key.serialize_der())
 }
 
 pub(crate) fn read_text(path: &Path) -> Result<String, PkiError> {

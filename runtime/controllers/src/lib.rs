@@ -23,6 +23,7 @@ mod resource_quota;
 mod root_ca;
 mod served;
 mod service_account;
+mod service_account_tokens;
 mod service_cidr;
 mod taints;
 mod token_cleaner;
@@ -49,6 +50,7 @@ pub use replication::Replication;
 pub use resource_quota::ResourceQuotaController;
 pub use root_ca::RootCaPublisher;
 pub use service_account::DefaultServiceAccount;
+pub use service_account_tokens::{ServiceAccountTokens, TokenSigner};
 pub use service_cidr::ServiceRanges;
 pub use token_cleaner::TokenCleaner;
 
@@ -62,11 +64,14 @@ pub struct Config {
     pub root_ca: Option<String>,
     /// Who signs certificates for the cluster's own signers; without it, nobody here does.
     pub signer: Option<Arc<dyn Signer>>,
+    /// Who signs the tokens of service accounts that Secrets hold (`--service-account-private-key-file`); without it,
+    /// such Secrets stay as they are.
+    pub tokens: Option<Arc<dyn TokenSigner>>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { node_grace: Duration::from_secs(50), root_ca: None, signer: None }
+        Self { node_grace: Duration::from_secs(50), root_ca: None, signer: None, tokens: None }
     }
 }
 
@@ -96,6 +101,9 @@ pub fn install(manager: &Manager, config: &Config) {
     manager.add(VolumeProtection);
     if let Some(pem) = &config.root_ca {
         manager.add(RootCaPublisher::new(pem));
+    }
+    if let Some(signer) = &config.tokens {
+        manager.add(ServiceAccountTokens::new(Arc::clone(signer), config.root_ca.clone()));
     }
 }
 

@@ -57,7 +57,7 @@ mod runtime_class;
 mod schedule;
 mod secret;
 mod service;
-mod service_account;
+pub mod service_account;
 mod share;
 pub mod signing_request;
 mod stateful_set;

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::Secret as Typed;
 use serde_json::{Map, Value};
 
 use super::config_map::MAX_SIZE;
+use super::service_account::{ACCOUNT_NAME, TOKEN_SECRET};
 use crate::cells;
 use crate::check::{Checks, text};
 use crate::field::{Error, Path};
@@ -61,11 +62,10 @@ fn check(secret: &Typed, checks: &mut Checks) {
 fn check_type(path: &Path, secret: &Typed, checks: &mut Checks) {
     let value = |key: &str| secret.data.as_ref().and_then(|data| data.get(key));
     match text(&secret.type_) {
-        "kubernetes.io/service-account-token" => {
-            let key = "kubernetes.io/service-account.name";
-            let annotation = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(key));
+        TOKEN_SECRET => {
+            let annotation = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(ACCOUNT_NAME));
             if annotation.is_none_or(String::is_empty) {
-                checks.required(&Path::new("metadata").child("annotations").key(key));
+                checks.required(&Path::new("metadata").child("annotations").key(ACCOUNT_NAME));
             }
         }
         "kubernetes.io/dockercfg" => check_json(path, ".dockercfg", value(".dockercfg"), checks),

@@ -75,7 +75,11 @@ impl Server {
 
     /// A server whose service accounts have tokens, and its clock, which the test moves.
     pub(crate) async fn with_tokens() -> Self {
-        let key = KeyPair::generate().unwrap();
+        Self::with_key(&KeyPair::generate().unwrap()).await
+    }
+
+    /// As [`Server::with_tokens`], which are signed with `key`.
+    pub(crate) async fn with_key(key: &KeyPair) -> Self {
         let service_accounts = ServiceAccounts {
             key: SigningKey::from_pkcs8(&key.serialize_der()).unwrap(),
             issuer: ISSUER.to_owned(),

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rcgen::KeyPair;
 use serde_json::{Value, json};
+use trimtab_api::kinds::service_account::SecretClaims;
+use trimtab_apiserver::SigningKey;
 
 use crate::harness::{ISSUER, PODS, Server, pod};
 
 const ACCOUNTS: &str = "/api/v1/namespaces/default/serviceaccounts";
+const SECRETS: &str = "/api/v1/namespaces/default/secrets";
 const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 /// Whoever is known may ask it.
 const WHO_AM_I: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
@@ -116,7 +120,7 @@ async fn a_token_ends_with_its_account_and_with_what_it_is_bound_to() {
     assert_eq!(user["extra"]["authentication.kubernetes.io/pod-uid"], json!([uid]));
     assert_eq!(user["extra"]["authentication.kubernetes.io/node-name"], json!(["n"]));
 
-    server.post("/api/v1/namespaces/default/secrets", json!({"metadata": {"name": "s"}})).await.ok();
+    server.post(SECRETS, json!({"metadata": {"name": "s"}})).await.ok();
     let of_secret =
         token(&server, json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Secret", "name": "s"}})).await;
     let of_node = token(&server, json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Node", "name": "n"}})).await;
@@ -126,7 +130,7 @@ async fn a_token_ends_with_its_account_and_with_what_it_is_bound_to() {
     }
     server.delete("/api/v1/nodes/n", json!({})).await.ok();
     assert!(!is_let_in(&server, &of_node).await && is_let_in(&server, &of_pod).await);
-    server.delete("/api/v1/namespaces/default/secrets/s", json!({})).await.ok();
+    server.delete(&format!("{SECRETS}/s"), json!({})).await.ok();
     assert!(!is_let_in(&server, &of_secret).await);
     server.delete(&format!("{PODS}/p"), json!({"gracePeriodSeconds": 0})).await.ok();
     assert!(!is_let_in(&server, &of_pod).await);
@@ -138,6 +142,43 @@ async fn a_token_ends_with_its_account_and_with_what_it_is_bound_to() {
     assert!(!is_let_in(&server, &of_nothing).await);
     server.post(ACCOUNTS, json!({"metadata": {"name": "robot"}})).await.ok();
     assert!(!is_let_in(&server, &of_nothing).await, "another account of the same name");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_in_a_secret_is_good_for_as_long_as_it_is_there() {
+    let key = KeyPair::generate().unwrap();
+    let server = Server::with_key(&key).await;
+    let account = server.post(ACCOUNTS, json!({"metadata": {"name": "robot"}})).await.ok();
+    let uid = account["metadata"]["uid"].as_str().unwrap();
+    let claims = SecretClaims::new("default", "robot-token", "robot", uid);
+    let token = SigningKey::from_pkcs8(&key.serialize_der()).unwrap().sign(&claims).unwrap();
+    assert!(!is_let_in(&server, &token).await, "there is no such Secret");
+    let secret = json!({
+        "metadata": {"name": "robot-token", "annotations": {"kubernetes.io/service-account.name": "robot"}},
+        "type": "kubernetes.io/service-account-token",
+        "stringData": {"token": token},
+    });
+    let path = format!("{SECRETS}/robot-token");
+    server.post(SECRETS, secret.clone()).await.ok();
+    let user = review(&server, &token, json!(null)).await["user"].clone();
+    assert_eq!((&user["username"], &user["uid"]), (&json!("system:serviceaccount:default:robot"), &json!(uid)));
+    assert_eq!(user["extra"], json!(null));
+    tokio::time::advance(Duration::from_secs(366 * 24 * 3600)).await;
+    assert!(is_let_in(&server, &token).await, "it has no end");
+    let status = review(&server, &token, json!(["vault"])).await;
+    assert!(status["error"].as_str().unwrap().contains("is invalid for the target audiences"), "{status}");
+
+    server.delete(&path, json!({})).await.ok();
+    let mut other = secret.clone();
+    other["stringData"]["token"] = "another".into();
+    server.post(SECRETS, other).await.ok();
+    let status = review(&server, &token, json!(null)).await;
+    assert_eq!(status["error"], "token does not match server's copy");
+    server.delete(&path, json!({})).await.ok();
+    server.post(SECRETS, secret).await.ok();
+    assert!(is_let_in(&server, &token).await);
+    server.delete(&format!("{ACCOUNTS}/robot"), json!({})).await.ok();
+    assert!(!is_let_in(&server, &token).await, "its account is gone");
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,7 +212,7 @@ async fn what_is_asked_for_is_checked() {
     server.post(PODS, pod("p")).await.ok();
     let other = json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "p"}});
     refused(other, 400, "BadRequest", r#"cannot bind token for serviceaccount "robot" to pod"#).await;
-    server.post("/api/v1/namespaces/default/secrets", json!({"metadata": {"name": "s"}})).await.ok();
+    server.post(SECRETS, json!({"metadata": {"name": "s"}})).await.ok();
     let old = json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Secret", "name": "s", "uid": "u"}});
     refused(old, 409, "Conflict", "the UID in the bound object reference (u) does not match").await;
     let path = format!("{ACCOUNTS}/robot/token");

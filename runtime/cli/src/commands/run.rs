@@ -65,6 +65,10 @@ struct Controllers {
     /// The authority's private key (PEM, PKCS #8).
     #[arg(long, value_name = "FILE", requires = "cluster_signing_cert_file")]
     cluster_signing_key_file: Option<PathBuf>,
+    /// The key (PEM, PKCS #8) that the API server knows service accounts' tokens by; without it, nobody here fills in
+    /// Secrets that are to hold one.
+    #[arg(long, value_name = "FILE")]
+    service_account_private_key_file: Option<PathBuf>,
 }
 
 #[derive(Group)]
@@ -182,6 +186,9 @@ async fn start(
             let mut authority = Authority { root_ca, ..Authority::default() };
             if let (Some(cert), Some(key)) = (&args.cluster_signing_cert_file, &args.cluster_signing_key_file) {
                 authority = authority.signing(cert, key)?;
+            }
+            if let Some(key) = &args.service_account_private_key_file {
+                authority = authority.signing_tokens(key)?;
             }
             component::controllers(manager, authority, tasks);
         }

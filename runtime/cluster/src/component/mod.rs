@@ -27,6 +27,7 @@ use crate::data_dir::DataDir;
 use crate::error::{StartError, other};
 use crate::names::{DNS_PORT, DOMAIN, SERVICE_CIDR_TEXT};
 use crate::signer::FileSigner;
+use crate::tokens::TokenKey;
 
 /// What the controllers know of the cluster's authority.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +36,8 @@ pub struct Authority {
     pub root_ca: Option<String>,
     /// Who signs with it what the API asks for.
     pub signer: Option<Arc<dyn trimtab_controllers::Signer>>,
+    /// Who signs the tokens of service accounts that Secrets hold.
+    pub tokens: Option<Arc<dyn trimtab_controllers::TokenSigner>>,
 }
 
 impl Authority {
@@ -45,12 +48,20 @@ impl Authority {
     pub fn signing(self, cert: &Path, key: &Path) -> Result<Self, StartError> {
         Ok(Self { signer: Some(Arc::new(FileSigner::open(cert, key)?)), ..self })
     }
+
+    /// Signs service accounts' tokens with the key in this file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn signing_tokens(self, key: &Path) -> Result<Self, StartError> {
+        Ok(Self { tokens: Some(Arc::new(TokenKey::open(key)?)), ..self })
+    }
 }
 
 /// Adds the built-in controllers to `manager`, and runs the garbage collector beside them.
 pub fn controllers(manager: &Manager, authority: Authority, tasks: &Tasks) {
-    let Authority { root_ca, signer } = authority;
-    let config = trimtab_controllers::Config { root_ca, signer, ..trimtab_controllers::Config::default() };
+    let Authority { root_ca, signer, tokens } = authority;
+    let config = trimtab_controllers::Config { root_ca, signer, tokens, ..trimtab_controllers::Config::default() };
     trimtab_controllers::install(manager, &config);
     let (client, env, token) = (manager.client().clone(), manager.env().clone(), tasks.token().clone());
     tasks.spawn("garbage-collector", async move { trimtab_controllers::garbage::run(client, env, token).await });

@@ -104,6 +104,7 @@ use crate::component;
 use crate::identity::Identity;
 use crate::names::DOMAIN;
 use crate::pki::Authority;
+use crate::tokens::Unsigned;
 
 /// How much virtual time anything may take: more than the longest grace period and back-off.
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -325,12 +326,12 @@ impl TestCluster {
             let authority = Arc::clone(&self.authority);
             self.start_program("kube-controller-manager", election, &controllers, ready(()), move |manager, tasks| {
                 let signer = authority.signer().expect("it has signed its own certificate");
-                let root_ca = Some(authority.ca_pem().to_owned());
-                component::controllers(
-                    manager,
-                    component::Authority { root_ca, signer: Some(Arc::new(signer)) },
-                    tasks,
-                );
+                let authority = component::Authority {
+                    root_ca: Some(authority.ca_pem().to_owned()),
+                    signer: Some(Arc::new(signer)),
+                    tokens: Some(Arc::new(Unsigned)),
+                };
+                component::controllers(manager, authority, tasks);
             });
             self.start_program("kube-scheduler", election, &scheduler, ready(()), |manager, tasks| {
                 component::scheduler(manager, manager.client().clone(), tasks);

@@ -191,6 +191,30 @@ stringData: {token-id: abcdef, token-secret: 0123456789abcdef, expiration: 2026-
 }
 
 #[test]
+fn tokens_of_service_accounts() {
+    check(0, async |cluster| {
+        cluster
+            .apply(
+                "{apiVersion: v1, kind: ServiceAccount, metadata: {name: robot}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: robot-token, annotations: {kubernetes.io/service-account.name: robot}}
+type: kubernetes.io/service-account-token",
+            )
+            .await;
+        let secrets = cluster.api::<Secret>("default");
+        let holds = async || {
+            let data = secrets.get("robot-token").await.unwrap().data.unwrap_or_default();
+            ["token", "ca.crt", "namespace"].iter().all(|key| data.contains_key(*key))
+        };
+        cluster.until("it holds a token", async |_| holds().await).await;
+        delete::<ServiceAccount>(cluster, "default", "robot", DeleteParams::default()).await;
+        gone::<Secret>(cluster, "default", "robot-token").await;
+    });
+}
+
+#[test]
 fn disruption_budgets() {
     check(1, async |cluster| {
         cluster

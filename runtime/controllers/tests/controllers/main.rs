@@ -13,4 +13,5 @@ mod quotas;
 mod replication;
 mod roles;
 mod root_ca;
+mod service_account_tokens;
 mod tokens;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use trimtab_api::kinds::service_account::SecretClaims;
 
 use crate::auth::Identity;
 use crate::auth::identity::CREDENTIAL;
@@ -71,6 +72,41 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
 }
 
 impl Claims {
+    /// What a token of ours says, or one that is kept in a Secret, which says neither for whom nor until when it is;
+    /// `None` when it is another's.
+    pub(super) fn read(json: &[u8], issuer: &str) -> Option<Self> {
+        if let Ok(claims) = serde_json::from_slice::<SecretClaims>(json)
+            && claims.iss == SecretClaims::ISSUER
+        {
+            return Some(Self::kept(claims, issuer));
+        }
+        serde_json::from_slice::<Self>(json).ok().filter(|claims| claims.iss == issuer)
+    }
+
+    fn kept(claims: SecretClaims, issuer: &str) -> Self {
+        let private = Private {
+            namespace: claims.namespace,
+            secret: Some(Reference { name: claims.secret, uid: String::new() }),
+            serviceaccount: Reference { name: claims.account, uid: claims.uid },
+            ..Private::default()
+        };
+        Self {
+            aud: vec![issuer.to_owned()],
+            exp: i64::MAX,
+            iat: 0,
+            iss: claims.iss,
+            jti: String::new(),
+            private,
+            nbf: 0,
+            sub: claims.sub,
+        }
+    }
+
+    /// Whether the token is one that is kept in a Secret.
+    pub(super) fn is_kept(&self) -> bool {
+        self.iss == SecretClaims::ISSUER
+    }
+
     /// Who shows this token: the service account, and for which pod or node.
     pub(super) fn identity(&self) -> Identity {
         let Private { namespace, serviceaccount: account, pod, node, .. } = &self.private;

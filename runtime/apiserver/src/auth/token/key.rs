@@ -43,7 +43,7 @@ impl SigningKey {
     }
 
     /// A token that says `claims`; `None` when the system has no randomness.
-    pub(super) fn sign(&self, claims: &impl Serialize) -> Option<String> {
+    pub fn sign(&self, claims: &impl Serialize) -> Option<String> {
         let header = json!({"alg": ALGORITHM, "kid": self.id});
         let claims = serde_json::to_vec(claims).ok()?;
         let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims));

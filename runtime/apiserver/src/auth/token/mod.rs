@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! serviceaccounts/token --> Claims --(SigningKey)--> token
+//! a controller --> SecretClaims --(the same key)--> token in a Secret
 //! token --(SigningKey)--> Claims --(the account and what it is bound to are there still)--> Identity
 //! ```
 

@@ -1,10 +1,13 @@
 //! Whose token it is, if it is good (`pkg/serviceaccount`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::ByteString;
 use ring::digest;
 use serde::Deserialize;
+use trimtab_api::kinds::service_account::TOKEN_KEY;
 use trimtab_env::lock;
 use trimtab_store::Store;
 
@@ -33,6 +36,9 @@ pub(crate) struct Known {
 #[derive(Deserialize)]
 struct Stored {
     metadata: Metadata,
+    /// Of a Secret.
+    #[serde(default)]
+    data: BTreeMap<String, ByteString>,
 }
 
 #[derive(Deserialize)]
@@ -70,7 +76,7 @@ impl Tokens {
             return Err("service account token is not valid yet".to_owned());
         }
         let there = There { store, now };
-        there.vouch(&claims).await?;
+        there.vouch(&claims, token).await?;
         Ok(Some(Known { identity: claims.identity(), audiences: common }))
     }
 
@@ -82,10 +88,7 @@ impl Tokens {
             return Ok(Some(Arc::clone(claims)));
         }
         let Some(signed) = Signed::parse(token) else { return Ok(None) };
-        let Ok(claims) = serde_json::from_slice::<Claims>(&signed.claims) else { return Ok(None) };
-        if claims.iss != self.config.issuer {
-            return Ok(None);
-        }
+        let Some(claims) = Claims::read(&signed.claims, &self.config.issuer) else { return Ok(None) };
         if !self.config.key.has_signed(&signed) {
             return Err("error verifying token signature".to_owned());
         }
@@ -112,15 +115,19 @@ struct There<'a> {
 
 impl There<'_> {
     /// Whether the service account, and what the token is bound to, are there and the same.
-    async fn vouch(&self, claims: &Claims) -> Result<(), String> {
+    async fn vouch(&self, claims: &Claims, token: &str) -> Result<(), String> {
         let private = &claims.private;
         let (namespace, account) = (&private.namespace, &private.serviceaccount);
         let found = self.find(&format!("serviceaccounts/{namespace}/{}", account.name)).await?;
         let found = found.ok_or_else(|| format!("serviceaccounts {:?} not found", account.name))?;
-        self.same(&found, account, "service account UID ({found}) does not match claim ({claimed})")?;
+        self.same(&found.metadata, account, "service account UID ({found}) does not match claim ({claimed})")?;
         if let Some(secret) = &private.secret {
+            let path = format!("secrets/{namespace}/{}", secret.name);
+            if claims.is_kept() {
+                return self.kept(&path, token).await;
+            }
             let words = "secret UID ({found}) does not match service account secret ref claim ({claimed})";
-            self.bound(&format!("secrets/{namespace}/{}", secret.name), secret, words).await?;
+            self.bound(&path, secret, words).await?;
         }
         if let Some(pod) = &private.pod {
             let words = "pod UID ({found}) does not match service account pod ref claim ({claimed})";
@@ -135,7 +142,15 @@ impl There<'_> {
 
     async fn bound(&self, key: &str, claimed: &Reference, words: &str) -> Result<(), String> {
         let found = self.find(key).await?.ok_or(INVALIDATED)?;
-        self.same(&found, claimed, words)
+        self.same(&found.metadata, claimed, words)
+    }
+
+    /// Whether the Secret at `path` still holds `token`: it may be gone, or have been given another one.
+    async fn kept(&self, path: &str, token: &str) -> Result<(), String> {
+        let secret = self.find(path).await?.filter(|secret| secret.metadata.deletion_timestamp.is_none());
+        let secret = secret.ok_or(INVALIDATED)?;
+        let holds = secret.data.get(TOKEN_KEY).is_some_and(|held| held.0 == token.as_bytes());
+        if holds { Ok(()) } else { Err("token does not match server's copy".to_owned()) }
     }
 
     fn same(&self, found: &Metadata, claimed: &Reference, words: &str) -> Result<(), String> {
@@ -149,8 +164,7 @@ impl There<'_> {
         Ok(())
     }
 
-    async fn find(&self, path: &str) -> Result<Option<Metadata>, String> {
-        let stored: Option<Stored> = stored::at(self.store, path).await.map_err(|error| error.to_string())?;
-        Ok(stored.map(|stored| stored.metadata))
+    async fn find(&self, path: &str) -> Result<Option<Stored>, String> {
+        stored::at(self.store, path).await.map_err(|error| error.to_string())
     }
 }
