@@ -18,8 +18,8 @@ pub(super) enum Done {
     Written,
     /// The object is no longer there.
     Vanished,
-    /// These owners do not exist; the others do, and will be heard of.
-    Verified { gone: Vec<String> },
+    /// These owners do not exist; the others do, and will be heard of, but for one that cannot own the object.
+    Verified { gone: Vec<String>, misplaced: Option<OwnerReference> },
     /// An owner's kind is not served.
     UnknownKind,
     /// It did not work, this time.
@@ -111,18 +111,23 @@ impl Actor {
     /// Asks the server itself which of `owners` exist.
     async fn verify(&self, node: &Node, owners: Vec<OwnerReference>) -> Result<Done, Error> {
         let served = self.client.discover().await?.resources;
-        let mut gone = Vec::new();
+        let (mut gone, mut misplaced) = (Vec::new(), None);
         for owner in owners {
             let kind = served
                 .iter()
                 .find(|found| found.resource.kind == owner.kind && found.resource.api_version() == owner.api_version);
             let Some(kind) = kind else { return Ok(Done::UnknownKind) };
+            // There is no namespace to look for it in.
+            if kind.resource.namespaced && !node.resource.namespaced {
+                misplaced = Some(owner);
+                continue;
+            }
             let api = Api::<Seen>::of(&self.client, kind.resource.clone(), Some(&node.meta.namespace));
             if api.get_opt(&owner.name).await?.is_none_or(|found| found.metadata.uid != owner.uid) {
                 gone.push(owner.uid);
             }
         }
-        Ok(Done::Verified { gone })
+        Ok(Done::Verified { gone, misplaced })
     }
 }
 

@@ -171,13 +171,20 @@ impl Graph {
         match self.nodes.get(&reference.uid) {
             // A cluster-scoped object cannot be owned from within a namespace; who wrote that is
             // wrong, but the object may well be wanted.
-            Some(owner) if owner.resource.namespaced && !dependent.resource.namespaced => Owner::Solid,
-            Some(owner) if owner.resource.namespaced && owner.meta.namespace != dependent.meta.namespace => Owner::Gone,
+            Some(owner) if cannot_own(owner, dependent) && !dependent.resource.namespaced => Owner::Solid,
+            Some(owner) if cannot_own(owner, dependent) => Owner::Gone,
             Some(owner) if owner.meta.is_deleting_with(FOREGROUND) => Owner::Waiting,
             Some(_) => Owner::Solid,
             None if self.gone.contains(&reference.uid) => Owner::Gone,
             None => Owner::Unheard,
         }
+    }
+
+    /// Of the owners that `node` names, one that is within a namespace where `node` is not.
+    pub(super) fn misplaced<'a>(&self, node: &'a Node) -> Option<&'a OwnerReference> {
+        let misplaced =
+            |reference: &&OwnerReference| self.nodes.get(&reference.uid).is_some_and(|owner| cannot_own(owner, node));
+        node.meta.owner_references.iter().find(misplaced)
     }
 
     fn delete(&self, node: &Node, owner_waits: bool) -> Task {
@@ -214,6 +221,10 @@ impl Graph {
         };
         owners.iter().filter(waits).map(|owner| owner.uid.clone()).collect()
     }
+}
+
+fn cannot_own(owner: &Node, dependent: &Node) -> bool {
+    owner.resource.namespaced && owner.meta.namespace != dependent.meta.namespace
 }
 
 fn finalized(node: &Node, finalizer: &str) -> Task {
@@ -325,9 +336,16 @@ mod tests {
         let mut graph = graph([meta("child", &["root"])]);
         let elsewhere = Meta { namespace: "other".to_owned(), ..meta("root", &[]) };
         graph.set(&resource("things", true), elsewhere.clone());
+        let misplaced = |graph: &Graph, uid: &str| graph.misplaced(graph.get(uid).unwrap()).is_some();
         assert_eq!(graph.decide("child"), Task::Delete(Propagation::Background));
+        assert!(misplaced(&graph, "child") && !misplaced(&graph, "root"));
         let cluster_wide = Meta { namespace: String::new(), ..elsewhere };
-        graph.set(&resource("nodes", false), cluster_wide);
+        graph.set(&resource("nodes", false), cluster_wide.clone());
         assert_eq!(graph.decide("child"), Task::Rest);
+        assert!(!misplaced(&graph, "child"));
+        let within = Meta { owner_references: meta("", &["child"]).owner_references, ..cluster_wide };
+        graph.set(&resource("nodes", false), within);
+        assert_eq!(graph.decide("root"), Task::Rest, "it may be wanted, whatever it says");
+        assert!(misplaced(&graph, "root"));
     }
 }

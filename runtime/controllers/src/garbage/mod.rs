@@ -7,6 +7,7 @@
 
 mod act;
 mod graph;
+mod warn;
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -21,13 +22,17 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use tokio::sync::mpsc;
 use trimtab_client::{ApiResource, Client};
 use trimtab_env::{CancellationToken, Env, HashMap, HashSet, Instant, Tasks};
+use trimtab_reconcile::Recorder;
 
 use act::{Actor, Done};
 use graph::{Graph, Node, Task};
+use warn::Warnings;
 
 use crate::follow::{Change, follow};
 use crate::metadata::Meta;
 
+/// Who tells events.
+const NAME: &str = "garbage-collector-controller";
 /// So many requests are under way at once.
 const CONCURRENCY: usize = 20;
 const BACKLOG: usize = 1024;
@@ -53,6 +58,7 @@ struct Collector {
     tasks: Tasks,
     changes: mpsc::Sender<Change>,
     graph: Graph,
+    warnings: Warnings,
     /// What is followed; `false` until it has been listed.
     followed: HashMap<Arc<ApiResource>, bool>,
     /// Whether more may be served by now than is followed.
@@ -68,11 +74,13 @@ struct Collector {
 
 impl Collector {
     fn new(actor: Actor, tasks: Tasks, changes: mpsc::Sender<Change>) -> Self {
+        let recorder = Recorder::new(&actor.client, &actor.env, NAME, None, &tasks);
         Self {
             actor,
             tasks,
             changes,
             graph: Graph::default(),
+            warnings: Warnings::new(recorder),
             followed: HashMap::default(),
             is_outdated: false,
             queue: VecDeque::new(),
@@ -138,6 +146,9 @@ impl Collector {
             }
             let Some(node) = self.graph.get(&uid) else { continue };
             let node = node.clone();
+            if let Some(owner) = self.graph.misplaced(&node) {
+                self.warnings.tell(&node, owner);
+            }
             match self.graph.decide(&uid) {
                 Task::Rest => drop(self.failures.remove(&uid)),
                 Task::Await(others) => others.into_iter().for_each(|other| self.look_at_waiting(other)),
@@ -181,7 +192,7 @@ impl Collector {
         }
         let look = match change {
             Change::Set(resource, meta) => self.graph.set(&resource, meta),
-            Change::Removed(meta) => self.graph.remove(&meta.uid),
+            Change::Removed(meta) => self.remove(&meta.uid),
             Change::Listed(resource, metas) => self.note_list(&resource, metas),
         };
         self.look(look);
@@ -192,12 +203,17 @@ impl Collector {
         let mut look = Vec::new();
         for uid in self.graph.of_resource(resource) {
             if !listed.contains(&uid) {
-                look.extend(self.graph.remove(&uid));
+                look.extend(self.remove(&uid));
             }
         }
         look.extend(metas.into_iter().flat_map(|meta| self.graph.set(resource, meta)));
         self.followed.insert(Arc::clone(resource), true);
         look
+    }
+
+    fn remove(&mut self, uid: &str) -> Vec<String> {
+        self.warnings.forget(uid);
+        self.graph.remove(uid)
     }
 
     async fn finish(&mut self, uid: String, done: Done) {
@@ -209,10 +225,13 @@ impl Collector {
             // What was done shows up as a change; until it does, there is nothing to do again.
             Done::Written => drop(self.failures.remove(&uid)),
             Done::Vanished => {
-                let look = self.graph.remove(&uid);
+                let look = self.remove(&uid);
                 self.look(look);
             }
-            Done::Verified { gone } => {
+            Done::Verified { gone, misplaced } => {
+                if let (Some(owner), Some(node)) = (misplaced, self.graph.get(&uid)) {
+                    self.warnings.tell(node, &owner);
+                }
                 for owner in gone {
                     let look = self.graph.note_gone(&owner);
                     self.look(look);

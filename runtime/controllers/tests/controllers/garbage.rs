@@ -1,6 +1,6 @@
 //! Garbage collection.
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
@@ -110,6 +110,53 @@ async fn an_owner_of_a_kind_that_is_not_served_keeps_its_objects() {
     plane.delete::<ConfigMap>("root", DeleteParams::default()).await;
     plane.until("the others are seen to", async |plane| !is_there(plane, "other").await).await;
     assert!(is_there(&plane, "child").await);
+    plane.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_in_another_namespace_is_warned_of() {
+    let plane = ControlPlane::new().await;
+    let namespaces = Api::<Namespace>::all(&plane.client);
+    let made = async |object: Value| {
+        namespaces.create(&serde_json::from_value(object).unwrap()).await.unwrap();
+    };
+    made(json!({"metadata": {"name": "shop"}})).await;
+    let elsewhere: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "root"}})).unwrap();
+    let elsewhere = Api::<ConfigMap>::namespaced(&plane.client, "shop").create(&elsewhere).await.unwrap();
+    // One that the collector has heard of, and one that nobody has.
+    let never = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "never", "uid": "no-such-uid"});
+    plane.settle().await;
+    made(json!({"metadata": {"name": "heard", "ownerReferences": [reference(&elsewhere.metadata)]}})).await;
+    made(json!({"metadata": {"name": "unheard", "ownerReferences": [never]}})).await;
+    owned(&plane, "child", &[&elsewhere]).await;
+    plane.until("the child goes", async |plane| !is_there(plane, "child").await).await;
+    let warned = async |plane: &ControlPlane| -> Vec<(String, String)> {
+        let events = plane.list::<Event>().await.into_iter();
+        let events = events.filter(|event| event.reason.as_deref() == Some("OwnerRefInvalidNamespace"));
+        let mut warned: Vec<_> =
+            events.map(|event| (event.involved_object.name.unwrap(), event.message.unwrap())).collect();
+        warned.sort();
+        warned
+    };
+    plane.until("all three are warned of", async |plane| warned(plane).await.len() == 3).await;
+    let uid = elsewhere.metadata.uid.as_deref().unwrap();
+    let message = |namespace: &str, name: &str, uid: &str| {
+        format!(
+            "ownerRef [v1/ConfigMap, namespace: {namespace}, name: {name}, uid: {uid}] does not exist in namespace {namespace:?}"
+        )
+    };
+    let expected = [
+        ("child".to_owned(), message("default", "root", uid)),
+        ("heard".to_owned(), message("", "root", uid)),
+        ("unheard".to_owned(), message("", "never", "no-such-uid")),
+    ];
+    assert_eq!(warned(&plane).await, expected);
+    for name in ["heard", "unheard"] {
+        let labels = Patch::Merge(json!({"metadata": {"labels": {"a": "b"}}}));
+        namespaces.patch(name, &labels).await.expect("what cannot be owned from a namespace is not collected");
+    }
+    plane.settle().await;
+    assert_eq!(warned(&plane).await.len(), 3, "each once");
     plane.end().await;
 }
 
