@@ -23,6 +23,8 @@ pub(crate) enum Change {
     Set(Arc<ApiResource>, Meta),
     /// This is gone.
     Removed(Meta),
+    /// The server does not tell, for now.
+    Refused(Arc<ApiResource>),
 }
 
 /// Tells `changes` what becomes of the objects of `resource`, until nobody listens any more.
@@ -39,6 +41,10 @@ pub(crate) async fn follow(client: Client, env: Env, resource: Arc<ApiResource>,
             }
             Err(error) => {
                 tracing::debug!(resource = %resource.resource(), %error, "cannot follow; trying again");
+                // A server that is not there says nothing of one resource more than of another.
+                if error.api().is_some() {
+                    drop(changes.send(Change::Refused(Arc::clone(&resource))).await);
+                }
                 env.sleep(env.jitter(RETRY, 0.5)).await;
             }
         }

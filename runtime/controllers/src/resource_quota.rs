@@ -184,6 +184,7 @@ impl Counted {
             Change::Listed(..) => {
                 self.quotas.list().iter().for_each(|quota| self.wake.wake(ObjectRef::of(&**quota)));
             }
+            Change::Refused(_) => {}
         }
     }
 }

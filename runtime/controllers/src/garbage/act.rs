@@ -19,7 +19,7 @@ pub(super) enum Done {
     /// The object is no longer there.
     Vanished,
     /// These owners do not exist; the others do, and will be heard of, but for one that cannot own the object.
-    Verified { gone: Vec<String>, misplaced: Option<OwnerReference> },
+    Verified { gone: Vec<OwnerReference>, misplaced: Option<OwnerReference> },
     /// An owner's kind is not served.
     UnknownKind,
     /// It did not work, this time.
@@ -124,7 +124,7 @@ impl Actor {
             }
             let api = Api::<Seen>::of(&self.client, kind.resource.clone(), Some(&node.meta.namespace));
             if api.get_opt(&owner.name).await?.is_none_or(|found| found.metadata.uid != owner.uid) {
-                gone.push(owner.uid);
+                gone.push(owner);
             }
         }
         Ok(Done::Verified { gone, misplaced })

@@ -45,6 +45,27 @@ pub(super) enum Task {
     Finalize(Vec<String>),
 }
 
+/// Where and as what a dependent names an owner. Whoever names one wrongly finds it gone; those who name it rightly do
+/// not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim {
+    namespace: String,
+    api_version: String,
+    kind: String,
+    name: String,
+}
+
+impl Claim {
+    fn of(dependent: &Node, owner: &OwnerReference) -> Self {
+        Self {
+            namespace: dependent.meta.namespace.clone(),
+            api_version: owner.api_version.clone(),
+            kind: owner.kind.clone(),
+            name: owner.name.clone(),
+        }
+    }
+}
+
 enum Owner {
     /// It is there.
     Solid,
@@ -61,8 +82,8 @@ enum Owner {
 pub(super) struct Graph {
     nodes: HashMap<String, Node>,
     dependents: HashMap<String, BTreeSet<String>>,
-    /// Owners that somebody names and that are known to be gone. A uid never comes back.
-    gone: BTreeSet<String>,
+    /// Owners that somebody names and that are known to be gone, as they are named. A uid never comes back.
+    gone: HashMap<String, BTreeSet<Claim>>,
 }
 
 impl Graph {
@@ -87,17 +108,35 @@ impl Graph {
     pub(super) fn remove(&mut self, uid: &str) -> Vec<String> {
         let Some(node) = self.nodes.remove(uid) else { return Vec::new() };
         let mut look = self.unlink(uid, &node.meta.owner_references);
-        look.extend(self.note_gone(uid));
+        let dependents: Vec<_> = self.dependents.get(uid).into_iter().flatten().cloned().collect();
+        for dependent in dependents.iter().filter_map(|dependent| self.nodes.get(dependent)) {
+            let named = dependent.meta.owner_references.iter().filter(|owner| owner.uid == uid);
+            let claims = named.map(|owner| Claim::of(dependent, owner));
+            self.gone.entry(uid.to_owned()).or_default().extend(claims);
+        }
+        look.extend(dependents);
         look
     }
 
-    /// Notes that an owner does not exist. Answers its dependents.
-    pub(super) fn note_gone(&mut self, uid: &str) -> Vec<String> {
-        let dependents: Vec<_> = self.dependents.get(uid).into_iter().flatten().cloned().collect();
-        if !dependents.is_empty() {
-            self.gone.insert(uid.to_owned());
-        }
-        dependents
+    /// Notes that an owner does not exist as `dependent` names it. Answers whom to look at because of it.
+    pub(super) fn note_gone(&mut self, dependent: &str, owner: &OwnerReference) -> Vec<String> {
+        let (Some(node), Some(dependents)) = (self.nodes.get(dependent), self.dependents.get(&owner.uid)) else {
+            return Vec::new();
+        };
+        self.gone.entry(owner.uid.clone()).or_default().insert(Claim::of(node, owner));
+        dependents.iter().cloned().collect()
+    }
+
+    /// The objects that name an owner of this resource of which the graph has not heard.
+    pub(super) fn waiting_for(&self, resource: &ApiResource) -> Vec<String> {
+        let group =
+            |owner: &OwnerReference| owner.api_version.split_once('/').map_or("", |(group, _)| group) == resource.group;
+        let unheard = |owner: &OwnerReference| !self.nodes.contains_key(&owner.uid);
+        let waits = |node: &Node| {
+            let owners = &node.meta.owner_references;
+            owners.iter().any(|owner| owner.kind == resource.kind && group(owner) && unheard(owner))
+        };
+        self.nodes.iter().filter(|(_, node)| waits(node)).map(|(uid, _)| uid.clone()).collect()
     }
 
     /// The object with this uid.
@@ -175,9 +214,13 @@ impl Graph {
             Some(owner) if cannot_own(owner, dependent) => Owner::Gone,
             Some(owner) if owner.meta.is_deleting_with(FOREGROUND) => Owner::Waiting,
             Some(_) => Owner::Solid,
-            None if self.gone.contains(&reference.uid) => Owner::Gone,
+            None if self.is_gone(dependent, reference) => Owner::Gone,
             None => Owner::Unheard,
         }
+    }
+
+    fn is_gone(&self, dependent: &Node, owner: &OwnerReference) -> bool {
+        self.gone.get(&owner.uid).is_some_and(|claims| claims.contains(&Claim::of(dependent, owner)))
     }
 
     /// Of the owners that `node` names, one that is within a namespace where `node` is not.
@@ -289,8 +332,14 @@ mod tests {
     fn an_owner_never_heard_of_is_asked_for_before_anything_is_deleted() {
         let mut graph = graph([meta("child", &["nobody"])]);
         assert_eq!(graph.decide("child"), Task::Verify(meta("child", &["nobody"]).owner_references));
-        assert_eq!(graph.note_gone("nobody"), ["child"]);
+        assert_eq!(graph.waiting_for(&ApiResource::default()), ["child"]);
+        assert!(graph.waiting_for(&resource("things", true)).is_empty(), "it names another kind");
+        // Where the owner is, it may be there: that it is not in the graph says nothing.
+        let elsewhere = Meta { namespace: "other".to_owned(), ..meta("other", &["nobody"]) };
+        graph.set(&resource("things", true), elsewhere);
+        assert_eq!(graph.note_gone("child", &meta("child", &["nobody"]).owner_references[0]), ["child", "other"]);
         assert_eq!(graph.decide("child"), Task::Delete(Propagation::Background));
+        assert_eq!(graph.decide("other"), Task::Verify(meta("other", &["nobody"]).owner_references));
     }
 
     #[test]

@@ -38,6 +38,8 @@ const CONCURRENCY: usize = 20;
 const BACKLOG: usize = 1024;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(60);
+/// After so many refusals, a second or so apart, a resource that cannot be listed holds nothing else up.
+const PATIENCE: u32 = 5;
 
 /// Collects garbage until `shutdown`.
 pub async fn run(client: Client, env: Env, shutdown: CancellationToken) {
@@ -59,8 +61,8 @@ struct Collector {
     changes: mpsc::Sender<Change>,
     graph: Graph,
     warnings: Warnings,
-    /// What is followed; `false` until it has been listed.
-    followed: HashMap<Arc<ApiResource>, bool>,
+    /// What is followed.
+    followed: HashMap<Arc<ApiResource>, Told>,
     /// Whether more may be served by now than is followed.
     is_outdated: bool,
     queue: VecDeque<String>,
@@ -70,6 +72,15 @@ struct Collector {
     again: HashSet<String>,
     failures: HashMap<String, u32>,
     retries: Vec<(Instant, String)>,
+}
+
+/// What the server has told of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// All that there is of it.
+    List,
+    /// So often that it does not tell.
+    Refusals(u32),
 }
 
 impl Collector {
@@ -104,7 +115,7 @@ impl Collector {
         if self.followed.contains_key(&resource) {
             return;
         }
-        self.followed.insert(Arc::clone(&resource), false);
+        self.followed.insert(Arc::clone(&resource), Told::Refusals(0));
         let Actor { client, env, .. } = &self.actor;
         let follow = follow(client.clone(), env.clone(), resource, self.changes.clone());
         self.tasks.spawn_cancellable("garbage: follow", follow);
@@ -131,9 +142,11 @@ impl Collector {
         }
     }
 
-    /// Before everything has been listed, an owner that is not in the graph may just be late.
+    /// Before everything has been listed, an owner that is not in the graph may just be late, and so may a dependent
+    /// that is waited for. Of what cannot be listed, owners are asked for one by one, and dependents are not known, as
+    /// upstream: a conversion webhook that is broken does not stop the collection of all else.
     fn is_ready(&self) -> bool {
-        self.followed.values().all(|listed| *listed)
+        self.followed.values().all(|told| !matches!(told, Told::Refusals(..PATIENCE)))
     }
 
     fn start(&mut self, running: &mut FuturesUnordered<BoxFuture<'static, (String, Done)>>) {
@@ -194,6 +207,12 @@ impl Collector {
             Change::Set(resource, meta) => self.graph.set(&resource, meta),
             Change::Removed(meta) => self.remove(&meta.uid),
             Change::Listed(resource, metas) => self.note_list(&resource, metas),
+            Change::Refused(resource) => {
+                if let Some(Told::Refusals(times)) = self.followed.get_mut(&resource) {
+                    *times = times.saturating_add(1);
+                }
+                Vec::new()
+            }
         };
         self.look(look);
     }
@@ -207,7 +226,10 @@ impl Collector {
             }
         }
         look.extend(metas.into_iter().flat_map(|meta| self.graph.set(resource, meta)));
-        self.followed.insert(Arc::clone(resource), true);
+        // Of an owner that went unheard meanwhile, no news will come.
+        if let Some(Told::Refusals(PATIENCE..)) = self.followed.insert(Arc::clone(resource), Told::List) {
+            look.extend(self.graph.waiting_for(resource));
+        }
         look
     }
 
@@ -233,7 +255,7 @@ impl Collector {
                     self.warnings.tell(node, &owner);
                 }
                 for owner in gone {
-                    let look = self.graph.note_gone(&owner);
+                    let look = self.graph.note_gone(&uid, &owner);
                     self.look(look);
                 }
             }

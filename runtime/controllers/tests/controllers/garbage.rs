@@ -160,6 +160,45 @@ async fn an_owner_in_another_namespace_is_warned_of() {
     plane.end().await;
 }
 
+/// A conversion webhook that cannot be asked stopped the collection of everything.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_listed_holds_nothing_up() {
+    let plane = ControlPlane::new().await;
+    let version = |name: &str| json!({"name": name, "served": true, "storage": name == "v1", "schema": {"openAPIV3Schema": {"type": "object"}}});
+    let config = json!({"service": {"name": "nobody", "namespace": "default"}});
+    let definition = json!({"metadata": {"name": "sites.demo.io"}, "spec": {
+        "group": "demo.io", "scope": "Namespaced", "names": {"plural": "sites", "kind": "Site"},
+        "versions": [version("v1"), version("v2")],
+        "conversion": {"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": config}},
+    }});
+    let definitions = Api::<CustomResourceDefinition>::all(&plane.client);
+    definitions.create(&serde_json::from_value(definition).unwrap()).await.unwrap();
+    let served = |version: &'static str| {
+        let resource = ApiResource {
+            group: "demo.io".into(),
+            version: version.into(),
+            kind: "Site".into(),
+            plural: "sites".into(),
+            namespaced: true,
+        };
+        Api::dynamic(&plane.client, &resource, Some(NAMESPACE))
+    };
+    let object = json!({"apiVersion": "demo.io/v1", "kind": "Site", "metadata": {"name": "first"}});
+    let apply = Patch::Apply { object, manager: "test".to_owned(), force: false };
+    let site = served("v1").patch("first", &apply).await.unwrap();
+    served("v2").list(&Default::default()).await.unwrap_err();
+    let of_site = json!({"apiVersion": "demo.io/v2", "kind": "Site", "name": "first", "uid": site.uid()});
+    plane.create::<ConfigMap>(json!({"metadata": {"name": "kept", "ownerReferences": [of_site]}})).await;
+    plane.settle().await;
+
+    let root = owner(&plane, "root").await;
+    owned(&plane, "leaf", &[&root]).await;
+    plane.delete::<ConfigMap>("root", DeleteParams::default()).await;
+    plane.until("the leaf goes", async |plane| !is_there(plane, "leaf").await).await;
+    assert!(is_there(&plane, "kept").await, "nobody can tell whether its owner is there");
+    plane.end().await;
+}
+
 /// Nobody told the collector of the kind when it began.
 #[tokio::test(start_paused = true)]
 async fn an_owner_of_a_kind_that_is_defined_later_takes_its_objects_with_it() {
