@@ -23,6 +23,7 @@ pub mod meta;
 pub mod names;
 mod object;
 pub mod patch;
+mod pem;
 pub mod pod_security;
 pub mod policy;
 pub mod protobuf;

@@ -36,6 +36,12 @@ async fn server(rules: Value) -> (Server, Server) {
     (server, jane)
 }
 
+/// A certificate, as a signer gives one.
+fn certificate() -> String {
+    let certificate = CertificateParams::default().self_signed(&KeyPair::generate().unwrap()).unwrap();
+    STANDARD.encode(certificate.pem())
+}
+
 fn rule(resources: &[&str], names: &[&str], verbs: &[&str]) -> Value {
     json!({"apiGroups": ["certificates.k8s.io"], "resources": resources, "resourceNames": names, "verbs": verbs})
 }
@@ -95,14 +101,20 @@ async fn who_signs_needs_to_be_allowed_and_approves_nothing() {
     let made = jane.post(REQUESTS, request("a", "dev")).await.ok();
     let path = format!("{REQUESTS}/a/status");
     let mut signed = with(made, "Approved");
-    signed["status"]["certificate"] = STANDARD.encode("x").into();
+    let certificate = self::certificate();
+    signed["status"]["certificate"] = certificate.as_str().into();
     let message = format!(r#"user not permitted to sign requests with signerName "{CLIENT}""#);
     jane.put(&path, &signed).await.refused(403, "Forbidden", &message);
     let rules = json!({"rules": [all(), rule(&["signers"], &[CLIENT], &["sign"])]});
     server.patch(&format!("{CLUSTER_ROLES}/r"), "merge", rules).await.ok();
+    let mut none = signed.clone();
+    none["status"]["certificate"] = STANDARD.encode("x").into();
+    let message =
+        "status.certificate: Invalid value: \"<certificate data>\": must contain one or more CERTIFICATE PEM blocks";
+    jane.put(&path, &none).await.refused(422, "Invalid", message);
     let signed = jane.put(&path, &signed).await.ok();
-    assert_eq!(signed["status"], json!({"certificate": STANDARD.encode("x"), "conditions": []}));
-    let other = json!({"status": {"certificate": STANDARD.encode("y")}});
+    assert_eq!(signed["status"], json!({"certificate": certificate, "conditions": []}));
+    let other = json!({"status": {"certificate": self::certificate()}});
     let refused = jane.patch(&path, "merge", other).await;
     refused.refused(422, "Invalid", "updates may not modify existing certificate content");
 }

@@ -4,6 +4,7 @@
 mod request;
 mod signer;
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{
     CertificateSigningRequest as Typed, CertificateSigningRequestCondition, CertificateSigningRequestStatus,
 };
@@ -15,6 +16,7 @@ use crate::field::{Error, Path};
 use crate::kinds::{typed, typed_status};
 use crate::names;
 use crate::object::Object;
+use crate::pem::only_certificates;
 use crate::strategy::{Admission, Operation, Strategy};
 
 pub use request::Request;
@@ -139,14 +141,21 @@ fn check_status(status: &mut CertificateSigningRequestStatus, old: &Object, chec
             checks.forbidden(&path, &format!("updates may not remove a condition of type {verdict:?}"));
         }
     }
-    let issued = old.str_at(&["status", "certificate"]);
-    let certificate = status.certificate.as_ref().and_then(|bytes| serde_json::to_value(bytes).ok());
-    let certificate = certificate.as_ref().and_then(Value::as_str).unwrap_or_default();
-    if !issued.is_empty() && issued != certificate {
-        checks.forbidden(
-            &Path::new("status").child("certificate"),
-            "updates may not modify existing certificate content",
-        );
+    check_certificate(status.certificate.as_ref(), old.str_at(&["status", "certificate"]), checks);
+}
+
+/// What is issued stays as it is.
+fn check_certificate(certificate: Option<&ByteString>, issued: &str, checks: &mut Checks) {
+    let path = Path::new("status").child("certificate");
+    if !issued.is_empty() {
+        let certificate = certificate.and_then(|bytes| serde_json::to_value(bytes).ok());
+        if certificate.as_ref().and_then(Value::as_str) != Some(issued) {
+            checks.forbidden(&path, "updates may not modify existing certificate content");
+        }
+    } else if let Some(bytes) = certificate.filter(|bytes| !bytes.0.is_empty())
+        && let Err(why) = only_certificates(&bytes.0)
+    {
+        checks.invalid(&path, "<certificate data>", &why);
     }
 }
 
@@ -218,5 +227,16 @@ mod tests {
             "{certificate: AAAB}",
             &["status.certificate: Forbidden: updates may not modify existing certificate content"],
         );
+        // What was issued before anybody looked at it stays.
+        check("{certificate: AAAA}", "{certificate: AAAA}", &[]);
+        check(
+            "{}",
+            "{certificate: AAAA}",
+            &[
+                "status.certificate: Invalid value: \"<certificate data>\": must contain one or more CERTIFICATE PEM blocks",
+            ],
+        );
+        let certificate = ByteString(crate::pem::tests::CERTIFICATE.as_bytes().to_vec());
+        check("{}", &json!({"certificate": certificate}).to_string(), &[]);
     }
 }

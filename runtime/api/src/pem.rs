@@ -1,0 +1,67 @@
+//! Certificates in PEM (RFC 7468), with whatever text stands around them.
+
+use x509_parser::parse_x509_certificate;
+use x509_parser::pem::Pem;
+
+const LABEL: &str = "CERTIFICATE";
+
+/// Checks that `data` has certificates, and no other blocks.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn only_certificates(data: &[u8]) -> Result<(), String> {
+    let mut is_empty = true;
+    for block in Pem::iter_from_buffer(data) {
+        let block = block.map_err(|error| error.to_string())?;
+        if block.label != LABEL {
+            return Err(format!("only {LABEL} PEM blocks are allowed, found {:?}", block.label));
+        }
+        if !is_certificate(&block) {
+            return Err("a PEM block is not a certificate".to_owned());
+        }
+        is_empty = false;
+    }
+    if is_empty { Err(format!("must contain one or more {LABEL} PEM blocks")) } else { Ok(()) }
+}
+
+fn is_certificate(block: &Pem) -> bool {
+    block.label == LABEL && parse_x509_certificate(&block.contents).is_ok_and(|(rest, _)| rest.is_empty())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
+MIIBNDCB56ADAgECAhQrUm5yjOxjkqm7Mz179hn/hZXAuzAFBgMrZXAwDzENMAsG
+A1UEAwwEdGVzdDAgFw0yNjExMjIwNzM2MDJaGA8yMTI2MTAyOTA3MzYwMlowDzEN
+MAsGA1UEAwwEdGVzdDAqMAUGAytlcAMhAADFiKqT9atvPgnD/676DAmnXx340yGU
+C43aZmHy2VEQo1MwUTAdBgNVHQ4EFgQUr8bCBTiDAPnk60mZ4oluhF5xGQkwHwYD
+VR0jBBgwFoAUr8bCBTiDAPnk60mZ4oluhF5xGQkwDwYDVR0TAQH/BAUwAwEB/zAF
+BgMrZXADQQD21xs6aaYf5kufGtttojPwTN4yhpCmUcS38lAY2VLpMI8YOt8b0nXD
+w0mJl6bIn+L0qC8yMRFc6HyzNibMrSQI
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn certificates_and_nothing_else() {
+        let none = "must contain one or more CERTIFICATE PEM blocks";
+        let with_header = CERTIFICATE.replacen("-----\n", "-----\nProc-Type: 4,ENCRYPTED\n\n", 1);
+        let cut = CERTIFICATE.replace("w0mJ", "");
+        for (data, expected) in [
+            (CERTIFICATE.to_owned(), None),
+            (format!("the first\n{CERTIFICATE}\n{CERTIFICATE}the end"), None),
+            (String::new(), Some(none)),
+            ("text".to_owned(), Some(none)),
+            (
+                CERTIFICATE.replace("CERTIFICATE", "X509 CRL"),
+                Some("only CERTIFICATE PEM blocks are allowed, found \"X509 CRL\""),
+            ),
+            (with_header, Some("base64 decode error")),
+            (cut, Some("a PEM block is not a certificate")),
+            (format!("{CERTIFICATE}-----BEGIN CERTIFICATE-----\nAAAA"), Some("incomplete PEM")),
+        ] {
+            assert_eq!(only_certificates(data.as_bytes()).err().as_deref(), expected, "{data}");
+        }
+    }
+}
