@@ -24,6 +24,22 @@ pub(crate) fn only_certificates(data: &[u8]) -> Result<(), String> {
     if is_empty { Err(format!("must contain one or more {LABEL} PEM blocks")) } else { Ok(()) }
 }
 
+/// Checks that `data` has a certificate that can be trusted; what else it has does not matter.
+///
+/// # Errors
+/// That it has none, in upstream's words.
+pub(crate) fn authority(data: &[u8]) -> Result<(), String> {
+    let mut is_empty = true;
+    for block in Pem::iter_from_buffer(data).flatten() {
+        if is_certificate(&block) {
+            return Ok(());
+        }
+        is_empty = false;
+    }
+    let why = if is_empty { "unable to parse bytes as PEM block" } else { "no valid certificate authority data seen" };
+    Err(format!("unable to load root certificates: {why}"))
+}
+
 fn is_certificate(block: &Pem) -> bool {
     block.label == LABEL && parse_x509_certificate(&block.contents).is_ok_and(|(rest, _)| rest.is_empty())
 }
@@ -63,5 +79,15 @@ w0mJl6bIn+L0qC8yMRFc6HyzNibMrSQI
         ] {
             assert_eq!(only_certificates(data.as_bytes()).err().as_deref(), expected, "{data}");
         }
+    }
+
+    #[test]
+    fn an_authority_has_one_certificate_or_more() {
+        let key = "-----BEGIN KEY-----\nAAAA\n-----END KEY-----\n";
+        let is_one = |data: &str| authority(data.as_bytes()).is_ok();
+        assert!(is_one(CERTIFICATE) && is_one(&format!("{key}{CERTIFICATE}")));
+        let why = |data: &str| authority(data.as_bytes()).unwrap_err();
+        assert_eq!(why("\n"), "unable to load root certificates: unable to parse bytes as PEM block");
+        assert_eq!(why(key), "unable to load root certificates: no valid certificate authority data seen");
     }
 }

@@ -6,9 +6,13 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::conditions::{is_true, set_condition};
+use super::conversion::bad_authority;
 use super::{text, texts};
 use crate::kind::Kind;
 use crate::object::Object;
+
+/// That a definition has the names that it asked for first.
+const INITIAL: &str = "the initial names have been accepted";
 
 /// The names of a group that others have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +49,7 @@ impl Taken {
 }
 
 /// Gives a definition the names that are free, and says in its conditions whether it has them all:
-/// from then on it is established, and stays so.
+/// from then on it is established, if its webhook can be trusted, and stays so.
 pub fn accept(definition: &mut Object, taken: &Taken, now: &str) {
     let wanted = definition.at(&["spec", "names"]).cloned().unwrap_or_default();
     let mut accepted = definition.at(&["status", "acceptedNames"]).cloned().unwrap_or_else(|| json!({}));
@@ -87,11 +91,12 @@ pub fn accept(definition: &mut Object, taken: &Taken, now: &str) {
     if is_true(definition, "Established") {
         return;
     }
-    let (reason, message) = match conflict {
-        Some(_) => ("NotAccepted", "not all names are accepted"),
-        None => ("InitialNamesAccepted", "the initial names have been accepted"),
+    let (is_established, reason, message) = match conflict {
+        Some(_) => (false, "NotAccepted", "not all names are accepted"),
+        None if bad_authority(definition).is_some() => (false, "Installing", INITIAL),
+        None => (true, "InitialNamesAccepted", INITIAL),
     };
-    set_condition(definition, ("Established", conflict.is_none()), reason, message, now);
+    set_condition(definition, ("Established", is_established), reason, message, now);
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{FINALIZER, schema, set_condition, storage_version, texts, validate, versions};
+use super::conversion::bad_authority;
+use super::{FINALIZER, is_true, schema, set_condition, storage_version, texts, validate, versions};
 use crate::kinds::ruled::default;
 use crate::object::Object;
 use crate::strategy::{Admission, Operation, Strategy};
@@ -92,7 +93,11 @@ fn warnings(definition: &Object) -> Vec<String> {
         schema::formats(&version["schema"]["openAPIV3Schema"], &mut formats);
     }
     let unknown = formats.into_iter().filter(|format| !crate::schema::knows_format(format));
-    unknown.map(|format| format!("unrecognized format {format:?}")).collect()
+    let unserved = bad_authority(definition).filter(|_| !is_true(definition, "Established"));
+    let unserved = unserved.map(|(_, why)| {
+        format!("spec.conversion.webhook.clientConfig.caBundle: {why}; nothing is served until it is put right")
+    });
+    unknown.map(|format| format!("unrecognized format {format:?}")).chain(unserved).collect()
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ pub(super) fn updated(definition: &Object, old: &Object) -> Vec<Error> {
         checks.immutable(&Path::new(path.join(".")), &at(definition, path), &at(old, path));
     }
     stored_versions(definition, &mut checks);
+    conversion::check_authority(definition, old, &mut checks);
     approval(definition, Some(old), &mut checks);
     checks.errors
 }

@@ -184,3 +184,43 @@ fn a_deleted_definition_waits_for_its_objects() {
     let condition = &definition.at(&["status", "conditions"]).unwrap()[0];
     assert_eq!((&condition["type"], &condition["lastTransitionTime"]), (&json!("Terminating"), &json!("then")));
 }
+
+/// A definition whose webhook is to be known by what is in `bundle`.
+fn converted(bundle: &str) -> Value {
+    let bundle = k8s_openapi::ByteString(bundle.as_bytes().to_vec());
+    let config = json!({"url": "https://demo.io/convert", "caBundle": bundle});
+    let mut definition = definition();
+    definition["spec"]["conversion"] =
+        json!({"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": config}});
+    definition
+}
+
+#[test]
+fn a_webhook_that_cannot_be_trusted_is_not_established() {
+    let taken = crate::crd::Taken::default();
+    let updated = |old: &Object, bundle: &str| {
+        let mut new = object(converted(bundle));
+        new.set(&["status"], old.at(&["status"]).cloned().unwrap());
+        let admission = CustomResourceDefinition.admit(Operation::Update { old }, &mut new);
+        crate::crd::accept(&mut new, &taken, "now");
+        let errors: Vec<_> = admission.errors.iter().map(ToString::to_string).collect();
+        (new, errors, admission.warnings)
+    };
+    let why = "unable to load root certificates: unable to parse bytes as PEM block";
+    let (mut made, errors) = created(converted("\n"));
+    assert_eq!(errors, [""; 0], "somebody may put it right");
+    crate::crd::accept(&mut made, &taken, "now");
+    assert!(is_true(&made, "NamesAccepted") && !is_true(&made, "Established"));
+    let (still, errors, warnings) = updated(&made, "\n");
+    assert_eq!((errors, is_true(&still, "Established")), (Vec::new(), false));
+    let field = "spec.conversion.webhook.clientConfig.caBundle";
+    assert_eq!(warnings, [format!("{field}: {why}; nothing is served until it is put right")]);
+
+    let (good, errors, warnings) = updated(&made, crate::pem::tests::CERTIFICATE);
+    assert_eq!((errors, warnings, is_true(&good, "Established")), (Vec::new(), Vec::new(), true));
+    let (_, errors, _) = updated(&good, "\n");
+    let refused = format!("spec.conversion.webhookClientConfig.caBundle: Invalid value: \"Cg==\": {why}");
+    assert_eq!(errors, [refused]);
+    let (_, errors, _) = updated(&good, "");
+    assert_eq!(errors, [""; 0], "then it is known as any server is");
+}
