@@ -1,12 +1,13 @@
 //! What a new object gets from the class that it names, or that is there for those who name none: pods
 //! from PriorityClasses and RuntimeClasses, claims from StorageClasses, Ingresses from IngressClasses
 //! (`plugin/pkg/admission/{priority,runtimeclass,storage/storageclass/setdefault,network/defaultingressclass}`).
+//! And what a claim's class lets it do later (`storage/persistentvolume/resize`).
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use trimtab_api::{ApiError, Object};
+use trimtab_api::{ApiError, Object, Quantity};
 use trimtab_store::Entry;
 
 use super::{Attributes, Verb};
@@ -62,21 +63,51 @@ pub(super) async fn admit(server: &ApiServer, write: &Attributes<'_>, object: &m
     }
 }
 
-/// There is one default among the PriorityClasses.
+/// There is one default among the PriorityClasses, and a claim grows if its class lets it.
 ///
 /// # Errors
-/// 403 for another one.
-pub(super) async fn check(server: &ApiServer, write: &Attributes<'_>, class: Option<&Object>) -> Result<(), ApiError> {
+/// 403 for another one, or for a claim that may not.
+pub(super) async fn check(server: &ApiServer, write: &Attributes<'_>, object: Option<&Object>) -> Result<(), ApiError> {
     let kind = &write.call.kind;
-    let of_kind = (&*kind.group, &*kind.plural) == ("scheduling.k8s.io", "priorityclasses");
-    let Some(class) = class.filter(|class| of_kind && is_global_default(class)) else { return Ok(()) };
-    match default_priorities(server).await?.iter().find(|other| other.name() != class.name()) {
-        None => Ok(()),
-        Some(other) => {
-            let name = other.name();
-            let why = format!("PriorityClass {name} is already marked as default. Only one default can exist");
-            Err(ApiError::forbidden(kind, write.name, why))
-        }
+    let Some(object) = object.filter(|_| write.call.path.subresource.is_empty()) else { return Ok(()) };
+    let refusal = match (&*kind.group, &*kind.plural) {
+        ("scheduling.k8s.io", "priorityclasses") => second_default(server, object).await?,
+        ("", "persistentvolumeclaims") => growth(server, write.old, object).await?,
+        _ => None,
+    };
+    refusal.map_or(Ok(()), |why| Err(ApiError::forbidden(kind, write.name, why)))
+}
+
+async fn second_default(server: &ApiServer, class: &Object) -> Result<Option<String>, ApiError> {
+    if !is_global_default(class) {
+        return Ok(None);
+    }
+    let all = default_priorities(server).await?;
+    let other = all.iter().map(Object::name).find(|other| *other != class.name());
+    Ok(other.map(|other| format!("PriorityClass {other} is already marked as default. Only one default can exist")))
+}
+
+async fn growth(server: &ApiServer, old: Option<&Object>, claim: &Object) -> Result<Option<String>, ApiError> {
+    let size = |claim: &Object| Quantity::parse(claim.str_at(&["spec", "resources", "requests", "storage"])).ok();
+    let Some(old) = old.filter(|old| size(claim) > size(old)) else { return Ok(None) };
+    let name = class_of(claim);
+    let class = if name.is_empty() || name != class_of(old) {
+        None
+    } else {
+        stored::get(server, STORAGE.classes, "", name).await?
+    };
+    if class.is_some_and(|class| class.at(&["allowVolumeExpansion"]) == Some(&Value::Bool(true))) {
+        return Ok(None);
+    }
+    let why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize";
+    Ok(Some(why.to_owned()))
+}
+
+/// The class that a claim names; the older way goes first.
+fn class_of(claim: &Object) -> &str {
+    match claim.str_at(&["metadata", "annotations", STORAGE.annotation]) {
+        "" => claim.str_at(&["spec", STORAGE.field]),
+        annotated => annotated,
     }
 }
 

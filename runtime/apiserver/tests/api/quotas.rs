@@ -209,6 +209,39 @@ async fn a_claim_and_an_ingress_get_the_default_class() {
 }
 
 #[tokio::test]
+async fn a_claim_grows_if_its_class_lets_it() {
+    let server = Server::new().await;
+    let classes = "/apis/storage.k8s.io/v1/storageclasses";
+    let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
+    for (class, may_grow) in [("fixed", Value::Null), ("growing", true.into())] {
+        let definition =
+            json!({"metadata": {"name": class}, "provisioner": "demo.io/disk", "allowVolumeExpansion": may_grow});
+        server.post(classes, definition).await.ok();
+    }
+    let size = |size: &str| json!({"spec": {"resources": {"requests": {"storage": size}}}});
+    let why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize";
+    for (name, class, grows) in [("a", "fixed", false), ("b", "growing", true), ("c", "", false), ("d", "none", false)]
+    {
+        let mut claim = size("1Gi");
+        claim["metadata"] = json!({"name": name});
+        claim["spec"]["accessModes"] = json!(["ReadWriteOnce"]);
+        claim["spec"]["storageClassName"] = class.into();
+        server.post(claims, claim).await.ok();
+        let path = format!("{claims}/{name}");
+        server.patch(&path, "merge", size("2Gi")).await.refused(422, "Invalid", "spec is immutable after creation");
+        let bound = json!({"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}});
+        server.patch(&format!("{path}/status"), "merge", bound).await.ok();
+        server.patch(&path, "merge", size("1024Mi")).await.ok();
+        let grown = server.patch(&path, "merge", size("2Gi")).await;
+        if grows {
+            assert_eq!(grown.ok()["spec"]["resources"]["requests"]["storage"], "2Gi");
+        } else {
+            grown.refused(403, "Forbidden", why);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_cluster_has_what_every_cluster_has() {
     let server = Server::new().await;
     let level = server.get("/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations/catch-all").await.ok();
