@@ -40,6 +40,7 @@ mod outside;
 mod pass;
 mod path;
 mod patience;
+mod presence;
 mod protobuf;
 mod proxy;
 mod ranges;

@@ -29,6 +29,7 @@ use crate::handler::Origin;
 use crate::kept::Kept;
 use crate::metrics::Metrics;
 use crate::nodes::{NodeTls, Nodes};
+use crate::presence;
 use crate::protobuf::Recent;
 use crate::ranges::{self, Ranges};
 use crate::stored;
@@ -60,13 +61,26 @@ pub struct Config {
     /// Whether a server of this very version has been there before: then the namespaces, roles and bindings that
     /// every cluster has are not looked for.
     pub prepared: bool,
+    /// The name of the machine: by it, and by a Lease that it keeps, others see that this server is there; without it,
+    /// the server does not tell.
+    pub hostname: Option<String>,
 }
 
 impl Config {
     /// What every server has; the rest is left out.
     pub fn new(kinds: Kinds, store: Arc<dyn Store>, env: Env, service_cidr: (Ipv4Addr, u8)) -> Self {
-        let (node_tls, front_proxy, service_accounts, audit) = (None, None, None, None);
-        Self { kinds, store, env, service_cidr, node_tls, front_proxy, service_accounts, audit, prepared: false }
+        Self {
+            kinds,
+            store,
+            env,
+            service_cidr,
+            node_tls: None,
+            front_proxy: None,
+            service_accounts: None,
+            audit: None,
+            prepared: false,
+            hostname: None,
+        }
     }
 }
 
@@ -182,6 +196,9 @@ impl ApiServer {
         server.inner.tasks.spawn_cancellable("definitions", cleaner::run(Arc::downgrade(&server.inner)));
         server.inner.tasks.spawn_cancellable("flows", auth::bootstrap::keep_flows(Arc::downgrade(&server.inner)));
         server.inner.tasks.spawn_cancellable("apiservices", aggregation::run(Arc::downgrade(&server.inner)));
+        if let Some(hostname) = config.hostname {
+            server.inner.tasks.spawn_cancellable("presence", presence::keep(Arc::downgrade(&server.inner), hostname));
+        }
         let (store, env) = (Arc::clone(&server.inner.store), server.inner.env.clone());
         server.inner.tasks.spawn_cancellable("ipaddresses", addresses::keep(services, store, env));
         Ok(server)

@@ -68,6 +68,11 @@ impl Server {
         Self::of(Config { node_tls, ..config(store) }).await
     }
 
+    /// A server on the machine `hostname`.
+    pub(crate) async fn called(hostname: &str, store: Arc<dyn Store>) -> Self {
+        Self::of(Config { hostname: Some(hostname.to_owned()), ..config(store) }).await
+    }
+
     /// A server that shows others `identity`, a certificate and its key in PEM.
     pub(crate) async fn showing(identity: String) -> Self {
         Self::of(Config { front_proxy: Some(identity), ..config(Arc::new(Memory::new())) }).await

@@ -23,6 +23,7 @@ mod negotiate;
 mod nodes;
 mod owners;
 mod policies;
+mod presence;
 mod protobuf;
 mod proxies;
 mod quotas;

@@ -131,6 +131,7 @@ impl Api {
             service_accounts: Some(service_accounts),
             audit,
             prepared: false,
+            hostname: Some(names::hostname()),
         };
         let server = ApiServer::new(server).await.map_err(other("read the store"))?;
         let api = Self { server, pki, address, store, env: env.clone(), tasks: Tasks::new(), _held: held };
