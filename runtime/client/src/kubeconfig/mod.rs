@@ -1,25 +1,21 @@
 //! kubeconfig files: who to ask, as whom
 //! (<https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/>).
 
+mod connect;
+mod tls;
+
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use trimtab_api::to_yaml;
 
-use crate::bearer::Bearer;
-use crate::client::Client;
 use crate::error::Error;
-use crate::http::{HttpTransport, provider};
+use tls::pem;
 
 /// Where a pod finds its service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -361,28 +357,6 @@ impl Kubeconfig {
         let context = &find(&self.contexts, "context", name)?.context;
         Ok((context, &find(&self.clusters, "cluster", &context.cluster)?.cluster))
     }
-
-    /// A client for `context`, or for the current one.
-    ///
-    /// # Errors
-    /// When the context or its credentials cannot be used.
-    pub fn client(&self, context: Option<&str>) -> Result<Client, Error> {
-        let (context, cluster) = self.place(context)?;
-        let user = &find(&self.users, "user", &context.user)?.user;
-        let bearer = match (&user.token, &user.token_file) {
-            (Some(token), _) => Some(Bearer::Token(token.clone())),
-            (None, Some(path)) => Some(Bearer::file(path)?),
-            (None, None) => None,
-        };
-        let uncompressed = cluster.disable_compression == Some(true);
-        let make = if uncompressed { HttpTransport::uncompressed } else { HttpTransport::new };
-        let transport = make(&cluster.server, &tls(cluster, user)?, bearer)?;
-        let client = Client::new(Arc::new(transport));
-        Ok(match &context.namespace {
-            Some(namespace) => client.with_namespace(namespace),
-            None => client,
-        })
-    }
 }
 
 /// Whether a server's URL names this machine by its loopback interface.
@@ -409,87 +383,6 @@ fn find<'a, T>(list: &'a [Named<T>], what: &'static str, name: &str) -> Result<&
 
 pub(crate) fn read_file(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
-}
-
-fn pem(what: &'static str, data: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<u8>>, ConfigError> {
-    let bad = |detail: String| ConfigError::Credentials { what, detail };
-    match (data, file) {
-        (Some(data), _) => STANDARD.decode(data).map(Some).map_err(|error| bad(error.to_string())),
-        (None, Some(path)) => read_file(path).map(|text| Some(text.into_bytes())),
-        (None, None) => Ok(None),
-    }
-}
-
-fn tls(cluster: &ClusterInfo, user: &UserInfo) -> Result<ClientConfig, ConfigError> {
-    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-    let builder =
-        builder.map_err(|error| ConfigError::Credentials { what: "TLS provider", detail: error.to_string() })?;
-    let builder = if cluster.insecure_skip_tls_verify == Some(true) {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAny))
-    } else {
-        builder.with_root_certificates(roots(cluster)?)
-    };
-    const CERT: &str = "client certificate";
-    let cert = pem(CERT, user.client_certificate_data.as_deref(), user.client_certificate.as_deref())?;
-    let key = pem("client key", user.client_key_data.as_deref(), user.client_key.as_deref())?;
-    let (Some(cert), Some(key)) = (cert, key) else { return Ok(builder.with_no_client_auth()) };
-    let bad = |detail: String| ConfigError::Credentials { what: CERT, detail };
-    let certs = CertificateDer::pem_slice_iter(&cert).collect::<Result<_, _>>().map_err(|e| bad(e.to_string()))?;
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|e| bad(e.to_string()))?;
-    builder.with_client_auth_cert(certs, key).map_err(|e| bad(e.to_string()))
-}
-
-fn roots(cluster: &ClusterInfo) -> Result<RootCertStore, ConfigError> {
-    const CA: &str = "certificate authority";
-    let data = cluster.certificate_authority_data.as_deref();
-    let bad = |detail: String| ConfigError::Credentials { what: CA, detail };
-    let mut roots = RootCertStore::empty();
-    let pem = pem(CA, data, cluster.certificate_authority.as_deref())?.unwrap_or_default();
-    for cert in CertificateDer::pem_slice_iter(&pem) {
-        roots.add(cert.map_err(|e| bad(e.to_string()))?).map_err(|e| bad(e.to_string()))?;
-    }
-    Ok(roots)
-}
-
-/// `insecure-skip-tls-verify`.
-#[derive(Debug)]
-struct TrustAny;
-
-impl ServerCertVerifier for TrustAny {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, signature, &algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, signature, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,95 @@
+//! Whom a server's certificate is to be from, and which one it is shown.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+use super::{ClusterInfo, ConfigError, UserInfo, read_file};
+use crate::http::provider;
+
+pub(super) fn pem(what: &'static str, data: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<u8>>, ConfigError> {
+    let bad = |detail: String| ConfigError::Credentials { what, detail };
+    match (data, file) {
+        (Some(data), _) => STANDARD.decode(data).map(Some).map_err(|error| bad(error.to_string())),
+        (None, Some(path)) => read_file(path).map(|text| Some(text.into_bytes())),
+        (None, None) => Ok(None),
+    }
+}
+
+pub(super) fn tls(cluster: &ClusterInfo, user: &UserInfo) -> Result<ClientConfig, ConfigError> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder =
+        builder.map_err(|error| ConfigError::Credentials { what: "TLS provider", detail: error.to_string() })?;
+    let builder = if cluster.insecure_skip_tls_verify == Some(true) {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAny))
+    } else {
+        builder.with_root_certificates(roots(cluster)?)
+    };
+    const CERT: &str = "client certificate";
+    let cert = pem(CERT, user.client_certificate_data.as_deref(), user.client_certificate.as_deref())?;
+    let key = pem("client key", user.client_key_data.as_deref(), user.client_key.as_deref())?;
+    let (Some(cert), Some(key)) = (cert, key) else { return Ok(builder.with_no_client_auth()) };
+    let bad = |detail: String| ConfigError::Credentials { what: CERT, detail };
+    let certs = CertificateDer::pem_slice_iter(&cert).collect::<Result<_, _>>().map_err(|e| bad(e.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|e| bad(e.to_string()))?;
+    builder.with_client_auth_cert(certs, key).map_err(|e| bad(e.to_string()))
+}
+
+fn roots(cluster: &ClusterInfo) -> Result<RootCertStore, ConfigError> {
+    const CA: &str = "certificate authority";
+    let data = cluster.certificate_authority_data.as_deref();
+    let bad = |detail: String| ConfigError::Credentials { what: CA, detail };
+    let mut roots = RootCertStore::empty();
+    let pem = pem(CA, data, cluster.certificate_authority.as_deref())?.unwrap_or_default();
+    for cert in CertificateDer::pem_slice_iter(&pem) {
+        roots.add(cert.map_err(|e| bad(e.to_string()))?).map_err(|e| bad(e.to_string()))?;
+    }
+    Ok(roots)
+}
+
+/// `insecure-skip-tls-verify`.
+#[derive(Debug)]
+struct TrustAny;
+
+impl ServerCertVerifier for TrustAny {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, signature, &algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, signature, &algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
+    }
+}
