@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use trimtab_api::to_yaml;
 
@@ -73,12 +73,15 @@ pub struct Kubeconfig {
     api_version: String,
     kind: String,
     /// Servers.
+    #[serde(deserialize_with = "or_default")]
     pub clusters: Vec<Named<ClusterEntry>>,
     /// Who asks, and where.
+    #[serde(deserialize_with = "or_default")]
     pub contexts: Vec<Named<ContextEntry>>,
     /// The context that is meant when none is named.
     pub current_context: Option<String>,
     /// Credentials.
+    #[serde(deserialize_with = "or_default")]
     pub users: Vec<Named<UserEntry>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -112,6 +115,7 @@ pub struct Named<T> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClusterEntry {
     /// The server.
+    #[serde(default, deserialize_with = "or_default")]
     pub cluster: ClusterInfo,
 }
 
@@ -120,6 +124,7 @@ pub struct ClusterEntry {
 #[serde(rename_all = "kebab-case", default)]
 pub struct ClusterInfo {
     /// `https://host:port`.
+    #[serde(deserialize_with = "or_default")]
     pub server: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     /// The authority's certificate: PEM in base64.
@@ -141,6 +146,7 @@ pub struct ClusterInfo {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ContextEntry {
     /// The context.
+    #[serde(default, deserialize_with = "or_default")]
     pub context: ContextInfo,
 }
 
@@ -149,8 +155,10 @@ pub struct ContextEntry {
 #[serde(default)]
 pub struct ContextInfo {
     /// The cluster's name.
+    #[serde(deserialize_with = "or_default")]
     pub cluster: String,
     /// The user's name.
+    #[serde(deserialize_with = "or_default")]
     pub user: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     /// The namespace that is meant when none is named.
@@ -163,6 +171,7 @@ pub struct ContextInfo {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UserEntry {
     /// The user.
+    #[serde(default, deserialize_with = "or_default")]
     pub user: UserInfo,
 }
 
@@ -376,6 +385,15 @@ pub fn default_paths() -> Vec<PathBuf> {
     }
 }
 
+/// What is null is as if it were not there: so kubectl writes a list whose last entry it has taken out.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
 fn find<'a, T>(list: &'a [Named<T>], what: &'static str, name: &str) -> Result<&'a T, ConfigError> {
     let found = list.iter().find(|named| named.name == name);
     found.map(|named| &named.entry).ok_or_else(|| ConfigError::Missing { what, name: name.to_owned() })
@@ -403,6 +421,22 @@ mod tests {
         assert_eq!(back["preferences"]["colors"], true);
         assert_eq!(back["contexts"][1]["name"], "trimtab");
         assert_eq!(back["users"][1]["user"]["client-key-data"], STANDARD.encode("key"));
+    }
+
+    #[test]
+    fn what_is_null_is_empty() {
+        let emptied = "apiVersion: v1\nclusters: null\ncontexts: null\ncurrent-context: ''\nkind: Config\npreferences: \
+                       {}\nusers: null\n";
+        let mut config: Kubeconfig = serde_yaml::from_str(emptied).unwrap();
+        assert!(config.clusters.is_empty() && config.contexts.is_empty() && config.users.is_empty());
+        config.merge(Kubeconfig::single("trimtab", "https://127.0.0.1:6443", "ca", "cert", "key"));
+        assert_eq!(config.place(None).unwrap().1.server, "https://127.0.0.1:6443");
+        let within = "clusters:\n- {name: a, cluster: {server: null, extensions: null}}\n- {name: b, cluster: null}\n\
+                      contexts:\n- {name: a, context: {cluster: a, user: null, namespace: null}}\nusers:\n- {name: a, user: \
+                      null}\n- {name: b}\n";
+        let config: Kubeconfig = serde_yaml::from_str(within).unwrap();
+        assert_eq!((config.clusters.len(), config.users.len()), (2, 2));
+        assert_eq!(config.namespace(Some("a")).unwrap(), None);
     }
 
     #[test]
