@@ -1,6 +1,6 @@
 //! Tokens that say who asks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,31 +33,51 @@ impl Bearer {
     /// When the file cannot be read.
     pub fn file(path: impl Into<PathBuf>) -> Result<Self, ConfigError> {
         let path = path.into();
-        let read = Mutex::new((Instant::now(), read_token(&path)?));
-        Ok(Self::File(TokenFile { path, read }))
+        let token = read_token(&path)?;
+        Ok(Self::of_file(path, token))
+    }
+
+    /// The token that is in a file, now and later; `token` until there is one.
+    pub(crate) fn file_or(path: impl Into<PathBuf>, token: &str) -> Self {
+        let path = path.into();
+        let token = read_token(&path).unwrap_or_else(|_| token.to_owned());
+        Self::of_file(path, token)
+    }
+
+    fn of_file(path: PathBuf, token: String) -> Self {
+        Self::File(TokenFile { path, read: Mutex::new((Instant::now(), token)) })
     }
 
     /// The token as it is now.
-    pub(crate) fn token(&self) -> Result<String, ConfigError> {
+    pub(crate) fn token(&self) -> String {
         match self {
-            Self::Token(token) => Ok(token.clone()),
+            Self::Token(token) => token.clone(),
             Self::File(file) => file.token(),
         }
     }
 }
 
 impl TokenFile {
-    fn token(&self) -> Result<String, ConfigError> {
+    /// What was read last: a file that cannot be read for a while takes nothing away.
+    fn token(&self) -> String {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if read.0.elapsed() >= FRESH {
-            *read = (Instant::now(), read_token(&self.path)?);
+            read.0 = Instant::now();
+            if let Ok(token) = read_token(&self.path) {
+                read.1 = token;
+            }
         }
-        Ok(read.1.clone())
+        read.1.clone()
     }
 }
 
-fn read_token(path: &std::path::Path) -> Result<String, ConfigError> {
-    read_file(path).map(|text| text.trim().to_owned())
+fn read_token(path: &Path) -> Result<String, ConfigError> {
+    let token = read_file(path)?.trim().to_owned();
+    if token.is_empty() {
+        let detail = format!("{} is empty", path.display());
+        return Err(ConfigError::Credentials { what: "token", detail });
+    }
+    Ok(token)
 }
 
 #[cfg(test)]
@@ -65,17 +85,35 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_files_token_is_read_again_after_a_minute() {
+    async fn a_files_token_is_read_again_after_a_minute_and_kept_while_there_is_none() {
         let path = std::env::temp_dir().join(format!("trimtab-bearer-{}", std::process::id()));
         std::fs::write(&path, "first\n").unwrap();
         let bearer = Bearer::file(&path).unwrap();
         std::fs::write(&path, "second\n").unwrap();
-        assert_eq!(bearer.token().unwrap(), "first");
+        assert_eq!(bearer.token(), "first");
         tokio::time::advance(FRESH).await;
-        assert_eq!(bearer.token().unwrap(), "second");
+        assert_eq!(bearer.token(), "second");
+        for (text, expected) in [(None, "second"), (Some("\n"), "second"), (Some("third"), "third")] {
+            match text {
+                Some(text) => std::fs::write(&path, text).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            tokio::time::advance(FRESH).await;
+            assert_eq!(bearer.token(), expected);
+        }
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(bearer.token().unwrap(), "second");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_files_token_goes_before_the_one_beside_it() {
+        let path = std::env::temp_dir().join(format!("trimtab-bearer-or-{}", std::process::id()));
+        assert!(Bearer::file(&path).is_err(), "there is no {path:?}");
+        let bearer = Bearer::file_or(&path, "beside");
+        assert_eq!(bearer.token(), "beside");
+        std::fs::write(&path, "in the file").unwrap();
         tokio::time::advance(FRESH).await;
-        assert!(bearer.token().is_err(), "{path:?} is gone");
+        assert_eq!(bearer.token(), "in the file");
+        assert_eq!(Bearer::file_or(&path, "beside").token(), "in the file");
+        std::fs::remove_file(&path).unwrap();
     }
 }

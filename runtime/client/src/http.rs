@@ -109,10 +109,7 @@ impl HttpTransport {
         let (parts, body) = request.into_parts();
         let mut builder = client.request(parts.method, format!("{}{}", self.server, parts.uri)).headers(parts.headers);
         if let Some(bearer) = &self.bearer {
-            let token = bearer
-                .token()
-                .map_err(|source| TransportError { server: self.server.clone(), source: source.into() })?;
-            builder = builder.bearer_auth(token);
+            builder = builder.bearer_auth(bearer.token());
         }
         builder.body(body).send().await.map_err(|error| self.failed(error))
     }

@@ -17,8 +17,10 @@ impl Kubeconfig {
     pub fn client(&self, context: Option<&str>) -> Result<Client, Error> {
         let (context, cluster) = self.place(context)?;
         let user = &find(&self.users, "user", &context.user)?.user;
-        let bearer = match (&user.token, &user.token_file) {
-            (Some(token), _) => Some(Bearer::Token(token.clone())),
+        let token = user.token.as_deref().filter(|token| !token.is_empty());
+        let bearer = match (token, &user.token_file) {
+            (Some(token), Some(path)) => Some(Bearer::file_or(path, token)),
+            (Some(token), None) => Some(Bearer::Token(token.to_owned())),
             (None, Some(path)) => Some(Bearer::file(path)?),
             (None, None) => None,
         };

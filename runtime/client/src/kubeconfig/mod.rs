@@ -195,7 +195,7 @@ pub struct UserInfo {
     /// A bearer token.
     pub token: Option<String>,
     #[serde(rename = "tokenFile", skip_serializing_if = "Option::is_none")]
-    /// A bearer token in a file.
+    /// A bearer token in a file, which goes before `token`.
     pub token_file: Option<PathBuf>,
     #[serde(flatten)]
     rest: Map<String, Value>,
