@@ -12,6 +12,7 @@
 mod docker;
 mod harness;
 
+mod connecting;
 mod crash;
 mod directory;
 mod kubectl;

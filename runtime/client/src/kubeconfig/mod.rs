@@ -333,7 +333,7 @@ impl Kubeconfig {
     // A relative path is relative to the file that names it.
     fn resolve_paths(&mut self, dir: &Path) {
         let resolve = |path: &mut Option<PathBuf>| {
-            if let Some(path) = path {
+            if let Some(path) = path.as_mut().filter(|path| !path.as_os_str().is_empty()) {
                 *path = dir.join(&path);
             }
         };

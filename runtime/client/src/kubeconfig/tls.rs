@@ -9,13 +9,14 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_platform_verifier::BuilderVerifierExt;
 
 use super::{ClusterInfo, ConfigError, UserInfo, read_file};
 use crate::http::provider;
 
 pub(super) fn pem(what: &'static str, data: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<u8>>, ConfigError> {
     let bad = |detail: String| ConfigError::Credentials { what, detail };
-    match (data, file) {
+    match (data.filter(|data| !data.is_empty()), file.filter(|path| !path.as_os_str().is_empty())) {
         (Some(data), _) => STANDARD.decode(data).map(Some).map_err(|error| bad(error.to_string())),
         (None, Some(path)) => read_file(path).map(|text| Some(text.into_bytes())),
         (None, None) => Ok(None),
@@ -29,7 +30,14 @@ pub(super) fn tls(cluster: &ClusterInfo, user: &UserInfo) -> Result<ClientConfig
     let builder = if cluster.insecure_skip_tls_verify == Some(true) {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAny))
     } else {
-        builder.with_root_certificates(roots(cluster)?)
+        match roots(cluster)? {
+            Some(roots) => builder.with_root_certificates(roots),
+            None if is_https(&cluster.server) => builder.with_platform_verifier().map_err(|error| {
+                ConfigError::Credentials { what: "system's certificate authorities", detail: error.to_string() }
+            })?,
+            // There is nothing to verify, and a system without authorities is no reason not to ask.
+            None => builder.with_root_certificates(RootCertStore::empty()),
+        }
     };
     const CERT: &str = "client certificate";
     let cert = pem(CERT, user.client_certificate_data.as_deref(), user.client_certificate.as_deref())?;
@@ -41,16 +49,21 @@ pub(super) fn tls(cluster: &ClusterInfo, user: &UserInfo) -> Result<ClientConfig
     builder.with_client_auth_cert(certs, key).map_err(|e| bad(e.to_string()))
 }
 
-fn roots(cluster: &ClusterInfo) -> Result<RootCertStore, ConfigError> {
+fn is_https(server: &str) -> bool {
+    server.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+}
+
+/// The authorities that the cluster names; the system's stand for `None`.
+fn roots(cluster: &ClusterInfo) -> Result<Option<RootCertStore>, ConfigError> {
     const CA: &str = "certificate authority";
     let data = cluster.certificate_authority_data.as_deref();
     let bad = |detail: String| ConfigError::Credentials { what: CA, detail };
+    let Some(pem) = pem(CA, data, cluster.certificate_authority.as_deref())? else { return Ok(None) };
     let mut roots = RootCertStore::empty();
-    let pem = pem(CA, data, cluster.certificate_authority.as_deref())?.unwrap_or_default();
     for cert in CertificateDer::pem_slice_iter(&pem) {
         roots.add(cert.map_err(|e| bad(e.to_string()))?).map_err(|e| bad(e.to_string()))?;
     }
-    Ok(roots)
+    Ok(Some(roots))
 }
 
 /// `insecure-skip-tls-verify`.
