@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::header::{HOST, HeaderMap, HeaderValue};
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use reqwest::ClientBuilder;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
+use reqwest::{ClientBuilder, Proxy};
 use rustls::ClientConfig;
+use url::{Host, Position, Url};
 
 use crate::bearer::Bearer;
 use crate::transport::{Body, Transport, TransportError, Upgraded};
@@ -17,9 +20,58 @@ use crate::transport::{Body, Transport, TransportError, Upgraded};
 /// A transport over HTTPS: HTTP/2 for requests, HTTP/1.1 for upgrades.
 pub struct HttpTransport {
     server: String,
+    /// What stands before each request's path.
+    base: String,
+    /// What each request says beside its own headers.
+    headers: HeaderMap,
     requests: reqwest::Client,
     upgrades: reqwest::Client,
     bearer: Option<Bearer>,
+}
+
+/// How a server is reached, and what every request to it says.
+#[derive(Clone, Default)]
+pub(crate) struct Way {
+    /// Compressed answers are not asked for: on one machine, to compress them takes longer than to send them.
+    pub(crate) uncompressed: bool,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) alias: Option<Alias>,
+    pub(crate) headers: HeaderMap,
+}
+
+/// A server whose certificate is for another name than the one in its URL. A connection asks for the name in the
+/// URL and holds the certificate against it, so that the URL says the other name, which leads to the server's address.
+#[derive(Clone)]
+pub(crate) struct Alias {
+    base: String,
+    authority: HeaderValue,
+    host: String,
+}
+
+impl Alias {
+    /// `None` where `name` is no host name: an address in a URL would lead to itself.
+    pub(crate) fn new(server: &str, name: &str) -> Option<Self> {
+        let mut url = Url::parse(server).ok()?;
+        let authority = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).ok()?;
+        let host = match url.host()? {
+            Host::Ipv6(address) => address.to_string(),
+            host => host.to_string(),
+        };
+        url.set_host(Some(name)).ok()?;
+        let is_name = matches!(url.host(), Some(Host::Domain(set)) if set.eq_ignore_ascii_case(name));
+        is_name.then(|| Self { base: url.as_str().trim_end_matches('/').to_owned(), authority, host })
+    }
+}
+
+impl Resolve for Alias {
+    fn resolve(&self, _: Name) -> Resolving {
+        let host = self.host.clone();
+        Box::pin(async move {
+            // The port is that of the URL.
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
 }
 
 /// Who vouches for a server that is not the cluster's.
@@ -39,18 +91,33 @@ impl HttpTransport {
     /// # Errors
     /// When the TLS configuration cannot be used.
     pub fn new(server: &str, tls: &ClientConfig, bearer: Option<Bearer>) -> Result<Self, TransportError> {
-        Self::made(server, bearer, |builder, use_| Ok(builder.tls_backend_preconfigured(offering(tls, use_))))
+        Self::by(&Way::default(), server, tls, bearer)
     }
 
-    /// As [`HttpTransport::new`], without asking for compressed answers: on one machine, to compress them takes
-    /// longer than to send them.
+    /// As [`HttpTransport::new`], by a way of its own.
     ///
     /// # Errors
     /// As [`HttpTransport::new`].
-    pub fn uncompressed(server: &str, tls: &ClientConfig, bearer: Option<Bearer>) -> Result<Self, TransportError> {
-        Self::made(server, bearer, |builder, use_| {
-            Ok(builder.tls_backend_preconfigured(offering(tls, use_)).gzip(false))
-        })
+    pub(crate) fn by(
+        way: &Way,
+        server: &str,
+        tls: &ClientConfig,
+        bearer: Option<Bearer>,
+    ) -> Result<Self, TransportError> {
+        let mut made = Self::made(server, bearer, |builder, use_| {
+            // HTTP/2 has no other word for whom a request is for than the URL's.
+            let use_ = if way.alias.is_some() { Use::Upgrades } else { use_ };
+            let builder = builder.tls_backend_preconfigured(offering(tls, use_)).gzip(!way.uncompressed);
+            let builder = way.proxy.iter().fold(builder, |builder, proxy| builder.proxy(proxy.clone()));
+            let alias = way.alias.iter().cloned();
+            Ok(alias.fold(builder, |builder, alias| builder.dns_resolver(alias).http1_only()))
+        })?;
+        made.headers = way.headers.clone();
+        if let Some(alias) = &way.alias {
+            made.base.clone_from(&alias.base);
+            made.headers.insert(HOST, alias.authority.clone());
+        }
+        Ok(made)
     }
 
     /// A transport to a server that is not the cluster's. It is looked for at the address `at`,
@@ -98,7 +165,7 @@ impl HttpTransport {
             || reqwest::Result::Ok((builder(Use::Requests)?.build()?, builder(Use::Upgrades)?.http1_only().build()?));
         let (requests, upgrades) =
             both().map_err(|source| TransportError { server: server.clone(), source: source.into() })?;
-        Ok(Self { server, requests, upgrades, bearer })
+        Ok(Self { base: server.clone(), server, headers: HeaderMap::new(), requests, upgrades, bearer })
     }
 
     async fn execute(
@@ -106,8 +173,9 @@ impl HttpTransport {
         client: &reqwest::Client,
         request: Request<Bytes>,
     ) -> Result<reqwest::Response, TransportError> {
-        let (parts, body) = request.into_parts();
-        let mut builder = client.request(parts.method, format!("{}{}", self.server, parts.uri)).headers(parts.headers);
+        let (mut parts, body) = request.into_parts();
+        parts.headers.extend(self.headers.clone());
+        let mut builder = client.request(parts.method, format!("{}{}", self.base, parts.uri)).headers(parts.headers);
         if let Some(bearer) = &self.bearer {
             builder = builder.bearer_auth(bearer.token());
         }
@@ -148,7 +216,7 @@ impl Transport for HttpTransport {
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
+pub(crate) enum Use {
     Requests,
     Upgrades,
 }

@@ -47,8 +47,14 @@ impl Authority {
 
     /// A certificate and its key, in PEM.
     pub(crate) fn pem_of(&self, name: &str) -> String {
-        let (chain, key) = self.leaf(name, "test");
-        pem("CERTIFICATE", &chain[0]) + &pem("PRIVATE KEY", key.secret_der())
+        let (certificate, key) = self.pem_leaf(name, "test");
+        certificate + &key
+    }
+
+    /// [`Authority::leaf`], in PEM.
+    pub(crate) fn pem_leaf(&self, name: &str, organisation: &str) -> (String, String) {
+        let (chain, key) = self.leaf(name, organisation);
+        (pem("CERTIFICATE", &chain[0]), pem("PRIVATE KEY", key.secret_der()))
     }
 
     pub(crate) fn server(&self) -> ServerConfig {

@@ -17,6 +17,7 @@ mod equivalent;
 mod flow;
 mod harness;
 mod history;
+mod kubeconfigs;
 mod list;
 mod model;
 mod negotiate;

@@ -2,6 +2,12 @@
 //! (<https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/>).
 
 mod connect;
+mod entries;
+mod exec;
+mod plugged;
+mod proxy;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::io;
@@ -10,12 +16,14 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use trimtab_api::to_yaml;
 
 use crate::error::Error;
-use tls::pem;
+use entries::or_default;
+
+pub use entries::{ClusterEntry, ClusterInfo, ContextEntry, ContextInfo, Named, UserEntry, UserInfo};
 
 /// Where a pod finds its service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -55,6 +63,26 @@ pub enum ConfigError {
         "no kubeconfig with a current context was found; start a cluster with `trimtab up`, or name a file with --kubeconfig"
     )]
     NoContext,
+    /// A field says what cannot be done.
+    #[error("{file}: {field} of {name:?} {why}")]
+    Field {
+        /// The file that it is in.
+        file: String,
+        /// The field.
+        field: String,
+        /// The name of its entry.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A credential plugin gave nothing that lets in.
+    #[error("getting credentials: exec: executable {command} {why}")]
+    Plugin {
+        /// The program.
+        command: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A certificate, key or token cannot be used.
     #[error("the {what} cannot be used: {detail}")]
     Credentials {
@@ -101,106 +129,6 @@ impl Default for Kubeconfig {
     }
 }
 
-/// An entry of one of the lists.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Named<T> {
-    /// Its name.
-    pub name: String,
-    /// What it is.
-    #[serde(flatten)]
-    pub entry: T,
-}
-
-/// `cluster:` of a cluster.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ClusterEntry {
-    /// The server.
-    #[serde(default, deserialize_with = "or_default")]
-    pub cluster: ClusterInfo,
-}
-
-/// Where a server is and whom it trusts.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct ClusterInfo {
-    /// `https://host:port`.
-    #[serde(deserialize_with = "or_default")]
-    pub server: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    /// The authority's certificate: PEM in base64.
-    pub certificate_authority_data: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    /// The authority's certificate: a file.
-    pub certificate_authority: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    /// Trust any certificate.
-    pub insecure_skip_tls_verify: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    /// Do not ask for compressed answers.
-    pub disable_compression: Option<bool>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
-}
-
-/// `context:` of a context.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ContextEntry {
-    /// The context.
-    #[serde(default, deserialize_with = "or_default")]
-    pub context: ContextInfo,
-}
-
-/// Which cluster, as whom, in which namespace.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ContextInfo {
-    /// The cluster's name.
-    #[serde(deserialize_with = "or_default")]
-    pub cluster: String,
-    /// The user's name.
-    #[serde(deserialize_with = "or_default")]
-    pub user: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    /// The namespace that is meant when none is named.
-    pub namespace: Option<String>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
-}
-
-/// `user:` of a user.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct UserEntry {
-    /// The user.
-    #[serde(default, deserialize_with = "or_default")]
-    pub user: UserInfo,
-}
-
-/// Credentials.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct UserInfo {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    /// The certificate: PEM in base64.
-    pub client_certificate_data: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    /// The certificate: a file.
-    pub client_certificate: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    /// The key: PEM in base64.
-    pub client_key_data: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    /// The key: a file.
-    pub client_key: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    /// A bearer token.
-    pub token: Option<String>,
-    #[serde(rename = "tokenFile", skip_serializing_if = "Option::is_none")]
-    /// A bearer token in a file, which goes before `token`.
-    pub token_file: Option<PathBuf>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
-}
-
 impl Kubeconfig {
     /// A kubeconfig with one context.
     pub fn single(name: &str, server: &str, ca_pem: &str, cert_pem: &str, key_pem: &str) -> Self {
@@ -218,12 +146,11 @@ impl Kubeconfig {
             ..UserInfo::default()
         };
         let context = ContextInfo { cluster: name.to_owned(), user: name.to_owned(), ..ContextInfo::default() };
-        let name = name.to_owned();
         Self {
-            clusters: vec![Named { name: name.clone(), entry: ClusterEntry { cluster } }],
-            contexts: vec![Named { name: name.clone(), entry: ContextEntry { context } }],
-            users: vec![Named { name: name.clone(), entry: UserEntry { user } }],
-            current_context: Some(name),
+            clusters: vec![Named::new(name, ClusterEntry { cluster })],
+            contexts: vec![Named::new(name, ContextEntry { context })],
+            users: vec![Named::new(name, UserEntry { user })],
+            current_context: Some(name.to_owned()),
             ..Self::default()
         }
     }
@@ -234,7 +161,7 @@ impl Kubeconfig {
     /// When it cannot be read or is no kubeconfig.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let mut config = Self::read_unresolved(path)?;
-        config.resolve_paths(path.parent().unwrap_or(Path::new(".")));
+        config.resolve_paths(path);
         Ok(config)
     }
 
@@ -331,16 +258,19 @@ impl Kubeconfig {
     }
 
     // A relative path is relative to the file that names it.
-    fn resolve_paths(&mut self, dir: &Path) {
+    fn resolve_paths(&mut self, file: &Path) {
+        let dir = file.parent().unwrap_or(Path::new("."));
         let resolve = |path: &mut Option<PathBuf>| {
             if let Some(path) = path.as_mut().filter(|path| !path.as_os_str().is_empty()) {
                 *path = dir.join(&path);
             }
         };
         for named in &mut self.clusters {
+            named.file = Some(file.to_owned());
             resolve(&mut named.entry.cluster.certificate_authority);
         }
         for named in &mut self.users {
+            named.file = Some(file.to_owned());
             let user = &mut named.entry.user;
             resolve(&mut user.client_certificate);
             resolve(&mut user.client_key);
@@ -355,16 +285,15 @@ impl Kubeconfig {
     /// When there is no such context, or what it names cannot be read.
     pub fn certificate_authority(&self, context: Option<&str>) -> Result<Option<String>, Error> {
         let (_, cluster) = self.place(context)?;
-        let (data, file) = (&cluster.certificate_authority_data, &cluster.certificate_authority);
-        let pem = pem("certificate authority", data.as_deref(), file.as_deref())?;
+        let pem = tls::authority(&cluster.entry.cluster)?;
         Ok(pem.map(|pem| String::from_utf8_lossy(&pem).into_owned()))
     }
 
-    fn place(&self, context: Option<&str>) -> Result<(&ContextInfo, &ClusterInfo), ConfigError> {
+    fn place(&self, context: Option<&str>) -> Result<(&ContextInfo, &Named<ClusterEntry>), ConfigError> {
         let name =
             context.or(self.current_context.as_deref()).filter(|n| !n.is_empty()).ok_or(ConfigError::NoContext)?;
-        let context = &find(&self.contexts, "context", name)?.context;
-        Ok((context, &find(&self.clusters, "cluster", &context.cluster)?.cluster))
+        let context = &find(&self.contexts, "context", name)?.entry.context;
+        Ok((context, find(&self.clusters, "cluster", &context.cluster)?))
     }
 }
 
@@ -385,94 +314,11 @@ pub fn default_paths() -> Vec<PathBuf> {
     }
 }
 
-/// What is null is as if it were not there: so kubectl writes a list whose last entry it has taken out.
-fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
-fn find<'a, T>(list: &'a [Named<T>], what: &'static str, name: &str) -> Result<&'a T, ConfigError> {
+fn find<'a, T>(list: &'a [Named<T>], what: &'static str, name: &str) -> Result<&'a Named<T>, ConfigError> {
     let found = list.iter().find(|named| named.name == name);
-    found.map(|named| &named.entry).ok_or_else(|| ConfigError::Missing { what, name: name.to_owned() })
+    found.ok_or_else(|| ConfigError::Missing { what, name: name.to_owned() })
 }
 
 pub(crate) fn read_file(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn merging_never_overwrites_and_keeps_what_it_does_not_know() {
-        let theirs = "apiVersion: v1\nkind: Config\ncurrent-context: theirs\npreferences: {colors: true}\nclusters:\n- name: \
-                      theirs\n  cluster: {server: https://a, tls-server-name: b}\nusers:\n- name: theirs\n  user: {exec: \
-                      {command: c}}\ncontexts:\n- name: theirs\n  context: {cluster: theirs, user: theirs}\n";
-        let mut config: Kubeconfig = serde_yaml::from_str(theirs).unwrap();
-        config.merge(Kubeconfig::single("trimtab", "https://127.0.0.1:6443", "ca", "cert", "key"));
-        let back: Value = serde_yaml::from_str(&config.to_yaml()).unwrap();
-        assert_eq!(back["current-context"], "theirs");
-        assert_eq!(back["clusters"][0]["cluster"]["tls-server-name"], "b");
-        assert_eq!(back["users"][0]["user"]["exec"]["command"], "c");
-        assert_eq!(back["preferences"]["colors"], true);
-        assert_eq!(back["contexts"][1]["name"], "trimtab");
-        assert_eq!(back["users"][1]["user"]["client-key-data"], STANDARD.encode("key"));
-    }
-
-    #[test]
-    fn what_is_null_is_empty() {
-        let emptied = "apiVersion: v1\nclusters: null\ncontexts: null\ncurrent-context: ''\nkind: Config\npreferences: \
-                       {}\nusers: null\n";
-        let mut config: Kubeconfig = serde_yaml::from_str(emptied).unwrap();
-        assert!(config.clusters.is_empty() && config.contexts.is_empty() && config.users.is_empty());
-        config.merge(Kubeconfig::single("trimtab", "https://127.0.0.1:6443", "ca", "cert", "key"));
-        assert_eq!(config.place(None).unwrap().1.server, "https://127.0.0.1:6443");
-        let within = "clusters:\n- {name: a, cluster: {server: null, extensions: null}}\n- {name: b, cluster: null}\n\
-                      contexts:\n- {name: a, context: {cluster: a, user: null, namespace: null}}\nusers:\n- {name: a, user: \
-                      null}\n- {name: b}\n";
-        let config: Kubeconfig = serde_yaml::from_str(within).unwrap();
-        assert_eq!((config.clusters.len(), config.users.len()), (2, 2));
-        assert_eq!(config.namespace(Some("a")).unwrap(), None);
-    }
-
-    #[test]
-    fn answers_are_compressed_on_their_way_to_another_machine_alone() {
-        for (server, uncompressed) in [
-            ("https://127.0.0.1:6443", true),
-            ("https://127.8.0.1", true),
-            ("https://[::1]:6443", true),
-            ("https://localhost:6443", true),
-            ("https://10.0.0.1:6443", false),
-            ("https://[fd00::1]:6443", false),
-            ("https://localhost.example.com", false),
-            ("127.0.0.1", true),
-            ("", false),
-        ] {
-            let config = Kubeconfig::single("trimtab", server, "ca", "cert", "key");
-            let config: Value = serde_yaml::from_str(&config.to_yaml()).unwrap();
-            let written = &config["clusters"][0]["cluster"]["disable-compression"];
-            assert_eq!(*written == true, uncompressed, "{server}");
-            assert_eq!(written.is_null(), !uncompressed, "{server}");
-        }
-    }
-
-    #[test]
-    fn a_pods_service_account_is_a_context() {
-        let dir = Path::new("/run/account");
-        let config = Kubeconfig::of_service_account("fd00::1", "443", dir);
-        let (context, cluster) = config.place(None).unwrap();
-        assert_eq!((cluster.server.as_str(), context.namespace.as_deref()), ("https://[fd00::1]:443", None));
-        assert_eq!(config.users[0].entry.user.token_file.as_deref(), Some(Path::new("/run/account/token")));
-        assert_eq!(config.client(None).err().unwrap().to_string(), "could not read /run/account/token");
-    }
-
-    #[test]
-    fn a_missing_context_is_named() {
-        let error = Kubeconfig::default().client(Some("nope")).err().unwrap();
-        assert_eq!(error.to_string(), "the kubeconfig has no context named \"nope\"");
-    }
 }

@@ -6,15 +6,19 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use super::{ClusterInfo, ConfigError, UserInfo, read_file};
+use super::{ClusterEntry, ClusterInfo, ConfigError, Named, UserEntry, read_file};
 use crate::http::provider;
 
-pub(super) fn pem(what: &'static str, data: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<u8>>, ConfigError> {
+const CA: &str = "certificate authority";
+const CERT: &str = "client certificate";
+
+fn pem(what: &'static str, data: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<u8>>, ConfigError> {
     let bad = |detail: String| ConfigError::Credentials { what, detail };
     match (data.filter(|data| !data.is_empty()), file.filter(|path| !path.as_os_str().is_empty())) {
         (Some(data), _) => STANDARD.decode(data).map(Some).map_err(|error| bad(error.to_string())),
@@ -23,7 +27,32 @@ pub(super) fn pem(what: &'static str, data: Option<&str>, file: Option<&Path>) -
     }
 }
 
-pub(super) fn tls(cluster: &ClusterInfo, user: &UserInfo) -> Result<ClientConfig, ConfigError> {
+/// Whom the cluster says to trust, and the user's own certificate.
+pub(super) fn tls(cluster: &Named<ClusterEntry>, user: &Named<UserEntry>) -> Result<ClientConfig, ConfigError> {
+    let info = &user.entry.user;
+    let cert = pem(CERT, info.client_certificate_data.as_deref(), info.client_certificate.as_deref())?;
+    let key = pem("client key", info.client_key_data.as_deref(), info.client_key.as_deref())?;
+    let mut tls = trusting(&cluster.entry.cluster)?;
+    match (cert, key) {
+        (Some(cert), Some(key)) => identify(&mut tls, &cert, &key)?,
+        (None, None) => {}
+        (Some(_), None) => return Err(user.refused("user.client-certificate", "needs its user.client-key")),
+        (None, Some(_)) => return Err(user.refused("user.client-key", "needs its user.client-certificate")),
+    }
+    Ok(tls)
+}
+
+/// Shows a server that asks for one this certificate, in PEM.
+pub(super) fn identify(tls: &mut ClientConfig, cert: &[u8], key: &[u8]) -> Result<(), ConfigError> {
+    let bad = |detail: String| ConfigError::Credentials { what: CERT, detail };
+    let certs = CertificateDer::pem_slice_iter(cert).collect::<Result<_, _>>().map_err(|e| bad(e.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| bad(e.to_string()))?;
+    let certified = CertifiedKey::from_der(certs, key, &provider()).map_err(|e| bad(e.to_string()))?;
+    tls.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+    Ok(())
+}
+
+fn trusting(cluster: &ClusterInfo) -> Result<ClientConfig, ConfigError> {
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let builder =
         builder.map_err(|error| ConfigError::Credentials { what: "TLS provider", detail: error.to_string() })?;
@@ -39,14 +68,12 @@ pub(super) fn tls(cluster: &ClusterInfo, user: &UserInfo) -> Result<ClientConfig
             None => builder.with_root_certificates(RootCertStore::empty()),
         }
     };
-    const CERT: &str = "client certificate";
-    let cert = pem(CERT, user.client_certificate_data.as_deref(), user.client_certificate.as_deref())?;
-    let key = pem("client key", user.client_key_data.as_deref(), user.client_key.as_deref())?;
-    let (Some(cert), Some(key)) = (cert, key) else { return Ok(builder.with_no_client_auth()) };
-    let bad = |detail: String| ConfigError::Credentials { what: CERT, detail };
-    let certs = CertificateDer::pem_slice_iter(&cert).collect::<Result<_, _>>().map_err(|e| bad(e.to_string()))?;
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|e| bad(e.to_string()))?;
-    builder.with_client_auth_cert(certs, key).map_err(|e| bad(e.to_string()))
+    Ok(builder.with_no_client_auth())
+}
+
+/// The certificates of the authorities that the cluster names, in PEM.
+pub(super) fn authority(cluster: &ClusterInfo) -> Result<Option<Vec<u8>>, ConfigError> {
+    pem(CA, cluster.certificate_authority_data.as_deref(), cluster.certificate_authority.as_deref())
 }
 
 fn is_https(server: &str) -> bool {
@@ -55,10 +82,8 @@ fn is_https(server: &str) -> bool {
 
 /// The authorities that the cluster names; the system's stand for `None`.
 fn roots(cluster: &ClusterInfo) -> Result<Option<RootCertStore>, ConfigError> {
-    const CA: &str = "certificate authority";
-    let data = cluster.certificate_authority_data.as_deref();
     let bad = |detail: String| ConfigError::Credentials { what: CA, detail };
-    let Some(pem) = pem(CA, data, cluster.certificate_authority.as_deref())? else { return Ok(None) };
+    let Some(pem) = authority(cluster)? else { return Ok(None) };
     let mut roots = RootCertStore::empty();
     for cert in CertificateDer::pem_slice_iter(&pem) {
         roots.add(cert.map_err(|e| bad(e.to_string()))?).map_err(|e| bad(e.to_string()))?;
