@@ -26,12 +26,9 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// What the kubeconfig files say.
+    /// What the kubeconfig files say, or in a pod that has none its service account.
     pub(crate) fn config(&self) -> Result<Kubeconfig> {
-        Ok(match &self.kubeconfig {
-            Some(path) => Kubeconfig::read(path)?,
-            None => Kubeconfig::load()?,
-        })
+        Ok(Kubeconfig::find(self.kubeconfig.as_deref())?)
     }
 }
 

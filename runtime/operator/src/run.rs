@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use trimtab_client::{Client, Kubeconfig, kubeconfig};
+use trimtab_client::{Client, Kubeconfig};
 use trimtab_env::{CancellationToken, Env, Tasks};
 use trimtab_reconcile::{LeaderElection, Manager};
 
@@ -75,12 +75,7 @@ fn identity(env: &Env) -> String {
 }
 
 fn connect(args: &Run) -> anyhow::Result<Client> {
-    let config = match &args.kubeconfig {
-        Some(path) => Kubeconfig::read(path)?,
-        None if kubeconfig::default_paths().iter().any(|path| path.exists()) => Kubeconfig::load()?,
-        None => Kubeconfig::in_cluster().unwrap_or_default(),
-    };
-    Ok(config.client(args.context.as_deref())?)
+    Ok(Kubeconfig::find(args.kubeconfig.as_deref())?.client(args.context.as_deref())?)
 }
 
 /// The webhook's certificate, if versions are converted here.

@@ -221,6 +221,22 @@ impl Kubeconfig {
         Ok(merged)
     }
 
+    /// Reads `path`; where none is named, what kubectl would read, and where that says nothing, what a pod is given.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be used, or `path` is not there.
+    pub fn find(path: Option<&Path>) -> Result<Self, ConfigError> {
+        match path {
+            Some(path) => Self::read(path),
+            None => Ok(Self::load()?.or_else(Self::in_cluster)),
+        }
+    }
+
+    fn or_else(self, other: impl FnOnce() -> Option<Self>) -> Self {
+        let says_nothing = self.clusters.is_empty() && self.contexts.is_empty() && self.users.is_empty();
+        if says_nothing { other().unwrap_or(self) } else { self }
+    }
+
     /// Adds what `other` has and this one has not.
     pub fn merge(&mut self, other: Self) {
         fn add<T>(into: &mut Vec<Named<T>>, from: Vec<Named<T>>) {

@@ -117,6 +117,20 @@ fn a_pods_service_account_is_a_context() {
 }
 
 #[test]
+fn a_pods_service_account_stands_for_a_kubeconfig_that_says_nothing() {
+    let dir = folder("account");
+    std::fs::write(dir.join("namespace"), "shop\n").unwrap();
+    let in_cluster = || Some(Kubeconfig::of_service_account("10.96.0.1", "443", &dir));
+    let found = Kubeconfig::default().or_else(in_cluster);
+    assert_eq!(found.namespace(None).unwrap(), Some("shop"));
+    assert_eq!(found.place(None).unwrap().1.entry.cluster.server, "https://10.96.0.1:443");
+    let own = Kubeconfig::single("own", "https://127.0.0.1:6443", "ca", "cert", "key").or_else(in_cluster);
+    assert_eq!(own.current_context.as_deref(), Some("own"));
+    assert!(Kubeconfig::default().or_else(|| None).contexts.is_empty());
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
 fn a_missing_context_is_named() {
     let error = Kubeconfig::default().client(Some("nope")).err().unwrap();
     assert_eq!(error.to_string(), "the kubeconfig has no context named \"nope\"");
