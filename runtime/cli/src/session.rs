@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use trimtab_api::Object;
 use trimtab_client::discovery::Discovered;
-use trimtab_client::{Api, Client, Kubeconfig, ListParams};
+use trimtab_client::{Api, Client, Discovery, Kubeconfig, ListParams};
 use trimtab_env::Env;
 
 use crate::console::Console;
@@ -73,7 +73,7 @@ pub(crate) struct Session {
     /// The namespace that is meant, and whether it was named on the command line.
     pub(crate) namespace: String,
     pub(crate) namespace_given: bool,
-    discovered: Option<Vec<Discovered>>,
+    discovered: Option<Discovery>,
 }
 
 impl Session {
@@ -94,16 +94,16 @@ impl Session {
     }
 
     /// Everything the server serves, asked once.
-    pub(crate) async fn discovered(&mut self) -> Result<&[Discovered]> {
+    pub(crate) async fn discovered(&mut self) -> Result<&Discovery> {
         if self.discovered.is_none() {
-            self.discovered = Some(self.client.discover().await?.resources);
+            self.discovered = Some(self.client.discover().await?);
         }
-        Ok(self.discovered.as_deref().expect("set just above"))
+        Ok(self.discovered.as_ref().expect("set just above"))
     }
 
     /// The kind that people call `name`.
     pub(crate) async fn kind(&mut self, name: &str) -> Result<Discovered> {
-        let found = self.discovered().await?.iter().find(|kind| kind.is_called(name)).cloned();
+        let found = self.discovered().await?.all().find(|kind| kind.is_called(name)).cloned();
         match found {
             Some(kind) => Ok(kind),
             None => {
@@ -116,8 +116,7 @@ impl Session {
 
     /// The kind of an object, by `apiVersion` and `kind`.
     pub(crate) async fn kind_of(&mut self, api_version: &str, kind: &str) -> Result<Option<Discovered>> {
-        let is = |known: &&Discovered| known.resource.api_version() == api_version && known.resource.kind == kind;
-        Ok(self.discovered().await?.iter().find(is).cloned())
+        Ok(self.discovered().await?.of_kind(api_version, kind).cloned())
     }
 
     /// Reads `pods`, `pods,svc`, `pod web db`, `pod/web svc/web` and `all`.
@@ -158,7 +157,7 @@ impl Session {
 
     async fn kinds(&mut self, name: &str) -> Result<Vec<Discovered>> {
         let in_category = |kind: &&Discovered| kind.categories.iter().any(|category| category == name);
-        let category: Vec<_> = self.discovered().await?.iter().filter(in_category).cloned().collect();
+        let category: Vec<_> = self.discovered().await?.resources.iter().filter(in_category).cloned().collect();
         if category.is_empty() { Ok(vec![self.kind(name).await?]) } else { Ok(category) }
     }
 

@@ -187,3 +187,26 @@ async fn scale_wait_describe_and_delete() {
     let ran = world.run(&["delete", "cm", "conf"]).await;
     assert!(ran.code == 1 && ran.err.contains("configmaps \"conf\" not found"), "{ran:?}");
 }
+
+#[tokio::test]
+async fn every_version_that_is_served_can_be_applied_and_asked_for() {
+    let world = World::new().await;
+    let target = "{apiVersion: apps/v1, kind: Deployment, name: web}";
+    let manifest = format!(
+        "apiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: {{name: web}}\nspec: {{maxReplicas: 3, \
+         scaleTargetRef: {target}}}\n"
+    );
+    let file = world.file("a.yaml", &manifest);
+    assert_eq!(world.ok(&["apply", "-f", &file]).await, "horizontalpodautoscaler.autoscaling/web created\n");
+    for (kind, version) in [("hpa", "autoscaling/v2"), ("hpa.v1.autoscaling", "autoscaling/v1")] {
+        assert_eq!(world.ok(&["get", kind, "web", "-o", "jsonpath={.apiVersion}"]).await, version);
+    }
+    let served = world.ok(&["api-resources", "--api-group", "autoscaling", "-o", "name"]).await;
+    assert_eq!(served, "horizontalpodautoscalers.autoscaling\n", "each is told once");
+    let file = world.file("b.yaml", &manifest.replace("autoscaling/v1", "autoscaling/v9"));
+    let ran = world.run(&["apply", "-f", &file]).await;
+    assert!(
+        ran.err.contains("no matches for kind \"HorizontalPodAutoscaler\" in version \"autoscaling/v9\""),
+        "{ran:?}"
+    );
+}

@@ -27,15 +27,14 @@ pub struct Discovered {
 
 impl Discovered {
     /// Whether people mean this resource by `name`: plural, singular, short name or kind, each
-    /// also with the group behind a dot.
+    /// also with the group behind a dot, or with version and group.
     pub fn is_called(&self, name: &str) -> bool {
         let (name, group) = match name.split_once('.') {
             Some((name, group)) => (name, Some(group)),
             None => (name, None),
         };
-        let version_of_group = |group: &str| group.split_once('.').map(|(_, group)| group.to_owned());
-        let in_group = group
-            .is_none_or(|g| g == self.resource.group || version_of_group(g).as_deref() == Some(&*self.resource.group));
+        let full = format!("{}.{}", self.resource.version, self.resource.group);
+        let in_group = group.is_none_or(|group| group == self.resource.group || group == full);
         let lower = name.to_lowercase();
         in_group
             && (self.resource.plural == lower
@@ -56,6 +55,9 @@ pub struct Discovery {
     /// The core group first; each resource in its group's preferred version, or when that does not have it in the
     /// next that does.
     pub resources: Vec<Discovered>,
+    /// The same resources in the other versions that are served: for who is told one, not for who goes through all
+    /// that there is.
+    pub others: Vec<Discovered>,
     /// The groups and versions of servers behind the API that are away, as `metrics.k8s.io/v1beta1`: what they serve
     /// is left out.
     pub unavailable: Vec<String>,
@@ -108,6 +110,16 @@ impl Client {
 }
 
 impl Discovery {
+    /// Every resource in every version; the preferred ones first.
+    pub fn all(&self) -> impl Iterator<Item = &Discovered> {
+        self.resources.iter().chain(&self.others)
+    }
+
+    /// The resource of a kind in this very version.
+    pub fn of_kind(&self, api_version: &str, kind: &str) -> Option<&Discovered> {
+        self.all().find(|found| found.resource.kind == kind && found.resource.api_version() == api_version)
+    }
+
     fn add(&mut self, group: Group) {
         let (first, name) = (self.resources.len(), group.metadata.name);
         for Version { version, resources, freshness } in group.versions {
@@ -116,12 +128,11 @@ impl Discovery {
                 continue;
             }
             for found in resources {
-                if self.resources[first..].iter().any(|known| known.resource.plural == found.resource) {
-                    continue;
-                }
+                let is_known = self.resources[first..].iter().any(|known| known.resource.plural == found.resource);
+                let list = if is_known { &mut self.others } else { &mut self.resources };
                 let kind = found.response_kind.unwrap_or_default().kind;
                 let singular = found.singular_resource;
-                self.resources.push(Discovered {
+                list.push(Discovered {
                     singular: if singular.is_empty() { kind.to_lowercase() } else { singular },
                     resource: ApiResource {
                         group: name.clone().into(),
@@ -295,7 +306,7 @@ mod tests {
         }
     }
 
-    async fn discovered(answers: Value) -> (Vec<String>, Vec<String>) {
+    async fn check(answers: Value) {
         let found = Client::new(Arc::new(Canned(answers))).discover().await.unwrap();
         let line = |found: Discovered| {
             let Discovered { resource, singular, short_names, subresources, .. } = found;
@@ -305,7 +316,19 @@ mod tests {
                 resource.plural, resource.kind
             )
         };
-        (found.resources.into_iter().map(line).collect(), found.unavailable)
+        assert_eq!(found.of_kind("demo.io/v1", "Site").unwrap().resource.version, "v1");
+        assert!(found.of_kind("demo.io/v3", "Site").is_none());
+        let called =
+            |name: &str| found.all().find(|found| found.is_called(name)).map(|found| found.resource.api_version());
+        assert_eq!(called("site").as_deref(), Some("demo.io/v2"));
+        assert_eq!(called("sites.demo.io").as_deref(), Some("demo.io/v2"));
+        assert_eq!(called("sites.v1.demo.io").as_deref(), Some("demo.io/v1"));
+        assert_eq!(called("po.v1.").as_deref(), Some("v1"));
+        assert_eq!(called("sites.v3.demo.io"), None);
+        assert_eq!(found.unavailable, ["demo.io/v0"]);
+        let lines = |list: Vec<Discovered>| list.into_iter().map(line).collect::<Vec<_>>();
+        assert_eq!(lines(found.resources), FOUND);
+        assert_eq!(lines(found.others), [r"demo.io/v1 sites Site site false [] []"]);
     }
 
     const FOUND: [&str; 3] = [
@@ -322,7 +345,7 @@ mod tests {
         pods["subresources"] = json!([{"subresource": "log"}, {"subresource": "status"}]);
         let (site, page) = (resource("sites", "Site", "Cluster"), resource("pages", "Page", "Namespaced"));
         let list = |name: &str, versions: Value| json!({"kind": "APIGroupDiscoveryList", "items": [{"metadata": {"name": name}, "versions": versions}]});
-        let (found, unavailable) = discovered(json!({
+        check(json!({
             "/api": list("", json!([{"version": "v1", "freshness": "Current", "resources": [pods]}])),
             "/apis": list("demo.io", json!([
                 {"version": "v2", "freshness": "Current", "resources": [site]},
@@ -331,7 +354,6 @@ mod tests {
             ])),
         }))
         .await;
-        assert_eq!((found, unavailable), (FOUND.map(str::to_owned).to_vec(), vec!["demo.io/v0".to_owned()]));
     }
 
     #[tokio::test]
@@ -342,7 +364,7 @@ mod tests {
         let below = [resource("pods/log", "Pod", true), resource("pods/status", "Pod", true)];
         let (site, page) = (resource("sites", "Site", false), resource("pages", "Page", true));
         let version = |name: &str| json!({"groupVersion": format!("demo.io/{name}"), "version": name});
-        let (found, unavailable) = discovered(json!({
+        check(json!({
             "/api": {"kind": "APIVersions", "versions": ["v1"]},
             "/api/v1": {"resources": [pods, below[0], below[1]]},
             "/apis": {"kind": "APIGroupList", "groups": [{
@@ -353,6 +375,5 @@ mod tests {
             "/apis/demo.io/v2": {"resources": [site]},
         }))
         .await;
-        assert_eq!((found, unavailable), (FOUND.map(str::to_owned).to_vec(), vec!["demo.io/v0".to_owned()]));
     }
 }

@@ -10,7 +10,7 @@ use trimtab_env::lock;
 pub(crate) struct Served(Mutex<Vec<Arc<Discovered>>>);
 
 impl Served {
-    /// The first resource of which `is` holds; `None` when there is none, by now.
+    /// The first resource of which `is` holds, in the preferred version if that will do; `None` when there is none, by now.
     ///
     /// # Errors
     /// When the server cannot be asked.
@@ -23,7 +23,8 @@ impl Served {
         if let Some(known) = found(&self.known()) {
             return Ok(Some(known));
         }
-        let all: Vec<_> = client.discover().await?.resources.into_iter().map(Arc::new).collect();
+        let served = client.discover().await?;
+        let all: Vec<_> = served.resources.into_iter().chain(served.others).map(Arc::new).collect();
         let answer = found(&all);
         *self.known() = all;
         Ok(answer)

@@ -88,7 +88,7 @@ pub(crate) async fn prune(client: &Client, applied: &AppliedObject, resource: &A
         let params = DeleteParams::default().uid(live.uid()).propagation(Propagation::Background);
         api.delete(&applied.name, &params).await
     } else {
-        api.patch(&applied.name, &nothing(applied)).await
+        api.patch(&applied.name, &nothing(applied, resource)).await
     };
     match done {
         Err(error) if !error.is_not_found() => Err(error),
@@ -102,9 +102,9 @@ fn is_managed(live: &Object) -> bool {
 }
 
 /// An apply that sets no field, so that those set before are given up.
-fn nothing(applied: &AppliedObject) -> Patch {
+fn nothing(applied: &AppliedObject, resource: &ApiResource) -> Patch {
     let mut object = json!({
-        "apiVersion": applied.api_version,
+        "apiVersion": resource.api_version(),
         "kind": applied.kind,
         "metadata": {"name": applied.name},
     });

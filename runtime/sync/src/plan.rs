@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use trimtab_api::Object;
-use trimtab_client::ApiResource;
-use trimtab_client::discovery::Discovered;
+use trimtab_client::{ApiResource, Discovery};
 
 use crate::manifest_file::AppliedObject;
 
@@ -100,11 +99,11 @@ pub(crate) struct Resolved {
 
 /// Finds the resource of each object. An object without a namespace, of a kind that has one, goes
 /// into `namespace`.
-pub(crate) fn resolve(objects: &[Object], resources: &[Discovered], namespace: &str) -> Resolved {
+pub(crate) fn resolve(objects: &[Object], served: &Discovery, namespace: &str) -> Resolved {
     let mut resolved = Resolved::default();
     let mut seen = BTreeSet::new();
     for object in objects {
-        let Some(resource) = resource_of(object, resources) else {
+        let Some(found) = served.of_kind(object.api_version(), object.kind()) else {
             resolved.unknown_kind = true;
             resolved.problems.push(format!(
                 "{} {:?}: no kind {:?} in {:?} is served",
@@ -115,7 +114,7 @@ pub(crate) fn resolve(objects: &[Object], resources: &[Discovered], namespace: &
             ));
             continue;
         };
-        match want(object, resource, namespace) {
+        match want(object, found.resource.clone(), namespace) {
             Ok(wanted) if !seen.insert(wanted.key.clone()) => {
                 resolved.problems.push(format!("{}: the file holds it twice", wanted.key));
             }
@@ -126,17 +125,12 @@ pub(crate) fn resolve(objects: &[Object], resources: &[Discovered], namespace: &
     resolved
 }
 
-pub(crate) fn resource_of(object: &Object, resources: &[Discovered]) -> Option<ApiResource> {
-    served(object.api_version(), object.kind(), resources)
-}
-
-/// The resource of a kind, in the version asked for.
-pub(crate) fn served(api_version: &str, kind: &str, resources: &[Discovered]) -> Option<ApiResource> {
-    let same = |found: &&Discovered| found.resource.kind == kind && found.resource.group == group_of(api_version);
-    let mut resource = resources.iter().find(same)?.resource.clone();
-    let version = api_version.rsplit('/').next().unwrap_or_default();
-    resource.version = version.to_owned().into();
-    Some(resource)
+/// Where what was applied can be found: in the version that it was applied in, or where that is served no more in
+/// another one.
+pub(crate) fn resource_of(applied: &AppliedObject, served: &Discovery) -> Option<ApiResource> {
+    let (kind, group) = (applied.kind.as_str(), group_of(&applied.api_version));
+    let in_any = || served.all().find(|found| found.resource.kind == kind && found.resource.group == group);
+    served.of_kind(&applied.api_version, kind).or_else(in_any).map(|found| found.resource.clone())
 }
 
 fn want(object: &Object, resource: ApiResource, namespace: &str) -> Result<Wanted, String> {
@@ -236,10 +230,11 @@ impl Fingerprint {
 mod tests {
     use serde_json::json;
     use trimtab_api::manifest;
+    use trimtab_client::Discovered;
 
     use super::*;
 
-    fn resources() -> Vec<Discovered> {
+    fn served() -> Discovery {
         let discovered = |group: &'static str, version: &'static str, kind: &'static str, namespaced| Discovered {
             resource: ApiResource {
                 group: group.into(),
@@ -255,11 +250,17 @@ mod tests {
             subresources: Vec::new(),
         };
         let kinds = [("", "v1", "Pod", true), ("", "v1", "Namespace", false), ("demo.io", "v2", "Site", true)];
-        kinds.map(|(group, version, kind, namespaced)| discovered(group, version, kind, namespaced)).to_vec()
+        Discovery {
+            resources: kinds
+                .map(|(group, version, kind, namespaced)| discovered(group, version, kind, namespaced))
+                .to_vec(),
+            others: vec![discovered("demo.io", "v1", "Site", true)],
+            unavailable: Vec::new(),
+        }
     }
 
     fn resolved(text: &str) -> Resolved {
-        resolve(&manifest::read(text).unwrap(), &resources(), "default")
+        resolve(&manifest::read(text).unwrap(), &served(), "default")
     }
 
     #[test]
@@ -275,9 +276,19 @@ mod tests {
     }
 
     #[test]
-    fn a_version_other_than_the_preferred_is_asked_for() {
-        let resolved = resolved("{apiVersion: demo.io/v1, kind: Site, metadata: {name: a}}");
-        assert_eq!(resolved.wanted[0].resource.api_version(), "demo.io/v1");
+    fn a_version_other_than_the_preferred_is_asked_for_if_it_is_served() {
+        let first = resolved("{apiVersion: demo.io/v1, kind: Site, metadata: {name: a}}");
+        assert_eq!(first.wanted[0].resource.api_version(), "demo.io/v1");
+        let third = resolved("{apiVersion: demo.io/v3, kind: Site, metadata: {name: a}}");
+        assert!(third.unknown_kind && third.wanted.is_empty(), "{third:?}");
+        // What was applied in a version that has gone meanwhile is found all the same.
+        let mut applied = first.wanted[0].record(true);
+        for (version, found) in [("v1", "demo.io/v1"), ("v0", "demo.io/v2")] {
+            applied.api_version = format!("demo.io/{version}");
+            assert_eq!(resource_of(&applied, &served()).unwrap().api_version(), found);
+        }
+        applied.kind = "Page".to_owned();
+        assert_eq!(resource_of(&applied, &served()), None);
     }
 
     #[test]

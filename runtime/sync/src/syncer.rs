@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use trimtab_client::discovery::Discovered;
-use trimtab_client::{Api, Client, Error, ListParams};
+use trimtab_client::{Api, Client, Discovery, Error, ListParams};
 use trimtab_env::{Env, Instant, Tasks};
 
 use crate::cluster::{self, MANAGER, explain};
@@ -40,7 +39,7 @@ pub(crate) struct Syncer {
     /// Canonical paths.
     roots: Vec<PathBuf>,
     files: BTreeMap<PathBuf, Known>,
-    resources: Vec<Discovered>,
+    served: Discovery,
     drift: Drift,
     rescan: Option<Instant>,
     /// The roots' inodes as they were when the watch of the directories began.
@@ -61,7 +60,7 @@ impl Syncer {
         let drift = Drift::new(&client, &env, &tasks);
         let rescan = Some(Instant::now());
         let watched = scan::inodes(&roots);
-        Self { client, env, tasks, roots, files: BTreeMap::new(), resources: Vec::new(), drift, rescan, watched }
+        Self { client, env, tasks, roots, files: BTreeMap::new(), served: Discovery::default(), drift, rescan, watched }
     }
 
     /// Works until dropped.
@@ -118,7 +117,7 @@ impl Syncer {
     }
 
     async fn recollect(&mut self) -> Result<(), Error> {
-        self.resources = self.client.discover().await?.resources;
+        self.served = self.client.discover().await?;
         let files = Api::<ManifestFile>::all(&self.client).list(&ListParams::default()).await?;
         for file in files.items {
             let known = Known::remembered(file);
@@ -158,8 +157,7 @@ impl Syncer {
             self.bury(&path).await;
         }
         let applied = self.files.values().flat_map(|known| &known.memory);
-        let kinds: HashSet<_> =
-            applied.filter_map(|applied| plan::served(&applied.api_version, &applied.kind, &self.resources)).collect();
+        let kinds: HashSet<_> = applied.filter_map(|applied| plan::resource_of(applied, &self.served)).collect();
         self.drift.watch(&kinds);
     }
 
@@ -267,7 +265,7 @@ impl Syncer {
         if resolved.unknown_kind
             && let Ok(discovery) = self.client.discover().await
         {
-            self.resources = discovery.resources;
+            self.served = discovery;
             resolved = self.resolved(&path);
         }
         if let Some(known) = self.files.get_mut(&path) {
@@ -278,7 +276,7 @@ impl Syncer {
 
     fn resolved(&self, path: &Path) -> Resolved {
         let objects = self.files.get(path).map(|known| &known.objects[..]).unwrap_or_default();
-        plan::resolve(objects, &self.resources, self.client.default_namespace())
+        plan::resolve(objects, &self.served, self.client.default_namespace())
     }
 
     /// Leaves out what an earlier file holds, and remembers the rest before it is applied: a crash
@@ -377,7 +375,7 @@ impl Syncer {
         for applied in superfluous {
             let key = Key::of(&applied);
             if !self.is_claimed_by_another(&key, path)
-                && let Some(resource) = plan::served(&applied.api_version, &applied.kind, &self.resources)
+                && let Some(resource) = plan::resource_of(&applied, &self.served)
                 && let Err(error) = cluster::prune(&self.client, &applied, &resource).await
             {
                 problems.push(format!("{key}: it cannot be pruned: {}", explain(&error)));

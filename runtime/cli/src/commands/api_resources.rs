@@ -40,7 +40,7 @@ pub(crate) async fn run(args: ApiResources, session: &mut Session) -> Result<u8>
             && args.namespaced.is_none_or(|namespaced| namespaced == kind.resource.namespaced)
             && args.verbs.iter().all(|verb| kind.can(verb))
     };
-    let mut kinds: Vec<_> = session.discovered().await?.iter().filter(is_wanted).cloned().collect();
+    let mut kinds: Vec<_> = session.discovered().await?.resources.iter().filter(is_wanted).cloned().collect();
     kinds.sort_by_key(|kind| (kind.resource.group.clone(), kind.resource.plural.clone()));
     if args.output == Some(Format::Name) {
         kinds.iter().try_for_each(|kind| session.console.line(kind.resource.resource()))?;

@@ -110,13 +110,10 @@ impl Actor {
 
     /// Asks the server itself which of `owners` exist.
     async fn verify(&self, node: &Node, owners: Vec<OwnerReference>) -> Result<Done, Error> {
-        let served = self.client.discover().await?.resources;
+        let served = self.client.discover().await?;
         let (mut gone, mut misplaced) = (Vec::new(), None);
         for owner in owners {
-            let kind = served
-                .iter()
-                .find(|found| found.resource.kind == owner.kind && found.resource.api_version() == owner.api_version);
-            let Some(kind) = kind else { return Ok(Done::UnknownKind) };
+            let Some(kind) = served.of_kind(&owner.api_version, &owner.kind) else { return Ok(Done::UnknownKind) };
             // There is no namespace to look for it in.
             if kind.resource.namespaced && !node.resource.namespaced {
                 misplaced = Some(owner);

@@ -100,6 +100,16 @@ async fn an_owner_that_never_was_is_found_missing() {
     plane.end().await;
 }
 
+/// `v2` is what clients are told to prefer: an owner in `v1` was of a kind that is not served, for ever.
+#[tokio::test(start_paused = true)]
+async fn an_owner_may_be_named_in_any_version_that_is_served() {
+    let plane = ControlPlane::new().await;
+    let never = json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "name": "never", "uid": "no-such-uid"});
+    plane.create::<ConfigMap>(json!({"metadata": {"name": "child", "ownerReferences": [never]}})).await;
+    plane.until("the child goes", async |plane| !is_there(plane, "child").await).await;
+    plane.end().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_owner_of_a_kind_that_is_not_served_keeps_its_objects() {
     let plane = ControlPlane::new().await;
