@@ -251,6 +251,12 @@ async fn what_is_wrong_with_a_plugin_is_told() {
     check(prints("{}"), "echo gives neither a token nor a certificate").await;
     let half = "echo gives a certificate without its key, or a key alone";
     check(prints("{\"token\": \"t\", \"clientKeyData\": \"k\"}"), half).await;
+    // A path is relative to the file that names it.
+    let (path, exec) = (dir.join("config"), plugin(&dir, &json!({"command": "./missing"})));
+    std::fs::write(&path, of(&json!({"server": "http://127.0.0.1:1"}), &json!({"exec": exec})).to_yaml()).unwrap();
+    let client = Kubeconfig::read(&path).unwrap().client(None).unwrap();
+    let error = root_cause(&client.text("/a").await.unwrap_err());
+    assert!(error.ends_with(&format!("{}/./missing not found", dir.display())), "{error}");
     std::fs::remove_dir_all(dir).unwrap();
 }
 
