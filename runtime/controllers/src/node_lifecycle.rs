@@ -218,8 +218,7 @@ async fn patch_status(pod: &Pod, status: serde_json::Value, cx: &Context<Node>) 
     let patch = Patch::Strategic(json!({"metadata": {"uid": pod.metadata.uid}, "status": status}));
     match Api::<Pod>::namespaced(cx.client(), &key.namespace).patch_status(&key.name, &patch).await {
         Ok(patched) => cx.cache::<Pod>().fold(&patched),
-        // Gone, or another by now.
-        Err(error) if error.is_not_found() || error.is_conflict() => {}
+        Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error.into()),
     }
     Ok(())

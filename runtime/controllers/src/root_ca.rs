@@ -58,9 +58,7 @@ impl Controller for RootCaPublisher {
         };
         match done {
             // The cache is behind, or the namespace is going: the watch will tell.
-            Err(error) if error.is_already_exists() || error.is_conflict() || error.is_not_found() => {
-                Ok(Next::on_change())
-            }
+            Err(error) if error.is_already_exists() || error.is_not_found() => Ok(Next::on_change()),
             done => done.map(|_| Next::on_change()).map_err(Error::Client),
         }
     }

@@ -105,8 +105,7 @@ impl Controller for ServiceAccountTokens {
             }
         };
         match done {
-            // It has changed, or is gone: the watch will tell.
-            Err(Error::Client(error)) if error.is_conflict() || error.is_not_found() => Ok(Next::on_change()),
+            Err(Error::Client(error)) if error.is_not_found() => Ok(Next::on_change()),
             done => done.map(|()| Next::on_change()),
         }
     }

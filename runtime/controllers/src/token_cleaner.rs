@@ -35,8 +35,7 @@ impl Controller for TokenCleaner {
         let params = DeleteParams::default().uid(secret.metadata.uid.clone().unwrap_or_default());
         let name = secret.metadata.name.as_deref().unwrap_or_default();
         match Api::<Secret>::namespaced(cx.client(), NAMESPACE).delete(name, &params).await {
-            // It is gone, or another one by now: the watch will tell.
-            Err(error) if error.is_not_found() || error.is_conflict() => Ok(Next::on_change()),
+            Err(error) if error.is_not_found() => Ok(Next::on_change()),
             done => done.map(|_| Next::on_change()).map_err(Error::Client),
         }
     }

@@ -11,7 +11,7 @@ use trimtab_env::lock;
 use super::plan::{Fault, Outage, Plan, Trouble, WatchFault};
 
 /// What the server answers when somebody else has written, when it is asked too much, and when something failed.
-pub(super) const CODES: [u16; 3] = [409, 429, 500];
+const CODES: [u16; 3] = [409, 429, 500];
 /// What it may answer to who only reads.
 const CODES_OF_READS: [u16; 2] = [429, 500];
 /// How late news is at most, and how long a watch is silent.

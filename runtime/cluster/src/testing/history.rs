@@ -19,6 +19,7 @@ const TOLD: usize = 200;
 const KEPT: usize = 50_000;
 const LEASES: &str = "/registry/coordination.k8s.io/leases/";
 const NODES: &str = "/registry/nodes/";
+const EVENTS: &str = "/registry/events/";
 /// The program that is the agent of all nodes.
 const AGENT: &str = "kubelet";
 
@@ -114,12 +115,14 @@ impl History {
         told.lines.iter().filter(concerns).map(|line| format!("  {line}\n")).collect()
     }
 
-    /// What was written after the first so many writes.
+    /// What was written after the first so many writes, but for events: whoever starts anew tells again.
     pub(super) fn since(&self, writes: u64) -> String {
         let told = self.told();
         let written: Vec<_> = told.lines.iter().filter(|line| line.key.is_some()).collect();
         let new = usize::try_from(told.writes - writes).unwrap_or(usize::MAX);
-        written.iter().skip(written.len().saturating_sub(new)).map(|line| format!("  {line}\n")).collect()
+        let new = written.iter().skip(written.len().saturating_sub(new));
+        let lasting = new.filter(|line| line.key.as_ref().is_some_and(|key| !key.starts_with(EVENTS)));
+        lasting.map(|line| format!("  {line}\n")).collect()
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

@@ -192,7 +192,7 @@ fn who_makes_things_again_and_again_is_found() {
 /// Has something of the whole cluster belong to what is in a namespace: no garbage collection finds its owner.
 struct Overreaching;
 
-#[controller(for = ConfigMap, uses(ClusterRole: patch), crate = "trimtab_reconcile")]
+#[controller(for = ConfigMap, uses(ClusterRole: create | patch), crate = "trimtab_reconcile")]
 impl Overreaching {
     async fn reconcile(&self, map: &ConfigMap, cx: &Context<ConfigMap>) -> Result<Next> {
         if has(map, "wanted") {

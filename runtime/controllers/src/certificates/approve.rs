@@ -86,8 +86,7 @@ async fn may(
 async fn approve(approved: &CertificateSigningRequest, cx: &Context<CertificateSigningRequest>) -> Result<()> {
     let api = Api::<CertificateSigningRequest>::all(cx.client());
     match api.replace_subresource(approved, "approval").await {
-        // It has changed, or is gone: the watch will tell.
-        Err(error) if error.is_conflict() || error.is_not_found() => Ok(()),
+        Err(error) if error.is_not_found() => Ok(()),
         done => Ok(done.map(drop)?),
     }
 }

@@ -74,8 +74,7 @@ impl Controller for CertificateSigning {
             Err(why) => with_condition(request, "Failed", "SignerValidationFailure", why, now),
         };
         match cx.replace_status(&done).await {
-            // It has changed, or is gone: the watch will tell.
-            Err(Error::Client(error)) if error.is_conflict() || error.is_not_found() => {}
+            Err(Error::Client(error)) if error.is_not_found() => {}
             done => drop(done?),
         }
         Ok(Next::on_change())

@@ -109,7 +109,9 @@ impl Graph {
         let Some(node) = self.nodes.remove(uid) else { return Vec::new() };
         let mut look = self.unlink(uid, &node.meta.owner_references);
         let dependents: Vec<_> = self.dependents.get(uid).into_iter().flatten().cloned().collect();
-        for dependent in dependents.iter().filter_map(|dependent| self.nodes.get(dependent)) {
+        // Of what never owned it, nothing has gone.
+        let is_owned = |dependent: &&Node| !node.resource.namespaced || dependent.resource.namespaced;
+        for dependent in dependents.iter().filter_map(|dependent| self.nodes.get(dependent)).filter(is_owned) {
             let named = dependent.meta.owner_references.iter().filter(|owner| owner.uid == uid);
             let claims = named.map(|owner| Claim::of(dependent, owner));
             self.gone.entry(uid.to_owned()).or_default().extend(claims);
@@ -396,5 +398,7 @@ mod tests {
         graph.set(&resource("nodes", false), within);
         assert_eq!(graph.decide("root"), Task::Rest, "it may be wanted, whatever it says");
         assert!(misplaced(&graph, "root"));
+        graph.remove("child");
+        assert!(matches!(graph.decide("root"), Task::Verify(_)), "that its owner has gone says nothing");
     }
 }

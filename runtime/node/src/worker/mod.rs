@@ -367,8 +367,9 @@ impl Worker {
                 pod.metadata.resource_version = metadata.resource_version;
                 true
             }
-            // It is gone, or another of the same name: the watch will tell.
-            Err(error) if error.is_not_found() || error.is_conflict() => true,
+            Err(error) if error.is_not_found() => true,
+            // Another of the same name, of which the watch will tell; or many write at once.
+            Err(error) if error.is_conflict() => false,
             Err(error) => {
                 tracing::warn!(pod = %id.name, %error, "could not write a pod's status");
                 false

@@ -66,10 +66,12 @@ impl Worker {
         let api = Api::<Pod>::namespaced(&self.node.shared.client, &id.namespace);
         match api.delete(&id.name, &DeleteParams::now().uid(id.uid)).await {
             Ok(_) => None,
-            Err(error) if error.is_not_found() || error.is_conflict() => {
+            Err(error) if error.is_not_found() => {
                 self.mailbox.tell(|news| news.gone = true);
                 None
             }
+            // Another of the same name: the watch tells, and this ends.
+            Err(error) if error.is_conflict() => Some(RETRY),
             Err(error) => {
                 tracing::warn!(pod = %id.name, %error, "could not delete a pod that has ended");
                 Some(RETRY)
