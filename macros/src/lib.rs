@@ -106,7 +106,9 @@ pub fn derive_resource(input: TokenStream) -> TokenStream {
 /// An enum has a schema if a structural schema can say what its values are: all of one JSON type, or
 /// numbers and strings. So `enum Size { Small, Large }` is a string, `enum Source { Git(Git), Image(Image) }`
 /// an object with one of two fields, and `#[serde(tag = "type")]` puts the fields of all variants into
-/// one object, with what each tag requires. Of others the error says what to write instead.
+/// one object, with what each tag requires. Of others the error says what to write instead: at compile time where the
+/// types derive `Schema`, and of those that do not, such as Kubernetes' own, by `Website::check` and when the program
+/// starts.
 #[proc_macro_derive(Schema, attributes(resource, schemars, serde))]
 pub fn derive_schema(input: TokenStream) -> TokenStream {
     schema::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()

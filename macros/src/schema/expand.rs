@@ -4,11 +4,12 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{Attribute, Data, DeriveInput, Field, Meta, parse_quote};
 
-use super::Container;
+use super::agreement::Claims;
+use super::{Container, variants};
 use crate::resource::keywords::Keywords;
 use crate::resource::meta::{Metas, serde_has};
 
-pub(super) fn schema(input: &DeriveInput, container: &Container, fields: &[Keywords]) -> TokenStream {
+pub(super) fn schema(input: &DeriveInput, container: &Container, fields: &[Keywords], claims: Claims) -> TokenStream {
     let (ident, root) = (&input.ident, &container.root);
     let private = format!("{}::__private::schemars", quote!(#root).to_string().replace(' ', ""));
     let mut copy = input.clone();
@@ -54,11 +55,15 @@ pub(super) fn schema(input: &DeriveInput, container: &Container, fields: &[Keywo
     for parameter in parameters {
         generics.make_where_clause().predicates.push(parse_quote!(#parameter: __schemars::JsonSchema));
     }
+    let shape = if container.is_anything { quote!(__custom::Shape::Unknown) } else { variants::shape(input) };
+    let claims = claims.into_tokens();
     let (generics, arguments, where_clause) = generics.split_for_impl();
     quote! {
         #[doc(hidden)]
+        #[allow(unused_imports)]
         const _: () = {
             use #root::__private::custom as __custom;
+            use #root::__private::custom::ShapeUnknown as _;
             use #root::__private::schemars as __schemars;
             use #root::__private::serde_json as __json;
 
@@ -83,6 +88,12 @@ pub(super) fn schema(input: &DeriveInput, container: &Container, fields: &[Keywo
                     schema
                 }
             }
+
+            impl #generics __custom::Shaped for #ident #arguments #where_clause {
+                const SHAPE: __custom::Shape = #shape;
+            }
+
+            #claims
         };
     }
 }

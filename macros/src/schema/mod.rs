@@ -1,11 +1,14 @@
 //! `derive(Schema)`: a type within a kind to its schema. What the type and serde's attributes say of
 //! it `schemars` reads, from a copy of it on which ours are written as `schemars` has them.
 
+mod agreement;
 mod expand;
 mod variants;
 
-use proc_macro2::TokenStream;
-use syn::{Data, DeriveInput, Path, Result, parse_quote};
+use proc_macro2::{TokenStream, TokenTree};
+use syn::{Attribute, Data, DeriveInput, Path, Result, parse_quote};
+
+use agreement::Claims;
 
 use crate::errors::Errors;
 use crate::resource::keywords::Keywords;
@@ -16,22 +19,31 @@ const OF_RESOURCE: [&str; 3] = ["group", "version", "kind"];
 
 pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     let input: DeriveInput = syn::parse2(input)?;
-    let mut errors = Errors::default();
-    let container = Container::read(&input, &mut errors);
+    let (mut errors, is_resource) = (Errors::default(), is_resource(&input.attrs));
+    // What `derive(Resource)` reads as well, it tells.
+    let mut told = Errors::default();
+    let read = if is_resource { &mut told } else { &mut errors };
+    let container = Container::read(&input, is_resource, read);
     let fields: Vec<_> = match &input.data {
         Data::Struct(data) => data.fields.iter().collect(),
         Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
         Data::Union(data) => {
-            errors.at(data.union_token, "a union has no schema: make it an enum or a struct");
+            read.at(data.union_token, "a union has no schema: make it an enum or a struct");
             Vec::new()
         }
     };
-    let fields: Vec<Keywords> = fields.into_iter().map(|field| Keywords::of_field(field, &mut errors)).collect();
-    if !container.is_anything {
-        variants::check(&input, &mut errors);
-    }
+    let fields: Vec<Keywords> = fields.into_iter().map(|field| Keywords::of_field(field, read)).collect();
+    let claims = if container.is_anything { Claims::default() } else { variants::check(&input, &mut errors) };
     errors.finish(())?;
-    Ok(expand::schema(&input, &container, &fields))
+    Ok(expand::schema(&input, &container, &fields, claims))
+}
+
+// Whether `derive(Resource)` stands on the same struct.
+fn is_resource(attributes: &[Attribute]) -> bool {
+    resource_attributes(attributes).filter_map(|attribute| attribute.meta.require_list().ok()).any(|list| {
+        let is_of_it = |token| matches!(token, TokenTree::Ident(word) if OF_RESOURCE.iter().any(|own| word == own));
+        list.tokens.clone().into_iter().any(is_of_it)
+    })
 }
 
 /// What is said of the type as a whole.
@@ -43,13 +55,12 @@ struct Container {
 }
 
 impl Container {
-    fn read(input: &DeriveInput, errors: &mut Errors) -> Self {
+    fn read(input: &DeriveInput, is_resource: bool, errors: &mut Errors) -> Self {
         let mut found = Self { keywords: Keywords::default(), root: parse_quote!(::trimtab), is_anything: false };
         let metas: Vec<_> = resource_attributes(&input.attrs)
             .filter_map(|attribute| errors.ok(attribute.parse_args_with(Metas::parse_terminated)))
             .flatten()
             .collect();
-        let is_resource = metas.iter().any(|meta| OF_RESOURCE.contains(&name_of(meta).as_str()));
         let mut given: Vec<String> = Vec::new();
         for meta in &metas {
             let name = name_of(meta);

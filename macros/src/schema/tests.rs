@@ -66,6 +66,91 @@ fn what_variants_hold_is_of_one_type() {
 }
 
 #[test]
+fn a_variant_without_a_tag_stands_where_the_others_do() {
+    let advice = "tag it as the others are, or take anything, with `#[resource(preserve_unknown_fields)]` on the enum";
+    check(
+        "enum E { A { a: u8 }, #[serde(untagged)] B(String) }",
+        &[(
+            "#[serde(untagged)] B(String)",
+            &format!("`B` is a string where `A` is a map, and a field has one type: {advice}"),
+        )],
+    );
+    check(
+        "#[serde(tag = \"type\")] enum E { A { a: u8 }, #[serde(untagged)] B { a: String }, #[serde(untagged)] C { a: bool } }",
+        &[(
+            "bool",
+            "`a` is a boolean in `C` and a whole number in `A`, and a field has one type: give one of them another name",
+        )],
+    );
+    assert!(expand("enum E { A, B, #[serde(untagged)] Other(String) }".parse().unwrap()).is_ok());
+}
+
+#[test]
+fn fields_are_told_apart_by_their_names_in_json() {
+    let message =
+        "`inIt` is a list in `B` and a boolean in `A`, and a field has one type: give one of them another name";
+    check(
+        "#[serde(untagged, rename_all_fields = \"camelCase\")] enum E { A { in_it: bool }, B { #[serde(rename = \"inIt\")] other: Vec<u8> } }",
+        &[("Vec<u8>", message)],
+    );
+    let other = "#[serde(tag = \"t\", content = \"c\")] enum E { A { x: bool }, #[serde(rename_all = \"UPPERCASE\")] B { x: String } }";
+    assert!(expand(other.parse().unwrap()).is_ok());
+    check(
+        &other.replace("UPPERCASE", "lowercase"),
+        &[(
+            "String",
+            "`x` is a string in `B` and a boolean in `A`, and a field has one type: give one of them another name",
+        )],
+    );
+}
+
+#[test]
+fn a_tag_does_not_stand_in_a_map_of_something_else() {
+    check(
+        "#[serde(tag = \"type\")] enum E { A(BTreeMap<String, u8>), B(BTreeMap<String, Value>) }",
+        &[(
+            "BTreeMap<String, u8>",
+            "a tagged variant is an object, and `BTreeMap<String,u8>` is a map, in which the tag is no value: name it, as \
+             `A { value: BTreeMap<String,u8> }`",
+        )],
+    );
+}
+
+#[test]
+fn what_only_the_compiler_sees_it_compares() {
+    let claims = |source: &str| {
+        let code = expand(source.parse().unwrap()).unwrap().to_string();
+        let claims = code.split("const _ : () = :: core :: assert ! (").skip(1);
+        claims.map(|claim| claim.split(')').next().unwrap().replace(' ', "")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        claims("#[serde(untagged)] enum E { A(Own), B(String), C(Option<Box<Other>>), D }"),
+        [
+            "__custom::Shape::String.agrees(<__custom::ShapeOf<Own>>::SHAPE",
+            "__custom::Shape::String.agrees(<__custom::ShapeOf<Other>>::SHAPE",
+        ]
+    );
+    assert_eq!(
+        claims(
+            "#[serde(tag = \"type\")] enum E { A(Own), B { x: One }, C { x: Two }, D { #[serde(with = \"m\")] x: Three } }"
+        ),
+        [
+            "__custom::Shape::Map.agrees(<__custom::ShapeOf<Own>>::SHAPE",
+            "<__custom::ShapeOf<One>>::SHAPE.agrees(<__custom::ShapeOf<Two>>::SHAPE",
+        ]
+    );
+    assert_eq!(claims("#[serde(untagged)] enum E<T> { A(Own), B(T) }"), [""; 0], "what is generic is no type yet");
+}
+
+#[test]
+fn what_both_derives_read_is_told_once() {
+    let source = "#[resource(group = \"demo.io\", version = \"v1\", kind = \"A\", nonsense)] \
+                  struct ASpec { #[resource(list_type = \"set\")] a: u8, #[resource(map_keys)] b: Vec<B> }";
+    assert_eq!(crate::resource::expand(source.parse().unwrap()).unwrap_err().into_iter().count(), 3);
+    assert!(expand(source.parse().unwrap()).is_ok(), "derive(Resource) tells it");
+}
+
+#[test]
 fn the_items_of_a_list_are_of_one_type() {
     let message =
         "the items of a list have one type, and `bool` is a boolean where `String` is a string: give the fields names";

@@ -1,144 +1,248 @@
-//! Which enums have a structural schema: all values of a field are of one JSON type, but a number or a
-//! string, and the items of a list as well.
+//! Which enums have a structural schema: all values of a field are of one JSON type, but a whole number
+//! or a string, and the items of a list as well.
 
-use quote::ToTokens;
-use syn::{Data, DataEnum, DeriveInput, Fields, Type, Variant};
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Data, DataEnum, DeriveInput, Field, Fields, Type, Variant};
 
+use super::agreement::{Claims, Json, One, schemars_says};
 use crate::errors::Errors;
 use crate::resource::meta::{serde_has, serde_text};
-use crate::resource::shape::Shape;
+use crate::resource::names::renamed;
+use crate::resource::shape::{Shape, is_map_of_one_type};
 
-/// Notes what of a type has no structural schema.
-pub(super) fn check(input: &DeriveInput, errors: &mut Errors) {
-    match &input.data {
-        Data::Struct(data) => tuple(&data.fields, errors),
-        Data::Enum(data) if data.variants.is_empty() => {
-            errors.at(&input.ident, "an enum without variants has no values: add one, or use `()`");
+/// How serde writes the variants of an enum.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tagging {
+    External,
+    Internal,
+    Adjacent,
+    Untagged,
+}
+
+impl Tagging {
+    fn of(input: &DeriveInput) -> Self {
+        let says = |name: &str| serde_text(&input.attrs, name).is_some();
+        match (serde_has(&input.attrs, "untagged"), says("tag"), says("content")) {
+            (true, ..) => Self::Untagged,
+            (_, true, true) => Self::Adjacent,
+            (_, true, false) => Self::Internal,
+            _ => Self::External,
         }
-        Data::Enum(data) => variants(input, data, errors),
-        Data::Union(_) => {}
+    }
+
+    // A variant may be without a tag by itself.
+    fn of_variant(self, variant: &Variant) -> Self {
+        if serde_has(&variant.attrs, "untagged") { Self::Untagged } else { self }
+    }
+
+    // What a value of the variant is as a whole.
+    fn json(self, variant: &Variant) -> Json<'_> {
+        match (self.of_variant(variant), &variant.fields) {
+            (Self::Untagged, _) => content(variant),
+            (Self::External, Fields::Unit) => Json::Seen(Shape::String),
+            _ => Json::Seen(Shape::Map),
+        }
     }
 }
 
-fn variants(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) {
-    let own = |variant: &&Variant| !serde_has(&variant.attrs, "skip") && !serde_has(&variant.attrs, "untagged");
-    let all: Vec<&Variant> = data.variants.iter().filter(own).collect();
-    for variant in &all {
-        tuple(&variant.fields, errors);
+/// Notes what of a type has no structural schema, or leaves it to the compiler.
+pub(super) fn check(input: &DeriveInput, errors: &mut Errors) -> Claims {
+    let mut claims = Claims::default();
+    match &input.data {
+        Data::Struct(data) => tuple(&data.fields, &mut claims, errors),
+        Data::Enum(data) if data.variants.is_empty() => {
+            errors.at(&input.ident, "an enum without variants has no values: add one, or use `()`");
+        }
+        Data::Enum(data) => variants(input, data, &mut claims, errors),
+        Data::Union(_) => {}
     }
-    let (tag, content) = (serde_text(&input.attrs, "tag"), serde_text(&input.attrs, "content"));
-    if serde_has(&input.attrs, "untagged") {
-        let advice = "tag the enum, with `#[serde(tag = \"type\", content = \"value\")]`, or take anything, with \
-                      `#[resource(preserve_unknown_fields)]`";
-        contents(&all, advice, errors);
-    } else if content.is_some() {
-        let advice = "leave out `tag` and `content`, so that each variant is a field of its own";
-        contents(&all, advice, errors);
-    } else if tag.is_some() {
-        tagged(&all, errors);
+    // What is generic is a type only where it is used.
+    if input.generics.params.is_empty() { claims } else { Claims::default() }
+}
+
+/// The constant that says what a type is in JSON, as far as that is known.
+pub(super) fn shape(input: &DeriveInput) -> TokenStream {
+    let of_others = ["from", "try_from", "into", "transparent", "remote", "with", "transform", "extend"];
+    if of_others.iter().any(|name| serde_has(&input.attrs, name)) || schemars_says(&input.attrs, &of_others) {
+        return Json::Unknown.constant();
+    }
+    match &input.data {
+        Data::Struct(data) => of_fields(&data.fields).constant(),
+        Data::Enum(data) => {
+            let tagging = Tagging::of(input);
+            let all = written(data).map(|variant| tagging.json(variant).constant());
+            quote!(__custom::Shape::of_all(&[#(#all),*]))
+        }
+        Data::Union(_) => Json::Unknown.constant(),
+    }
+}
+
+fn written(data: &DataEnum) -> impl Iterator<Item = &Variant> {
+    data.variants.iter().filter(|variant| !serde_has(&variant.attrs, "skip"))
+}
+
+fn content(variant: &Variant) -> Json<'_> {
+    if serde_has(&variant.attrs, "with") || schemars_says(&variant.attrs, &["with", "transform", "extend"]) {
+        return Json::Unknown;
+    }
+    of_fields(&variant.fields)
+}
+
+fn of_fields(fields: &Fields) -> Json<'_> {
+    match fields {
+        // It is `null`, which a field may be besides.
+        Fields::Unit => Json::Unknown,
+        Fields::Named(_) => Json::Seen(Shape::Map),
+        Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Json::of(&fields.unnamed[0]),
+        Fields::Unnamed(_) => Json::Seen(Shape::List),
+    }
+}
+
+fn variants(input: &DeriveInput, data: &DataEnum, claims: &mut Claims, errors: &mut Errors) {
+    let tagging = Tagging::of(input);
+    let (untagged, tagged): (Vec<&Variant>, Vec<&Variant>) =
+        written(data).partition(|variant| tagging.of_variant(variant) == Tagging::Untagged);
+    for variant in written(data) {
+        tuple(&variant.fields, claims, errors);
+    }
+    // What stands in one place: all that is told of the others goes for the first as well.
+    let mut whole: Vec<&Variant> = tagged.first().into_iter().chain(&untagged).copied().collect();
+    match tagging {
+        Tagging::External => {
+            let is_unit = |variant: &&&Variant| matches!(variant.fields, Fields::Unit);
+            if let Some(first) = tagged.iter().find(|variant| !is_unit(variant)) {
+                whole[0] = *first;
+                tagged.iter().filter(is_unit).for_each(|unit| errors.at(unit, unit_beside_others(unit)));
+            }
+        }
+        Tagging::Internal => tagged.iter().for_each(|variant| holds_an_object(variant, claims, errors)),
+        Tagging::Adjacent => {
+            let all: Vec<_> = tagged.iter().map(|variant| one(variant, content(variant))).collect();
+            let advice = "leave out `tag` and `content`, so that each variant is a field of its own";
+            claims.agree(&all, errors, of_two_types(advice));
+        }
+        Tagging::Untagged => {}
+    }
+    let all: Vec<_> = whole.iter().map(|variant| one(variant, tagging.json(variant))).collect();
+    let advice = if tagging == Tagging::Untagged {
+        "tag the enum, with `#[serde(tag = \"type\", content = \"value\")]`, or take anything, with \
+         `#[resource(preserve_unknown_fields)]`"
     } else {
-        external(&all, errors);
+        "tag it as the others are, or take anything, with `#[resource(preserve_unknown_fields)]` on the enum"
+    };
+    claims.agree(&all, errors, of_two_types(advice));
+    let beside: Vec<&Variant> = match tagging {
+        Tagging::Internal => tagged.iter().chain(&untagged).copied().collect(),
+        _ => untagged.clone(),
+    };
+    same_fields(input, &beside, claims, errors);
+    if tagging == Tagging::Adjacent {
+        same_fields(input, &tagged, claims, errors);
+    }
+}
+
+fn one<'a>(variant: &'a Variant, json: Json<'a>) -> One<'a> {
+    One { json, at: variant, name: variant.ident.to_string() }
+}
+
+fn of_two_types(advice: &str) -> impl Fn((&One<'_>, Option<Shape>), (&One<'_>, Option<Shape>)) -> String {
+    move |(one, shape), (first, of)| {
+        let differ = match (shape, of) {
+            (Some(shape), Some(of)) => format!("`{}` is {shape} where `{}` is {of}", one.name, first.name),
+            _ => format!("`{}` is of another JSON type than `{}`", one.name, first.name),
+        };
+        format!("{differ}, and a field has one type: {advice}")
     }
 }
 
 // A variant with fields is an object with one field; without, it is a string.
-fn external(all: &[&Variant], errors: &mut Errors) {
-    let is_unit = |variant: &&&Variant| matches!(variant.fields, Fields::Unit);
-    if all.iter().any(|variant| !is_unit(&variant)) {
-        for variant in all.iter().filter(is_unit) {
-            let message = format!(
-                "`{0}` is a string where other variants are objects, and a field has one type: write `{0} {{}}`, or tag \
-                 the enum with `#[serde(tag = \"type\")]`",
-                variant.ident
-            );
-            errors.at(variant, message);
-        }
-    }
+fn unit_beside_others(unit: &Variant) -> String {
+    format!(
+        "`{0}` is a string where other variants are objects, and a field has one type: write `{0} {{}}`, or tag the enum \
+         with `#[serde(tag = \"type\")]`",
+        unit.ident
+    )
 }
 
-// The tag is a field beside those of the variant.
-fn tagged(all: &[&Variant], errors: &mut Errors) {
-    for variant in all {
-        let Fields::Unnamed(fields) = &variant.fields else { continue };
-        let Some(field) = fields.unnamed.first().filter(|_| fields.unnamed.len() == 1) else { continue };
-        if let Some(shape) = Shape::of(&field.ty).filter(|shape| *shape != Shape::Map) {
-            let message = format!(
-                "a tagged variant is an object, and `{}` is {shape}: name it, as `{} {{ value: {0} }}`",
-                plain(&field.ty),
-                variant.ident
-            );
-            errors.at(&field.ty, message);
-        }
-    }
-    let fields: Vec<_> = all
-        .iter()
-        .filter(|variant| matches!(variant.fields, Fields::Named(_)))
-        .flat_map(|variant| variant.fields.iter().map(move |field| (*variant, field)))
-        .collect();
-    for (index, (variant, field)) in fields.iter().enumerate() {
-        let Some(name) = &field.ident else { continue };
-        let Some((other, first)) = fields[..index].iter().find(|(_, other)| other.ident.as_ref() == Some(name)) else {
-            continue;
-        };
-        let shapes = [Shape::of(&first.ty), Shape::of(&field.ty)];
-        if let [Some(a), Some(b)] = shapes
-            && !agree(&[a, b])
-        {
-            let message = format!(
-                "`{name}` is {b} in `{}` and {a} in `{}`, and a field has one type: give one of them another name",
-                variant.ident, other.ident
-            );
-            errors.at(&field.ty, message);
-        }
-    }
-}
-
-// What all variants hold stands in one place.
-fn contents(all: &[&Variant], advice: &str, errors: &mut Errors) {
-    let shape = |variant: &Variant| match &variant.fields {
-        Fields::Unit => None,
-        Fields::Named(_) => Some(Shape::Map),
-        Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Shape::of(&fields.unnamed[0].ty),
-        Fields::Unnamed(_) => Some(Shape::List),
+// The tag is a field beside those of what the variant holds.
+fn holds_an_object(variant: &Variant, claims: &mut Claims, errors: &mut Errors) {
+    let Fields::Unnamed(fields) = &variant.fields else { return };
+    let Some(field) = fields.unnamed.first().filter(|_| fields.unnamed.len() == 1) else { return };
+    let type_ = plain(&field.ty);
+    let tell = |what: &str| {
+        format!(
+            "a tagged variant is an object, and `{type_}` is {what}: name it, as `{} {{ value: {type_} }}`",
+            variant.ident
+        )
     };
-    let shapes: Vec<_> = all.iter().filter_map(|variant| Some((*variant, shape(variant)?))).collect();
-    let mut agreed: Vec<Shape> = Vec::new();
-    for (variant, shape) in &shapes {
-        let with: Vec<Shape> = agreed.iter().copied().chain([*shape]).collect();
-        if agree(&with) {
-            agreed = with;
-            continue;
+    match content(variant) {
+        Json::Seen(Shape::Map) if is_map_of_one_type(&field.ty) => {
+            errors.at(&field.ty, tell("a map, in which the tag is no value"))
         }
-        let (first, of) = &shapes[0];
-        let message = format!(
-            "`{}` is {shape} where `{}` is {of}, and a field has one type: {advice}",
-            variant.ident, first.ident
-        );
-        errors.at(variant, message);
+        Json::Seen(Shape::Map) | Json::Unknown => {}
+        Json::Seen(shape) => errors.at(&field.ty, tell(&shape.to_string())),
+        own @ Json::Of(_) => {
+            let one = One { json: own, at: &field.ty, name: type_.clone() };
+            claims.claim(&Json::Seen(Shape::Map), &one, &tell("none"));
+        }
     }
 }
 
-fn tuple(fields: &Fields, errors: &mut Errors) {
-    let Fields::Unnamed(fields) = fields else { return };
-    let Some(first) = fields.unnamed.first() else { return };
-    for field in fields.unnamed.iter().skip(1) {
-        if let (Some(a), Some(b)) = (Shape::of(&first.ty), Shape::of(&field.ty))
-            && !agree(&[a, b])
+// Fields of several variants that stand in one object.
+fn same_fields(input: &DeriveInput, all: &[&Variant], claims: &mut Claims, errors: &mut Errors) {
+    let mut named: Vec<(String, Vec<One<'_>>)> = Vec::new();
+    for variant in all.iter().filter(|variant| matches!(variant.fields, Fields::Named(_))) {
+        for field in variant
+            .fields
+            .iter()
+            .filter(|field| !serde_has(&field.attrs, "skip") && !serde_has(&field.attrs, "flatten"))
         {
-            let message = format!(
-                "the items of a list have one type, and `{}` is {b} where `{}` is {a}: give the fields names",
-                plain(&field.ty),
-                plain(&first.ty)
-            );
-            errors.at(&field.ty, message);
+            let one = One { json: Json::of(field), at: &field.ty, name: variant.ident.to_string() };
+            let name = name_in_json(input, variant, field);
+            match named.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, same)) => same.push(one),
+                None => named.push((name, vec![one])),
+            }
         }
+    }
+    for (name, same) in named {
+        claims.agree(&same, errors, |(one, shape), (first, of)| {
+            let differ = match (shape, of) {
+                (Some(shape), Some(of)) => {
+                    format!("`{name}` is {shape} in `{}` and {of} in `{}`", one.name, first.name)
+                }
+                _ => format!("`{name}` is of another JSON type in `{}` than in `{}`", one.name, first.name),
+            };
+            format!("{differ}, and a field has one type: give one of them another name")
+        });
     }
 }
 
-// Whether there is one type that all are of.
-fn agree(all: &[Shape]) -> bool {
-    let are = |some: &[Shape]| all.iter().all(|shape| some.contains(shape));
-    are(&all[..1]) || are(&[Shape::Integer, Shape::Number]) || are(&[Shape::Integer, Shape::String])
+fn name_in_json(input: &DeriveInput, variant: &Variant, field: &Field) -> String {
+    let own = field.ident.as_ref().map(|ident| syn::ext::IdentExt::unraw(ident).to_string()).unwrap_or_default();
+    let rule = serde_text(&variant.attrs, "rename_all").or_else(|| serde_text(&input.attrs, "rename_all_fields"));
+    match (serde_text(&field.attrs, "rename"), rule) {
+        (Some(name), _) => name.value(),
+        (None, Some(rule)) => renamed(&own, &rule.value()).unwrap_or(own),
+        (None, None) => own,
+    }
+}
+
+fn tuple(fields: &Fields, claims: &mut Claims, errors: &mut Errors) {
+    let Fields::Unnamed(fields) = fields else { return };
+    let all: Vec<_> = fields
+        .unnamed
+        .iter()
+        .map(|field| One { json: Json::of(field), at: &field.ty, name: plain(&field.ty) })
+        .collect();
+    claims.agree(&all, errors, |(one, shape), (first, of)| {
+        let differ = match (shape, of) {
+            (Some(shape), Some(of)) => format!("`{}` is {shape} where `{}` is {of}", one.name, first.name),
+            _ => format!("`{}` is another than `{}`", one.name, first.name),
+        };
+        format!("the items of a list have one type, and {differ}: give the fields names")
+    });
 }
 
 fn plain(type_: &Type) -> String {

@@ -1,6 +1,8 @@
 #[doc(hidden)]
+#[allow(unused_imports)]
 const _: () = {
     use ::trimtab::__private::custom as __custom;
+    use ::trimtab::__private::custom::ShapeUnknown as _;
     use ::trimtab::__private::schemars as __schemars;
     use ::trimtab::__private::serde_json as __json;
     #[derive(__schemars::JsonSchema)]
@@ -63,5 +65,8 @@ const _: () = {
             );
             schema
         }
+    }
+    impl __custom::Shaped for Ports {
+        const SHAPE: __custom::Shape = __custom::Shape::Map;
     }
 };

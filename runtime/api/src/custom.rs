@@ -1,5 +1,6 @@
 //! Kinds that are declared in Rust: what `derive(Resource)` expands to stands on this.
 
+mod shape;
 mod version;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::object::Object;
 use crate::schema::{self, Lazy, Limits, Rules, Schema, Type};
 use crate::strategy::{Admission, Operation, Strategy};
 
+pub use shape::{Shape, ShapeOf, ShapeUnknown, Shaped};
 pub use version::{Declared, HasStatus, NoStatus, Parts, Spec, Version, VersionOf, contains, converted, joined, text};
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -248,9 +250,22 @@ impl Declaration {
     /// Checks the definition as the API server does.
     ///
     /// # Errors
-    /// All that it would refuse the definition for.
+    /// All that it would refuse the definition for; of what no schema can say, why.
     pub fn check(&self) -> Result<(), WrongDeclaration> {
-        let errors = crate::crd::check(&self.definition());
+        let definition = self.definition();
+        let versions = definition["spec"]["versions"].as_array().into_iter().flatten().enumerate();
+        let path = |index| Path::new("spec").child("versions").index(index).child("schema").child("openAPIV3Schema");
+        let mut errors: Vec<_> = versions
+            .flat_map(|(index, version)| schema::all_unsaid(&version["schema"]["openAPIV3Schema"], &path(index)))
+            .collect();
+        // What else is wrong there follows from it. That path may begin otherwise: upstream names the schema of an
+        // only version by its old place.
+        let tail =
+            |error: &Error| error.path.to_string().split_once("openAPIV3Schema").map(|(_, tail)| tail.to_owned());
+        let unsaid: Vec<String> = errors.iter().filter_map(tail).collect();
+        let within = |tail: String| unsaid.iter().any(|unsaid| tail.starts_with(unsaid.trim_end_matches("type")));
+        let others = crate::crd::check(&definition);
+        errors.extend(others.into_iter().filter(|error| !tail(error).is_some_and(within)));
         if errors.is_empty() { Ok(()) } else { Err(WrongDeclaration { kind: self.names.kind, errors }) }
     }
 

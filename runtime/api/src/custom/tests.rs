@@ -380,3 +380,31 @@ fn a_definition_that_would_be_refused_says_why() {
     let default = WrongDefault::check().unwrap_err().to_string();
     told(&default, &["properties[spec].properties[most].default in body must be of type integer: \"string\""]);
 }
+
+/// A kind of which no schema says what its field is: `derive(JsonSchema)` cannot know.
+#[derive(Resource, Serialize, Deserialize, JsonSchema, Clone, Debug)]
+#[resource(group = "demo.io", version = "v1", kind = "Blog", crate = "trimtab_api")]
+struct BlogSpec {
+    feeds: Vec<Feed>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug)]
+#[serde(untagged)]
+enum Feed {
+    Here(String),
+    There { url: String },
+}
+
+#[test]
+fn what_no_schema_says_is_told_and_refused() {
+    let told = Blog::check().unwrap_err().errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let at = "spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[feeds].items.type";
+    let why = "Required value: its variants are of the types string and object, and a field has one type: write a variant \
+               without fields as `Name {}`, tag the enum, as with `#[serde(tag = \"type\", content = \"value\")]`, or take \
+               anything, with `#[resource(preserve_unknown_fields)]` of `derive(Schema)`, or \
+               `#[schemars(extend(\"x-kubernetes-preserve-unknown-fields\" = true))]` of `derive(JsonSchema)`";
+    assert_eq!(told, [format!("{at}: {why}")]);
+    // Nor does any other API server take it.
+    let refused = crate::crd::check(&Blog::crd());
+    assert_eq!(refused[0].path.to_string(), at.replace("versions[0].schema", "validation"));
+}

@@ -181,4 +181,5 @@ pub(crate) use format::fits as fits_format;
 pub use format::knows_format;
 pub use limits::{Bound, Limits, Range};
 pub use rules::{CompiledRule, Found, Rules, Wrong, compile, field_path};
+pub(crate) use structural::all_unsaid;
 pub use structural::{annotate, annotated, structural};

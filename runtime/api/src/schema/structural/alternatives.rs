@@ -3,10 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::unsaid::{ANYTHING, UNSAID, unsaid};
 use super::{INT_OR_STRING, PRESERVE, TypeOf, VALIDATIONS, anything, structure};
 
 /// What declares rather than constrains, and so does not stand within an alternative.
-const DECLARING: [&str; 15] = [
+const DECLARING: [&str; 16] = [
     "$ref",
     "additionalProperties",
     "const",
@@ -22,11 +23,14 @@ const DECLARING: [&str; 15] = [
     "x-kubernetes-map-type",
     PRESERVE,
     VALIDATIONS,
+    UNSAID,
 ];
 
 /// Declares what the alternatives declare, and leaves of them what constrains it.
 pub(super) fn alternatives(map: &mut Map<String, Value>, keyword: &str, type_of: TypeOf<'_>) {
     let Some(Value::Array(mut all)) = map.remove(keyword) else { return };
+    // `schemars` has one without choices for unit variants that are skipped.
+    all.retain(|alternative| alternative["enum"] != json!([]));
     if all.iter().all(is_constraint) {
         map.insert(keyword.to_owned(), all.into());
         return;
@@ -37,13 +41,21 @@ pub(super) fn alternatives(map: &mut Map<String, Value>, keyword: &str, type_of:
     }
     guard_rules(map, keyword, &mut all);
     let said = describe(&mut all);
-    let declared = all.iter().skip(1).try_fold(all[0].clone(), |declared, other| joined(&declared, other));
-    let Some(Value::Object(declared)) = declared.filter(|declared| *declared != anything()) else {
-        map.remove("type").filter(|type_| type_ == "object").map(|type_| map.insert("type".to_owned(), type_));
-        map.insert(PRESERVE.to_owned(), true.into());
-        return;
+    let declared = match all.iter().skip(1).try_fold(all[0].clone(), |declared, other| joined(&declared, other)) {
+        Ok(declared) if declared != anything() => declared,
+        Ok(anything) => {
+            map.remove("type").filter(|type_| type_ == "object").map(|type_| map.insert("type".to_owned(), type_));
+            return declare(map, anything);
+        }
+        Err(why) => {
+            let message = format!(
+                "its variants are {why}, and a field has one type: write a variant without fields as `Name {{}}`, tag the \
+                 enum, as with `#[serde(tag = \"type\", content = \"value\")]`, or {ANYTHING}"
+            );
+            map.remove("type");
+            return declare(map, unsaid(message));
+        }
     };
-    let declared = Value::Object(declared);
     let constraints: Vec<Value> = all.iter().map(|alternative| constraint(alternative, &declared)).collect();
     declare(map, declared);
     if let Some((tag, lines)) = said {
@@ -85,6 +97,9 @@ pub(super) fn constraint(schema: &Value, declared: &Value) -> Value {
                     found.insert(keyword.clone(), items);
                 }
             }
+            "format" if schema["type"] != "string" => {}
+            // That it may be null as well, an alternative cannot say.
+            "enum" if schema["nullable"] == true => {}
             keyword if DECLARING.contains(&keyword) => {}
             _ if is_new => drop(found.insert(keyword.clone(), value.clone())),
             _ => {}
@@ -94,22 +109,29 @@ pub(super) fn constraint(schema: &Value, declared: &Value) -> Value {
 }
 
 /// What two schemas declare together, without what constrains it, if there is one type that both are
-/// of: of a number and a string there is.
-pub(super) fn joined(a: &Value, b: &Value) -> Option<Value> {
+/// of: of a whole number and a string there is. Else, what they are instead.
+pub(super) fn joined(a: &Value, b: &Value) -> Result<Value, String> {
+    if let Some(unsaid) = [a, b].into_iter().find(|schema| schema.get(UNSAID).is_some()) {
+        return Ok(unsaid.clone());
+    }
     if a == b {
-        return Some(a.clone());
+        return Ok(a.clone());
     }
     if [a, b].into_iter().any(|schema| schema.get("type").is_none() && schema[INT_OR_STRING] != true) {
-        return Some(anything());
-    }
-    if a[VALIDATIONS] != b[VALIDATIONS] {
-        return None;
+        return Ok(anything());
     }
     let mut all = Map::new();
-    match type_of_both(a, b)? {
-        Both::Type(type_) => all.insert("type".to_owned(), type_.into()),
-        Both::IntOrString => all.insert(INT_OR_STRING.to_owned(), true.into()),
+    match type_of_both(a, b) {
+        Some(Both::Type(type_)) => all.insert("type".to_owned(), type_.into()),
+        Some(Both::IntOrString) => all.insert(INT_OR_STRING.to_owned(), true.into()),
+        None => return Err(format!("of the types {} and {}", type_name(a), type_name(b))),
     };
+    if a[VALIDATIONS] != b[VALIDATIONS] {
+        return Err("held to rules that are not the same".to_owned());
+    }
+    if [(a, b), (b, a)].into_iter().any(|(map, named)| is_map(map) && named["properties"].is_object()) {
+        return Err("both a map and an object whose fields have names".to_owned());
+    }
     for keyword in ["nullable", PRESERVE] {
         if a[keyword] == true || b[keyword] == true {
             all.insert(keyword.to_owned(), true.into());
@@ -136,10 +158,29 @@ pub(super) fn joined(a: &Value, b: &Value) -> Option<Value> {
         all.insert("enum".to_owned(), choices.iter().chain(more).cloned().collect());
     }
     if let (items @ Value::Object(_), more @ Value::Object(_)) = (&a["items"], &b["items"]) {
-        all.insert("items".to_owned(), joined(items, more).unwrap_or_else(anything));
+        all.insert("items".to_owned(), joined_in(items, more, "its items are"));
     }
     fields(a, b, &mut all);
-    Some(all.into())
+    Ok(all.into())
+}
+
+// What stands within two schemas at the same place.
+fn joined_in(a: &Value, b: &Value, what: &str) -> Value {
+    let tell = |why: String| {
+        unsaid(format!(
+            "by variant, {what} {why}, and a field has one type: give one of them another name, or {ANYTHING}"
+        ))
+    };
+    joined(a, b).unwrap_or_else(tell)
+}
+
+// Whether all that a schema says of an object's fields is what each of them is.
+fn is_map(schema: &Value) -> bool {
+    schema["additionalProperties"].is_object() && schema["additionalProperties"] != anything()
+}
+
+fn type_name(schema: &Value) -> &str {
+    schema["type"].as_str().unwrap_or("int-or-string")
 }
 
 enum Both<'a> {
@@ -163,7 +204,7 @@ fn type_of_both<'a>(a: &'a Value, b: &'a Value) -> Option<Both<'a>> {
     }
 }
 
-// A structural schema names fields or says what all are, not both.
+// A structural schema names fields or says what all are, not both; what has no fields fits either.
 fn fields(a: &Value, b: &Value, all: &mut Map<String, Value>) {
     let mut properties = a["properties"].as_object().cloned().unwrap_or_default();
     for (name, property) in b["properties"].as_object().into_iter().flatten() {
@@ -173,7 +214,10 @@ fn fields(a: &Value, b: &Value, all: &mut Map<String, Value>) {
     match (values, more) {
         (None, None) => {}
         (Some(values), Some(more)) if properties.is_empty() => {
-            all.insert("additionalProperties".to_owned(), joined(values, more).unwrap_or_else(anything));
+            all.insert("additionalProperties".to_owned(), joined_in(values, more, "its values are"));
+        }
+        (Some(values), None) | (None, Some(values)) if properties.is_empty() => {
+            all.insert("additionalProperties".to_owned(), values.clone());
         }
         _ => drop(all.insert(PRESERVE.to_owned(), true.into())),
     }
@@ -185,7 +229,7 @@ fn fields(a: &Value, b: &Value, all: &mut Map<String, Value>) {
 fn merge(properties: &mut Map<String, Value>, name: &str, property: &Value) {
     match properties.get_mut(name) {
         None => drop(properties.insert(name.to_owned(), property.clone())),
-        Some(known) => *known = joined(known, property).unwrap_or_else(anything),
+        Some(known) => *known = joined_in(known, property, "it is"),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod alternatives;
 mod annotate;
+mod unsaid;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -12,6 +13,8 @@ use serde_json::{Map, Value, json};
 
 use alternatives::{alternatives, constraint, is_constraint, joined};
 pub use annotate::annotate;
+pub(crate) use unsaid::all_unsaid;
+use unsaid::{ANYTHING, UNSAID, unsaid};
 
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
 const INT_OR_STRING: &str = "x-kubernetes-int-or-string";
@@ -40,8 +43,9 @@ const UNKNOWN: [&str; 16] = [
 
 /// The structural schema of `T`, as the `openAPIV3Schema` of a CustomResourceDefinition holds it.
 ///
-/// A type that refers to itself is anything where it does, and so is an enum whose variants are of
-/// several JSON types (but a number or a string): a structural schema cannot say more of either.
+/// A type that refers to itself is anything where it does: a structural schema cannot say more of it. An
+/// enum whose variants are of several JSON types (but a whole number or a string) has none; where it
+/// stands there is no type, so that no API server takes the definition, and [`UNSAID`] tells why.
 pub fn structural<T: JsonSchema>() -> Value {
     annotated::<T>(&Value::Null)
 }
@@ -73,6 +77,7 @@ fn structure(schema: &mut Value, type_of: TypeOf<'_>) {
         return;
     };
     no_reference(map, type_of);
+    let is_anything = [PRESERVE, INT_OR_STRING].iter().any(|extension| map.get(*extension) == Some(&true.into()));
     null_is_a_flag(map);
     // What was set to null is to be as if it had not been said.
     map.retain(|_, value| !value.is_null());
@@ -94,6 +99,7 @@ fn structure(schema: &mut Value, type_of: TypeOf<'_>) {
             _ => {}
         }
     }
+    names_or_values(map);
     for keyword in ["oneOf", "anyOf", "allOf"] {
         alternatives(map, keyword, type_of);
     }
@@ -104,6 +110,10 @@ fn structure(schema: &mut Value, type_of: TypeOf<'_>) {
     if map.get("type").is_some_and(|type_| type_ == "array") {
         map.entry("items").or_insert_with(anything);
         set(map);
+    }
+    if is_anything {
+        // Whoever says so wants no more to be said.
+        unsaid::settle(map);
     }
     optional_by_default(map);
     map.retain(|keyword, _| !UNKNOWN.contains(&keyword.as_str()));
@@ -194,6 +204,22 @@ fn keys(map: &mut Map<String, Value>) {
     }
 }
 
+// A flattened or tagged map: an object either names its fields or says what all of them are.
+fn names_or_values(map: &mut Map<String, Value>) {
+    let has_names = map.get("properties").and_then(Value::as_object).is_some_and(|names| !names.is_empty());
+    let Some(values) = map.get("additionalProperties").filter(|_| has_names) else { return };
+    if *values == anything() {
+        map.insert(PRESERVE.to_owned(), true.into());
+    } else {
+        let why = format!(
+            "some of its fields have names, and the others are those of a map: make the map a field of its own, or {ANYTHING}"
+        );
+        map.insert(UNSAID.to_owned(), why.into());
+        map.remove("type");
+    }
+    map.remove("additionalProperties");
+}
+
 // A tuple: the items of a list have one schema.
 fn one_kind_of_item(map: &mut Map<String, Value>, type_of: TypeOf<'_>) {
     let Some(Value::Array(items)) = map.get_mut("items") else { return };
@@ -201,9 +227,14 @@ fn one_kind_of_item(map: &mut Map<String, Value>, type_of: TypeOf<'_>) {
     items.iter_mut().for_each(|item| structure(item, type_of));
     let all = match items.split_first() {
         Some((first, rest)) => rest.iter().try_fold(first.clone(), |all, item| joined(&all, item)),
-        None => None,
+        None => Ok(anything()),
     };
-    map.insert("items".to_owned(), all.unwrap_or_else(anything));
+    let tell = |why: String| {
+        unsaid(format!(
+            "the items of this list are {why}, and have one type: give the fields of the tuple names, or {ANYTHING}"
+        ))
+    };
+    map.insert("items".to_owned(), all.unwrap_or_else(tell));
 }
 
 // Kubernetes has no `uniqueItems`, which takes long to check; a set says the same of scalars.
@@ -247,10 +278,12 @@ fn typed(map: &mut Map<String, Value>) {
         map.remove("additionalProperties");
     }
     // A schema without a type says nothing of what it holds.
-    if !map.contains_key("type") {
+    if !map.contains_key("type") && !map.contains_key(UNSAID) {
         map.insert(PRESERVE.to_owned(), true.into());
     }
 }
 
+#[cfg(test)]
+mod enums;
 #[cfg(test)]
 mod tests;
