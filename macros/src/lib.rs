@@ -138,6 +138,8 @@ pub fn derive_view(input: TokenStream) -> TokenStream {
 ///   `IntOrString`, or `Quantity` if it has the pattern of one; times are `Time`, `format: byte` is
 ///   `ByteString`, and what is not known further is a `serde_json::Value`. An object that keeps what its
 ///   schema does not know has it in the field `other`.
+/// - What stands in an object beside its spec and status (`operation`) is a field of the object. A kind without a
+///   spec has none: `ProviderConfigUsage::new` takes the fields that have to be there.
 /// - `Website::crd` is the definition of the file.
 ///
 /// All mistakes of all files are reported at once, each with its file, line and column. An edit of a file

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::maker::OF_ALL;
 use super::yaml::{Document, below};
 use crate::resource::names::{is_group, is_kind, is_label, is_version};
 
@@ -49,7 +50,7 @@ pub(super) struct Version {
     pub pointer: String,
     /// The schema of the whole object.
     pub schema: Value,
-    /// The version without the schemas of the spec and the status.
+    /// The version without the schemas of what its objects have besides their metadata.
     pub rest: Value,
 }
 
@@ -138,8 +139,7 @@ fn version(version: &Value, pointer: &str, mistakes: &mut Mistakes) -> Option<Ve
     }
     let mut rest = version.clone();
     if let Some(properties) = rest["schema"]["openAPIV3Schema"]["properties"].as_object_mut() {
-        properties.remove("spec");
-        properties.remove("status");
+        properties.retain(|name, _| OF_ALL.contains(&name.as_str()));
     }
     let is = |field: &str| version[field] == true;
     let pointer = format!("{pointer}/schema/openAPIV3Schema");

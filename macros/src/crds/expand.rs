@@ -14,7 +14,7 @@ use super::names::ident;
 use super::types::{Body, Field, Item, Type, Types};
 use crate::resource::expand::resource;
 use crate::resource::keywords::Keywords;
-use crate::resource::model::{File, Model, Names, Of};
+use crate::resource::model::{File, Model, Names, Of, Part};
 use crate::resource::parse::{Deprecated, Scale};
 
 pub(super) fn kinds(kinds: &[KindFile], files: &[PathBuf], root: &Path) -> TokenStream {
@@ -78,7 +78,6 @@ impl Code<'_> {
         let others = definition.versions.iter().filter(|other| !other.storage && version.storage);
         let stored = definition.versions.iter().find(|other| other.storage && !version.storage);
         let rest = &version.rest;
-        let of_status = types.status.as_ref().map(|(_, keywords)| keywords.to_string());
         let file = File {
             names: Names {
                 group: definition.group.clone(),
@@ -94,17 +93,17 @@ impl Code<'_> {
             others: others.map(of).collect(),
             definition: definition.rest.to_string(),
             version: rest.to_string(),
-            spec: types.spec.1.to_string(),
-            status: of_status.unwrap_or_default(),
+            schemas: types.parts.iter().map(|part| self.schema(part)).collect(),
         };
-        let status = types.status.as_ref().map(|(type_, _)| self.type_(type_));
+        let parts: Vec<_> = types.parts.iter().map(|part| self.part(part)).collect();
+        let status = parts.iter().find(|part| part.name == "status").map(|part| part.type_.clone());
         let scale = &rest["subresources"]["scale"];
         let path = |field: &str| scale[field].as_str().map(lit);
         let has_status = !rest["subresources"]["status"].is_null();
         Model {
             visibility: parse_quote!(pub),
-            spec: self.type_(&types.spec.0),
-            spec_optional: types.spec_optional,
+            parts,
+            rest: types.rest.as_deref().map(ident),
             resource: kind.clone(),
             doc: doc(version.schema["description"].as_str().unwrap_or_default()),
             version: lit(&version.name),
@@ -132,6 +131,22 @@ impl Code<'_> {
             derives: vec![parse_quote!(::core::cmp::PartialEq)],
             root: self.root.clone(),
         }
+    }
+
+    // `null` is no other value of what an object may be without.
+    fn part(&self, part: &Field) -> Part {
+        let (type_, usual) = match (&part.type_, part.name.as_str()) {
+            (Type::Nullable(inner), _) if part.optional => (self.type_(inner), None),
+            (plain, "spec") => (self.type_(plain), Some(Part::spec(TokenStream::new()).doc)),
+            (plain, "status") => (self.type_(plain), Some(Part::status(TokenStream::new()).doc)),
+            (plain, _) => (self.type_(plain), None),
+        };
+        let doc = usual.unwrap_or_else(|| doc(&part.doc));
+        Part { name: part.name.clone(), ident: ident(&part.ident), type_, optional: part.optional, doc }
+    }
+
+    fn schema(&self, part: &Field) -> (String, TokenStream, String) {
+        (part.name.clone(), self.type_of(&part.type_, true), part.keywords.to_string())
     }
 
     fn item(&self, item: &Item) -> TokenStream {

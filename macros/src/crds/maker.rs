@@ -13,20 +13,13 @@ use super::yaml::below;
 /// What is said of a field rather than of its type.
 const OF_FIELD: [&str; 3] = ["default", "description", "nullable"];
 
+/// What every object has.
+pub(super) const OF_ALL: [&str; 3] = ["apiVersion", "kind", "metadata"];
+/// What stands first in an object.
+const FIRST: [&str; 2] = ["spec", "status"];
+
 /// The types of a version of `definition`.
 pub(super) fn types(definition: &Definition, version: &Version, mistakes: &mut Mistakes) -> Types {
-    let (schema, pointer) = (&version.schema, &version.pointer);
-    let properties = below(pointer, "properties");
-    let at_root = ["apiVersion", "kind", "metadata", "spec", "status"];
-    for name in schema["properties"].as_object().into_iter().flat_map(Map::keys) {
-        if !at_root.contains(&&**name) {
-            let message = format!("the fields of an object stand in spec and status, and {name} does not");
-            mistakes.at(&below(&properties, name), message);
-        }
-    }
-    if schema["properties"]["spec"].is_null() {
-        mistakes.at(&properties, "expected a spec: an object without one has no type");
-    }
     let mut maker = Maker {
         kind: pascal(&definition.kind),
         known: HashMap::new(),
@@ -36,15 +29,13 @@ pub(super) fn types(definition: &Definition, version: &Version, mistakes: &mut M
     };
     // The resource itself is called so.
     maker.taken.insert(definition.kind.clone());
-    let spec = maker.root(&schema["properties"]["spec"], &properties, "spec");
-    let status = &schema["properties"]["status"];
-    let status = (!status.is_null()).then(|| maker.root(status, &properties, "status"));
+    let parts = maker.parts(&version.schema, &version.pointer);
+    let rest = keeps_unknown(&version.schema).then(|| rest(&parts, &["metadata"]));
     let mut items = Vec::new();
     while let Some(request) = maker.left.pop_front() {
         items.push(maker.item(request));
     }
-    let is_required = schema["required"].as_array().is_some_and(|required| required.contains(&"spec".into()));
-    Types { spec, spec_optional: !is_required, status, items }
+    Types { parts, rest, items }
 }
 
 /// A type that has a name, and is to be made.
@@ -67,10 +58,30 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn root(&mut self, schema: &Value, properties: &str, name: &str) -> (Type, Value) {
-        let type_ = self.type_of(schema, &below(properties, name), &[name.to_owned()], true);
-        let keywords = keywords(schema, &type_, true);
-        (type_, keywords)
+    // What an object has besides what all have.
+    fn parts(&mut self, schema: &Value, pointer: &str) -> Vec<Field> {
+        let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let properties = below(pointer, "properties");
+        let own = |name: &&String| !OF_ALL.contains(&name.as_str());
+        let mut names: Vec<&String> =
+            schema["properties"].as_object().into_iter().flat_map(Map::keys).filter(own).collect();
+        names.sort_by_key(|name| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+        let mut parts: Vec<Field> = Vec::new();
+        for name in names {
+            let part = &schema["properties"][name];
+            let type_ = self.type_of(part, &below(&properties, name), std::slice::from_ref(name), true);
+            let is_taken = |ident: &str| ident == "metadata" || parts.iter().any(|part| part.ident == ident);
+            parts.push(Field {
+                name: name.clone(),
+                ident: free(snake(name), is_taken),
+                keywords: keywords(part, &type_, true),
+                type_,
+                // Whoever makes an object has seen nothing of it yet.
+                optional: name == "status" || !required.contains(&name.as_str().into()),
+                doc: text(&part["description"]),
+            });
+        }
+        parts
     }
 
     fn type_of(&mut self, schema: &Value, pointer: &str, path: &[String], is_field: bool) -> Type {
@@ -159,9 +170,7 @@ impl Maker<'_> {
             if is_union(&schema) {
                 (Body::Union(fields), &["oneOf", "properties", "required"][..])
             } else {
-                let keeps = schema["x-kubernetes-preserve-unknown-fields"] == true;
-                let is_taken = |name: &str| fields.iter().any(|field| field.ident == name);
-                let rest = keeps.then(|| free("other".to_owned(), is_taken));
+                let rest = keeps_unknown(&schema).then(|| rest(&fields, &[]));
                 (Body::Struct(fields, rest), &["properties"][..])
             }
         };
@@ -202,6 +211,15 @@ impl Maker<'_> {
         }
         fields
     }
+}
+
+fn keeps_unknown(schema: &Value) -> bool {
+    schema["x-kubernetes-preserve-unknown-fields"] == true
+}
+
+/// What the field for all that is unknown is called, beside these.
+fn rest(fields: &[Field], taken: &[&str]) -> String {
+    free("other".to_owned(), |name| taken.contains(&name) || fields.iter().any(|field| field.ident == name))
 }
 
 /// What one of several is called.

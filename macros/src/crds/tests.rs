@@ -30,7 +30,6 @@ fn mistakes_are_told_where_they_are_in_the_file() {
             &format!("{file}:5:3: expected a DNS name with a dot, as demo.io"),
             &format!("{file}:7:11: expected letters and digits, the first in upper case, as Website"),
             &format!("{file}:6:3: expected Namespaced or Cluster"),
-            &format!("{file}:16:13: the fields of an object stand in spec and status, and data does not"),
             &format!("{file}:19:29: missing is required, and there is no such field"),
             &format!(
                 "{file}:21:21: unknown type text; expected one of array, boolean, integer, number, object, string"

@@ -4,12 +4,10 @@ use serde_json::Value;
 
 /// The types of one version.
 pub(super) struct Types {
-    /// What is wanted, and what its schema has besides what the type says.
-    pub spec: (Type, Value),
-    /// Whether an object may be without it.
-    pub spec_optional: bool,
-    /// What was last seen, if the kind has that.
-    pub status: Option<(Type, Value)>,
+    /// The fields of an object besides its metadata: the spec and the status first, if the kind has them.
+    pub parts: Vec<Field>,
+    /// The name of the field for what the schema does not know, if that is kept.
+    pub rest: Option<String>,
     /// The structs and enums.
     pub items: Vec<Item>,
 }

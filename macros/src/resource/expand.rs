@@ -1,24 +1,28 @@
 //! The code of a declared kind. It assembles; everything that computes stands in `trimtab-api`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::model::{File, Model, Names, Of};
+use super::object;
 use super::parse::{Column, Deprecated};
 
 pub(crate) fn resource(model: &Model) -> TokenStream {
-    let structure = structure(model);
+    let structure = object::structure(model);
     let declaration = declaration(model);
-    let spec = (!matches!(model.of, Of::File(_))).then(|| spec(model));
+    let spec = match &model.of {
+        Of::Kind(spec, ..) | Of::Other(spec, _) => Some(self::spec(model, spec)),
+        Of::File(_) => None,
+    };
     let own = own(model);
     let traits = traits(model);
-    let serde = serde(model);
+    let serde = object::serde(model);
     let versions = match &model.of {
         Of::File(_) => TokenStream::new(),
-        Of::Kind(_, versions) if versions.is_empty() => TokenStream::new(),
+        Of::Kind(_, _, versions) if versions.is_empty() => TokenStream::new(),
         Of::Kind(..) => hub(model),
-        Of::Other(hub) => version(model, hub),
+        Of::Other(spec, hub) => version(model, spec, hub),
     };
     quote! {
         #structure
@@ -34,36 +38,8 @@ pub(crate) fn resource(model: &Model) -> TokenStream {
     }
 }
 
-fn structure(model: &Model) -> TokenStream {
-    let Model { visibility, resource, derives, root, .. } = model;
-    let spec = spec_field(model);
-    let doc = if model.doc.is_empty() { format!("A {resource}.") } else { model.doc.clone() };
-    let status = model.status.as_ref().map(|status| {
-        quote! {
-            /// What was last seen of it.
-            pub status: ::core::option::Option<#status>,
-        }
-    });
-    quote! {
-        #[doc = #doc]
-        #[derive(::core::clone::Clone, ::core::fmt::Debug #(, #derives)*)]
-        #visibility struct #resource {
-            /// The name, labels, owners.
-            pub metadata: #root::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-            /// What is wanted.
-            pub spec: #spec,
-            #status
-        }
-    }
-}
-
-fn spec_field(model: &Model) -> TokenStream {
-    let spec = &model.spec;
-    if model.spec_optional { quote!(::core::option::Option<#spec>) } else { quote!(#spec) }
-}
-
 fn declaration(model: &Model) -> TokenStream {
-    let Model { spec, root, version, doc, selectable, served, storage, .. } = model;
+    let Model { root, version, doc, selectable, served, storage, .. } = model;
     let has_status = model.status_subresource;
     let status = option(model.status.as_ref().map(|status| quote!(__custom::status_of::<#status>)));
     let scale = option(model.scale.as_ref().map(|scale| {
@@ -78,17 +54,17 @@ fn declaration(model: &Model) -> TokenStream {
         quote!(#warning)
     }));
     let versions: Vec<TokenStream> = match &model.of {
-        Of::Kind(_, versions) => {
+        Of::Kind(spec, _, versions) => {
             versions.iter().map(|other| quote!(__custom::Version::of::<#other, #spec>())).collect()
         }
-        Of::Other(_) => Vec::new(),
+        Of::Other(..) => Vec::new(),
         Of::File(file) => {
             file.others.iter().map(|other| quote!(__custom::Version::unconverted(#other::__declaration))).collect()
         }
     };
     let names = match &model.of {
         Of::File(file) => names(&file.names, root),
-        _ => quote!(<#spec as __custom::Spec>::NAMES),
+        Of::Kind(spec, ..) | Of::Other(spec, _) => quote!(<#spec as __custom::Spec>::NAMES),
     };
     let keywords = model.keywords.members();
     let fields = (!model.fields.is_empty()).then(|| {
@@ -101,15 +77,16 @@ fn declaration(model: &Model) -> TokenStream {
     let object_rules = &model.object_rules;
     let (openapi, exact) = match &model.of {
         Of::File(file) => {
-            let File { definition, version, spec: of_spec, status: of_status, .. } = &**file;
-            let status =
-                option(model.status.as_ref().map(|status| quote!(__custom::exact_schema::<#status>(#of_status))));
+            let File { definition, version, schemas, .. } = &**file;
+            let schemas = schemas
+                .iter()
+                .map(|(name, type_, keywords)| quote!((#name, __custom::exact_schema::<#type_>(#keywords))));
             (
-                quote!(__custom::exact_openapi(#version, __custom::exact_schema::<#spec>(#of_spec), #status)),
+                quote!(__custom::exact_openapi(#version, ::std::vec![#(#schemas),*])),
                 quote!(::core::option::Option::Some(__custom::Exact { definition: #definition, version: #version })),
             )
         }
-        _ => (
+        Of::Kind(spec, ..) | Of::Other(spec, _) => (
             quote!(__custom::openapi::<#spec>(#doc, #status, &__json::json!({#keywords #fields}), &__json::json!([#(#object_rules),*]))),
             quote!(::core::option::Option::None),
         ),
@@ -164,12 +141,12 @@ fn names(names: &Names, root: &syn::Path) -> TokenStream {
 }
 
 // What other versions of the kind see of this one.
-fn spec(model: &Model) -> TokenStream {
-    let Model { spec, resource, root, version, .. } = model;
+fn spec(model: &Model, spec: &Ident) -> TokenStream {
+    let Model { resource, root, version, .. } = model;
     let (names, versions) = match &model.of {
-        Of::Kind(own, versions) => (names(own, root), &versions[..]),
+        Of::Kind(_, own, versions) => (names(own, root), &versions[..]),
         Of::File(file) => (names(&file.names, root), &[][..]),
-        Of::Other(hub) => (quote!(<#hub as __custom::Spec>::NAMES), &[][..]),
+        Of::Other(_, hub) => (quote!(<#hub as __custom::Spec>::NAMES), &[][..]),
     };
     let (status, of_status, with_status) = match &model.status {
         Some(status) => (quote!(#status), quote!(self.status), quote!(status,)),
@@ -214,9 +191,8 @@ fn spec(model: &Model) -> TokenStream {
 }
 
 fn own(model: &Model) -> TokenStream {
-    let Model { resource, spec, root, .. } = model;
-    let no_status = model.status.as_ref().map(|_| quote!(status: ::core::option::Option::None,));
-    let given = if model.spec_optional { quote!(spec: ::core::option::Option::Some(spec)) } else { quote!(spec) };
+    let Model { resource, root, .. } = model;
+    let new = object::new(model);
     let declaration = matches!(model.of, Of::File(_)).then(|| {
         quote! {
             #[doc(hidden)]
@@ -250,14 +226,7 @@ fn own(model: &Model) -> TokenStream {
         impl #resource {
             #declaration
 
-            /// One called `name` that wants `spec`, without namespace or labels.
-            pub fn new(name: impl ::core::convert::Into<::std::string::String>, spec: #spec) -> Self {
-                let metadata = __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
-                    name: ::core::option::Option::Some(name.into()),
-                    ..::core::default::Default::default()
-                };
-                Self { metadata, #given, #no_status }
-            }
+            #new
 
             /// The kind, for a registry of kinds.
             ///
@@ -292,7 +261,7 @@ fn own(model: &Model) -> TokenStream {
 // What knows all versions.
 fn declared(model: &Model) -> TokenStream {
     match &model.of {
-        Of::Other(hub) => quote!(<#hub as __custom::Spec>::declaration()),
+        Of::Other(_, hub) => quote!(<#hub as __custom::Spec>::declaration()),
         Of::File(file) if file.stored.is_some() => {
             let stored = &file.stored;
             quote!(#stored::__declaration())
@@ -321,8 +290,8 @@ fn hub(model: &Model) -> TokenStream {
     }
 }
 
-fn version(model: &Model, hub: &syn::Type) -> TokenStream {
-    let Model { spec, resource, version, .. } = model;
+fn version(model: &Model, spec: &Ident, hub: &syn::Type) -> TokenStream {
+    let Model { resource, version, .. } = model;
     let unlisted = format!(
         "add `versions({spec})` to the `#[resource(…)]` of `{}`, so that its definition has this version, too",
         quote!(#hub)
@@ -366,11 +335,11 @@ fn column(column: &Column) -> TokenStream {
 }
 
 fn traits(model: &Model) -> TokenStream {
-    let Model { resource, spec, version, .. } = model;
+    let Model { resource, version, .. } = model;
     let consts = match &model.of {
-        Of::Kind(names, _) => plain_consts(names, version),
+        Of::Kind(_, names, _) => plain_consts(names, version),
         Of::File(file) => plain_consts(&file.names, version),
-        Of::Other(hub) => {
+        Of::Other(spec, hub) => {
             let names = quote!(<#spec as __custom::Spec>::NAMES);
             [
                 joined(&quote!(#names.group.len() + 1 + #version.len()), &quote!(#names.group, "/", #version)),
@@ -431,85 +400,4 @@ fn joined(length: &TokenStream, parts: &TokenStream) -> TokenStream {
         const BYTES: [u8; #length] = __custom::joined(#parts);
         __custom::text(&BYTES)
     })
-}
-
-// On the wire an object says of which kind it is; in Rust its type does.
-fn serde(model: &Model) -> TokenStream {
-    let Model { resource, spec, root, .. } = model;
-    let spec_read = spec_field(model);
-    let name = resource.to_string();
-    let (written_spec, write_spec, default) = if model.spec_optional {
-        (
-            quote! {
-                #[serde(skip_serializing_if = "::core::option::Option::is_none")]
-                spec: ::core::option::Option<&'a #spec>,
-            },
-            quote!(spec: self.spec.as_ref(),),
-            Some(quote!(#[serde(default)])),
-        )
-    } else {
-        (quote!(spec: &'a #spec,), quote!(spec: &self.spec,), None)
-    };
-    let serde = format!("{}::__private::serde", quote!(#root).to_string().replace(' ', ""));
-    let status = model.status.as_ref().map(|status| {
-        (
-            quote! {
-                #[serde(skip_serializing_if = "::core::option::Option::is_none")]
-                status: ::core::option::Option<&'a #status>,
-            },
-            quote!(status: self.status.as_ref(),),
-            quote! {
-                #[serde(default)]
-                status: ::core::option::Option<#status>,
-            },
-            quote!(status: read.status,),
-        )
-    });
-    let (written, write, readable, read) = status.unwrap_or_default();
-    quote! {
-        use #root::__private::serde as __serde;
-
-        #[derive(__serde::Serialize)]
-        #[serde(crate = #serde, rename_all = "camelCase", rename = #name)]
-        struct __Written<'a> {
-            api_version: &'static str,
-            kind: &'static str,
-            metadata: &'a __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-            #written_spec
-            #written
-        }
-
-        #[derive(__serde::Deserialize)]
-        #[serde(crate = #serde, rename_all = "camelCase", rename = #name)]
-        struct __Read {
-            api_version: ::core::option::Option<::std::string::String>,
-            kind: ::core::option::Option<::std::string::String>,
-            #[serde(default)]
-            metadata: __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-            #default
-            spec: #spec_read,
-            #readable
-        }
-
-        impl __serde::Serialize for #resource {
-            fn serialize<S: __serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
-                let written = __Written {
-                    api_version: <Self as __k8s_openapi::Resource>::API_VERSION,
-                    kind: <Self as __k8s_openapi::Resource>::KIND,
-                    metadata: &self.metadata,
-                    #write_spec
-                    #write
-                };
-                __serde::Serialize::serialize(&written, serializer)
-            }
-        }
-
-        impl<'de> __serde::Deserialize<'de> for #resource {
-            fn deserialize<D: __serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
-                let read: __Read = __serde::Deserialize::deserialize(deserializer)?;
-                __custom::same_kind::<Self, D::Error>(read.api_version.as_deref(), read.kind.as_deref())?;
-                ::core::result::Result::Ok(Self { metadata: read.metadata, spec: read.spec, #read })
-            }
-        }
-    }
 }

@@ -5,6 +5,7 @@ pub(crate) mod keywords;
 pub(crate) mod meta;
 pub(crate) mod model;
 pub(crate) mod names;
+mod object;
 pub(crate) mod parse;
 mod rule;
 pub(crate) mod shape;

@@ -13,9 +13,10 @@ use crate::errors::Errors;
 
 pub(crate) struct Model {
     pub visibility: Visibility,
-    pub spec: TokenStream,
-    /// Whether an object may be without one.
-    pub spec_optional: bool,
+    /// The fields of an object besides its metadata.
+    pub parts: Vec<Part>,
+    /// The name of the field for what the schema does not know, if that is kept.
+    pub rest: Option<Ident>,
     pub resource: Ident,
     pub doc: String,
     pub version: LitStr,
@@ -37,12 +38,42 @@ pub(crate) struct Model {
     pub root: Path,
 }
 
+/// A field of an object: its spec, its status, or what else a file has there.
+pub(crate) struct Part {
+    /// The name in JSON.
+    pub name: String,
+    pub ident: Ident,
+    pub type_: TokenStream,
+    /// Whether an object may be without it.
+    pub optional: bool,
+    pub doc: String,
+}
+
+impl Part {
+    /// What is wanted.
+    pub(crate) fn spec(type_: TokenStream) -> Self {
+        let doc = "What is wanted.".to_owned();
+        Self { name: "spec".to_owned(), ident: format_ident!("spec"), type_, optional: false, doc }
+    }
+
+    /// What was last seen.
+    pub(crate) fn status(type_: TokenStream) -> Self {
+        let doc = "What was last seen of it.".to_owned();
+        Self { name: "status".to_owned(), ident: format_ident!("status"), type_, optional: true, doc }
+    }
+
+    /// Whether whoever makes an object has to say it.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        !self.optional || self.name == "spec"
+    }
+}
+
 /// What the version is of.
 pub(crate) enum Of {
-    /// A kind that is declared here, and its other versions.
-    Kind(Box<Names>, Vec<Path>),
-    /// The kind that another spec declares.
-    Other(Box<Type>),
+    /// A kind that is declared here by its spec, and its other versions.
+    Kind(Ident, Box<Names>, Vec<Path>),
+    /// The kind that another spec declares, and the spec of this version.
+    Other(Ident, Box<Type>),
     /// A kind that a file declares.
     File(Box<File>),
 }
@@ -56,12 +87,10 @@ pub(crate) struct File {
     pub others: Vec<TokenStream>,
     /// The definition without its versions, in JSON.
     pub definition: String,
-    /// The version without the schemas of its spec and status, in JSON.
+    /// The version without the schemas of its parts, in JSON.
     pub version: String,
-    /// What the schema of the spec has besides what its type says, in JSON.
-    pub spec: String,
-    /// The same of the status.
-    pub status: String,
+    /// Of each part, its name, the type that has its schema, and what that has besides, in JSON.
+    pub schemas: Vec<(String, TokenStream, String)>,
 }
 
 pub(crate) struct Names {
@@ -87,7 +116,7 @@ impl Model {
         }
         let converts = attributes.converts.take();
         let (of, resource) = match converts {
-            Some(hub) => (Of::Other(Box::new(hub)), of_other(input, &attributes, &mut errors)),
+            Some(hub) => (Of::Other(input.ident.clone(), Box::new(hub)), of_other(input, &attributes, &mut errors)),
             None => of_kind(input, &mut attributes, &mut errors),
         };
         let version = required(input, &attributes.version, "version = \"v1\"", &mut errors);
@@ -99,10 +128,11 @@ impl Model {
             );
         }
         let fields = fields(input, std::mem::take(&mut attributes.fields), &mut errors);
+        let status = attributes.status.as_ref().map(|status| Part::status(status.to_token_stream()));
         errors.finish(Self {
             visibility: input.vis.clone(),
-            spec: input.ident.to_token_stream(),
-            spec_optional: false,
+            parts: [Part::spec(input.ident.to_token_stream())].into_iter().chain(status).collect(),
+            rest: None,
             resource,
             doc: doc(&input.attrs),
             version,
@@ -166,7 +196,7 @@ fn of_kind(input: &DeriveInput, attributes: &mut Attributes, errors: &mut Errors
         categories: std::mem::take(&mut attributes.categories),
         namespaced: attributes.cluster.is_none(),
     };
-    (Of::Kind(Box::new(names), std::mem::take(&mut attributes.versions)), resource)
+    (Of::Kind(input.ident.clone(), Box::new(names), std::mem::take(&mut attributes.versions)), resource)
 }
 
 // Its objects are called as the spec is, for the kind's own name is that of the other version's.

@@ -8,10 +8,11 @@ pub mod gallery {
         pub struct Gallery {
             /// The name, labels, owners.
             pub metadata: ::trimtab::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-            /// What is wanted.
+            ///What is wanted.
             pub spec: GallerySpec,
-            /// What was last seen of it.
+            ///What was last seen of it.
             pub status: ::core::option::Option<GalleryStatus>,
+            pub painted_by: ::std::string::String,
         }
         #[doc(hidden)]
         const _: () = {
@@ -20,11 +21,13 @@ pub mod gallery {
             use ::trimtab::__private::serde_json as __json;
             fn openapi() -> __json::Value {
                 __custom::exact_openapi(
-                    "{\"name\":\"v1\",\"schema\":{\"openAPIV3Schema\":{\"description\":\"Pictures on walls.\",\"properties\":{},\"required\":[\"spec\"],\"type\":\"object\"}},\"served\":true,\"storage\":true,\"subresources\":{\"status\":{}}}",
-                    __custom::exact_schema::<GallerySpec>("{\"description\":null}"),
-                    ::core::option::Option::Some(
-                        __custom::exact_schema::<GalleryStatus>("{\"description\":null}"),
-                    ),
+                    "{\"name\":\"v1\",\"schema\":{\"openAPIV3Schema\":{\"description\":\"Pictures on walls.\",\"properties\":{},\"required\":[\"spec\",\"paintedBy\"],\"type\":\"object\"}},\"served\":true,\"storage\":true,\"subresources\":{\"status\":{}}}",
+                    ::std::vec![
+                        ("spec", __custom::exact_schema:: < GallerySpec >
+                        ("{\"description\":null}")), ("status", __custom::exact_schema::
+                        < GalleryStatus > ("{\"description\":null}")), ("paintedBy",
+                        __custom::exact_schema:: < ::std::string::String > ("{}"))
+                    ],
                 )
             }
             fn definitions() -> __json::Map<::std::string::String, __json::Value> {
@@ -59,7 +62,7 @@ pub mod gallery {
                 ],
                 exact: ::core::option::Option::Some(__custom::Exact {
                     definition: "{\"apiVersion\":\"apiextensions.k8s.io/v1\",\"kind\":\"CustomResourceDefinition\",\"metadata\":{\"name\":\"galleries.demo.io\"},\"spec\":{\"group\":\"demo.io\",\"names\":{\"kind\":\"Gallery\",\"plural\":\"galleries\",\"shortNames\":[\"gal\"]},\"scope\":\"Namespaced\",\"versions\":[{\"name\":\"v1\"},{\"name\":\"v1alpha1\"}]}}",
-                    version: "{\"name\":\"v1\",\"schema\":{\"openAPIV3Schema\":{\"description\":\"Pictures on walls.\",\"properties\":{},\"required\":[\"spec\"],\"type\":\"object\"}},\"served\":true,\"storage\":true,\"subresources\":{\"status\":{}}}",
+                    version: "{\"name\":\"v1\",\"schema\":{\"openAPIV3Schema\":{\"description\":\"Pictures on walls.\",\"properties\":{},\"required\":[\"spec\",\"paintedBy\"],\"type\":\"object\"}},\"served\":true,\"storage\":true,\"subresources\":{\"status\":{}}}",
                 }),
             };
             impl __custom::HasStatus for Gallery {
@@ -78,10 +81,11 @@ pub mod gallery {
                 pub fn __declaration() -> &'static __custom::Declaration {
                     &DECLARATION
                 }
-                /// One called `name` that wants `spec`, without namespace or labels.
+                ///One called `name` that wants `spec`, without namespace or labels.
                 pub fn new(
                     name: impl ::core::convert::Into<::std::string::String>,
                     spec: GallerySpec,
+                    painted_by: ::std::string::String,
                 ) -> Self {
                     let metadata = __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
                         name: ::core::option::Option::Some(name.into()),
@@ -91,6 +95,7 @@ pub mod gallery {
                         metadata,
                         spec,
                         status: ::core::option::Option::None,
+                        painted_by,
                     }
                 }
                 /// The kind, for a registry of kinds.
@@ -144,26 +149,22 @@ pub mod gallery {
             }
             use ::trimtab::__private::serde as __serde;
             #[derive(__serde::Serialize)]
-            #[serde(
-                crate = "::trimtab::__private::serde",
-                rename_all = "camelCase",
-                rename = "Gallery"
-            )]
+            #[serde(crate = "::trimtab::__private::serde", rename = "Gallery")]
             struct __Written<'a> {
+                #[serde(rename = "apiVersion")]
                 api_version: &'static str,
                 kind: &'static str,
                 metadata: &'a __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
                 spec: &'a GallerySpec,
                 #[serde(skip_serializing_if = "::core::option::Option::is_none")]
                 status: ::core::option::Option<&'a GalleryStatus>,
+                #[serde(rename = "paintedBy")]
+                painted_by: &'a ::std::string::String,
             }
             #[derive(__serde::Deserialize)]
-            #[serde(
-                crate = "::trimtab::__private::serde",
-                rename_all = "camelCase",
-                rename = "Gallery"
-            )]
+            #[serde(crate = "::trimtab::__private::serde", rename = "Gallery")]
             struct __Read {
+                #[serde(rename = "apiVersion")]
                 api_version: ::core::option::Option<::std::string::String>,
                 kind: ::core::option::Option<::std::string::String>,
                 #[serde(default)]
@@ -171,6 +172,8 @@ pub mod gallery {
                 spec: GallerySpec,
                 #[serde(default)]
                 status: ::core::option::Option<GalleryStatus>,
+                #[serde(rename = "paintedBy")]
+                painted_by: ::std::string::String,
             }
             impl __serde::Serialize for Gallery {
                 fn serialize<S: __serde::Serializer>(
@@ -183,6 +186,7 @@ pub mod gallery {
                         metadata: &self.metadata,
                         spec: &self.spec,
                         status: self.status.as_ref(),
+                        painted_by: &self.painted_by,
                     };
                     __serde::Serialize::serialize(&written, serializer)
                 }
@@ -200,6 +204,7 @@ pub mod gallery {
                         metadata: read.metadata,
                         spec: read.spec,
                         status: read.status,
+                        painted_by: read.painted_by,
                     })
                 }
             }
@@ -253,6 +258,13 @@ pub mod gallery {
             )
         )]
         pub struct GalleryStatus {
+            #[serde(skip_serializing_if = "::core::option::Option::is_none")]
+            #[schemars(
+                transform = ::trimtab::__private::custom::Keywords::read(
+                    "{\"items\":{},\"nullable\":false}"
+                )
+            )]
+            pub conditions: ::core::option::Option<::std::vec::Vec<GalleryCondition>>,
             #[serde(skip_serializing_if = "::core::option::Option::is_none")]
             #[schemars(
                 transform = ::trimtab::__private::custom::Keywords::read(
@@ -359,6 +371,38 @@ pub mod gallery {
         #[schemars(crate = "::trimtab::__private::schemars")]
         #[schemars(
             transform = ::trimtab::__private::custom::Keywords::read(
+                "{\"additionalProperties\":null,\"description\":null,\"required\":[\"type\",\"status\"]}"
+            )
+        )]
+        pub struct GalleryCondition {
+            #[serde(skip_serializing_if = "::core::option::Option::is_none")]
+            #[schemars(
+                transform = ::trimtab::__private::custom::Keywords::read(
+                    "{\"nullable\":false}"
+                )
+            )]
+            pub reason: ::core::option::Option<::std::string::String>,
+            #[schemars(
+                transform = ::trimtab::__private::custom::Keywords::read(
+                    "{\"description\":null}"
+                )
+            )]
+            pub status: GalleryConditionStatus,
+            #[serde(rename = "type")]
+            pub r#type: ::std::string::String,
+        }
+        #[derive(
+            ::core::clone::Clone,
+            ::core::fmt::Debug,
+            ::core::cmp::PartialEq,
+            ::trimtab::__private::serde::Serialize,
+            ::trimtab::__private::serde::Deserialize,
+            ::trimtab::__private::schemars::JsonSchema
+        )]
+        #[serde(crate = "::trimtab::__private::serde")]
+        #[schemars(crate = "::trimtab::__private::schemars")]
+        #[schemars(
+            transform = ::trimtab::__private::custom::Keywords::read(
                 "{\"description\":null}"
             )
         )]
@@ -371,6 +415,30 @@ pub mod gallery {
             #[serde(rename = "none")]
             None,
         }
+        #[derive(
+            ::core::clone::Clone,
+            ::core::fmt::Debug,
+            ::core::cmp::PartialEq,
+            ::trimtab::__private::serde::Serialize,
+            ::trimtab::__private::serde::Deserialize,
+            ::trimtab::__private::schemars::JsonSchema
+        )]
+        #[serde(crate = "::trimtab::__private::serde")]
+        #[schemars(crate = "::trimtab::__private::schemars")]
+        #[schemars(
+            transform = ::trimtab::__private::custom::Keywords::read(
+                "{\"description\":null}"
+            )
+        )]
+        #[derive(::core::marker::Copy, ::core::cmp::Eq)]
+        pub enum GalleryConditionStatus {
+            #[serde(rename = "True")]
+            True,
+            #[serde(rename = "False")]
+            False,
+            #[serde(rename = "Unknown")]
+            Unknown,
+        }
     }
     ///The version v1alpha1.
     pub mod v1alpha1 {
@@ -379,7 +447,7 @@ pub mod gallery {
         pub struct Gallery {
             /// The name, labels, owners.
             pub metadata: ::trimtab::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-            /// What is wanted.
+            ///What is wanted.
             pub spec: ::core::option::Option<
                 ::std::collections::BTreeMap<
                     ::std::string::String,
@@ -395,15 +463,12 @@ pub mod gallery {
             fn openapi() -> __json::Value {
                 __custom::exact_openapi(
                     "{\"name\":\"v1alpha1\",\"schema\":{\"openAPIV3Schema\":{\"properties\":{},\"type\":\"object\"}},\"served\":false,\"storage\":false}",
-                    __custom::exact_schema::<
-                        ::std::collections::BTreeMap<
-                            ::std::string::String,
-                            ::trimtab::__private::serde_json::Value,
-                        >,
-                    >(
-                        "{\"additionalProperties\":null,\"x-kubernetes-preserve-unknown-fields\":true}",
-                    ),
-                    ::core::option::Option::None,
+                    ::std::vec![
+                        ("spec", __custom::exact_schema:: < ::std::collections::BTreeMap
+                        < ::std::string::String, ::trimtab::__private::serde_json::Value
+                        > >
+                        ("{\"additionalProperties\":null,\"x-kubernetes-preserve-unknown-fields\":true}"))
+                    ],
                 )
             }
             fn definitions() -> __json::Map<::std::string::String, __json::Value> {
@@ -447,7 +512,7 @@ pub mod gallery {
                 pub fn __declaration() -> &'static __custom::Declaration {
                     &DECLARATION
                 }
-                /// One called `name` that wants `spec`, without namespace or labels.
+                ///One called `name` that wants `spec`, without namespace or labels.
                 pub fn new(
                     name: impl ::core::convert::Into<::std::string::String>,
                     spec: ::std::collections::BTreeMap<
@@ -515,12 +580,9 @@ pub mod gallery {
             }
             use ::trimtab::__private::serde as __serde;
             #[derive(__serde::Serialize)]
-            #[serde(
-                crate = "::trimtab::__private::serde",
-                rename_all = "camelCase",
-                rename = "Gallery"
-            )]
+            #[serde(crate = "::trimtab::__private::serde", rename = "Gallery")]
             struct __Written<'a> {
+                #[serde(rename = "apiVersion")]
                 api_version: &'static str,
                 kind: &'static str,
                 metadata: &'a __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -533,12 +595,9 @@ pub mod gallery {
                 >,
             }
             #[derive(__serde::Deserialize)]
-            #[serde(
-                crate = "::trimtab::__private::serde",
-                rename_all = "camelCase",
-                rename = "Gallery"
-            )]
+            #[serde(crate = "::trimtab::__private::serde", rename = "Gallery")]
             struct __Read {
+                #[serde(rename = "apiVersion")]
                 api_version: ::core::option::Option<::std::string::String>,
                 kind: ::core::option::Option<::std::string::String>,
                 #[serde(default)]

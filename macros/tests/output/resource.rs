@@ -3,9 +3,9 @@
 pub struct Website {
     /// The name, labels, owners.
     pub metadata: ::trimtab::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-    /// What is wanted.
+    ///What is wanted.
     pub spec: WebsiteSpec,
-    /// What was last seen of it.
+    ///What was last seen of it.
     pub status: ::core::option::Option<WebsiteStatus>,
 }
 #[doc(hidden)]
@@ -121,7 +121,7 @@ const _: () = {
         }
     }
     impl Website {
-        /// One called `name` that wants `spec`, without namespace or labels.
+        ///One called `name` that wants `spec`, without namespace or labels.
         pub fn new(
             name: impl ::core::convert::Into<::std::string::String>,
             spec: WebsiteSpec,
@@ -182,12 +182,9 @@ const _: () = {
     }
     use ::trimtab::__private::serde as __serde;
     #[derive(__serde::Serialize)]
-    #[serde(
-        crate = "::trimtab::__private::serde",
-        rename_all = "camelCase",
-        rename = "Website"
-    )]
+    #[serde(crate = "::trimtab::__private::serde", rename = "Website")]
     struct __Written<'a> {
+        #[serde(rename = "apiVersion")]
         api_version: &'static str,
         kind: &'static str,
         metadata: &'a __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -196,12 +193,9 @@ const _: () = {
         status: ::core::option::Option<&'a WebsiteStatus>,
     }
     #[derive(__serde::Deserialize)]
-    #[serde(
-        crate = "::trimtab::__private::serde",
-        rename_all = "camelCase",
-        rename = "Website"
-    )]
+    #[serde(crate = "::trimtab::__private::serde", rename = "Website")]
     struct __Read {
+        #[serde(rename = "apiVersion")]
         api_version: ::core::option::Option<::std::string::String>,
         kind: ::core::option::Option<::std::string::String>,
         #[serde(default)]

@@ -3,7 +3,7 @@
 struct Policy {
     /// The name, labels, owners.
     pub metadata: trimtab_api::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-    /// What is wanted.
+    ///What is wanted.
     pub spec: PolicySpec,
 }
 #[doc(hidden)]
@@ -80,7 +80,7 @@ const _: () = {
         }
     }
     impl Policy {
-        /// One called `name` that wants `spec`, without namespace or labels.
+        ///One called `name` that wants `spec`, without namespace or labels.
         pub fn new(
             name: impl ::core::convert::Into<::std::string::String>,
             spec: PolicySpec,
@@ -137,24 +137,18 @@ const _: () = {
     }
     use trimtab_api::__private::serde as __serde;
     #[derive(__serde::Serialize)]
-    #[serde(
-        crate = "trimtab_api::__private::serde",
-        rename_all = "camelCase",
-        rename = "Policy"
-    )]
+    #[serde(crate = "trimtab_api::__private::serde", rename = "Policy")]
     struct __Written<'a> {
+        #[serde(rename = "apiVersion")]
         api_version: &'static str,
         kind: &'static str,
         metadata: &'a __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
         spec: &'a PolicySpec,
     }
     #[derive(__serde::Deserialize)]
-    #[serde(
-        crate = "trimtab_api::__private::serde",
-        rename_all = "camelCase",
-        rename = "Policy"
-    )]
+    #[serde(crate = "trimtab_api::__private::serde", rename = "Policy")]
     struct __Read {
+        #[serde(rename = "apiVersion")]
         api_version: ::core::option::Option<::std::string::String>,
         kind: ::core::option::Option<::std::string::String>,
         #[serde(default)]

