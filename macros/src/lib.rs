@@ -140,6 +140,7 @@ pub fn derive_view(input: TokenStream) -> TokenStream {
 ///   schema does not know has it in the field `other`.
 /// - What stands in an object beside its spec and status (`operation`) is a field of the object. A kind without a
 ///   spec has none: `ProviderConfigUsage::new` takes the fields that have to be there.
+/// - What has the fields of a condition is one: `Conditions::put` and `holds` take it as they do Kubernetes' own.
 /// - `Website::crd` is the definition of the file.
 ///
 /// All mistakes of all files are reported at once, each with its file, line and column. An edit of a file

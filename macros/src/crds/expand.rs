@@ -178,6 +178,8 @@ impl Code<'_> {
                         pub #rest: #map,
                     }
                 });
+                let condition =
+                    item.is_condition.then(|| quote!(impl #root::__private::custom::IsCondition for #name {}));
                 quote! {
                     #doc
                     #derives
@@ -185,6 +187,7 @@ impl Code<'_> {
                         #(#fields)*
                         #(#rest)*
                     }
+                    #condition
                 }
             }
             Body::Choice(choices) => {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::definition::{Definition, Mistakes, Version};
 use super::names::{free, pascal, singular, snake, variant};
-use super::schema::{check, choices, has_properties, is_quantity, is_union};
+use super::schema::{check, choices, has_properties, is_condition, is_quantity, is_union};
 use super::types::{Body, Field, Item, Type, Types};
 use super::yaml::below;
 
@@ -182,7 +182,7 @@ impl Maker<'_> {
                 keywords.entry(keyword).or_insert(Value::Null);
             }
         }
-        Item { name, doc, keywords: keywords.into(), body }
+        Item { is_condition: is_condition(&schema), name, doc, keywords: keywords.into(), body }
     }
 
     fn fields(&mut self, schema: &Value, pointer: &str, path: &[String]) -> Vec<Field> {

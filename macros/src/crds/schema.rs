@@ -138,3 +138,54 @@ pub(super) fn is_union(schema: &Value) -> bool {
 pub(super) fn is_quantity(schema: &Value) -> bool {
     schema["pattern"] == QUANTITY
 }
+
+/// Whether every condition of Kubernetes can be read as such a value: it has the fields of one, as types that
+/// hold them, and needs no other.
+pub(super) fn is_condition(schema: &Value) -> bool {
+    let Some(properties) = schema["properties"].as_object().filter(|_| !is_union(schema)) else { return false };
+    let is_text = |property: &Value, formats: &[Value]| {
+        property["type"] == "string" && property.get("enum").is_none() && formats.contains(&property["format"])
+    };
+    let statuses = |property: &Value| {
+        choices(property).is_some_and(|all| ["True", "False", "Unknown"].iter().all(|status| all.contains(status)))
+    };
+    let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let fits = |(name, property): (&String, &Value)| match name.as_str() {
+        "type" | "reason" | "message" => is_text(property, &[Value::Null]),
+        "status" => is_text(property, &[Value::Null]) || statuses(property),
+        "lastTransitionTime" => is_text(property, &[Value::Null, "date-time".into()]),
+        // It may be unknown.
+        "observedGeneration" => {
+            property["type"] == "integer" && property["format"] != "int32" && !required.contains(&name.as_str().into())
+        }
+        name => !required.contains(&name.into()),
+    };
+    ["type", "status"].iter().all(|name| properties.contains_key(*name)) && properties.iter().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_is_told_by_its_fields() {
+        let condition = |more: Value| {
+            let mut properties = json!({"type": {"type": "string"}, "status": {"type": "string"}});
+            properties.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            is_condition(&json!({"type": "object", "properties": properties, "required": ["type", "severity"]}))
+        };
+        assert!(condition(json!({"reason": {"type": "string", "maxLength": 9}, "other": {"type": "object"}})));
+        assert!(condition(json!({"status": {"type": "string", "enum": ["Unknown", "True", "False"]}})));
+        for no in [
+            json!({"status": {"type": "string", "enum": ["True", "False"]}}),
+            json!({"status": {"type": "boolean"}}),
+            json!({"type": {"type": "string", "enum": ["Ready"]}}),
+            json!({"severity": {"type": "string"}}),
+            json!({"lastTransitionTime": {"type": "integer"}}),
+            json!({"observedGeneration": {"type": "integer", "format": "int32"}}),
+        ] {
+            assert!(!condition(no.clone()), "{no}");
+        }
+        assert!(!is_condition(&json!({"type": "object", "properties": {"type": {"type": "string"}}})));
+    }
+}

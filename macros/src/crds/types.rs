@@ -50,6 +50,8 @@ pub(super) struct Item {
     /// What its schema has besides what its fields or variants say.
     pub keywords: Value,
     pub body: Body,
+    /// Whether every condition of Kubernetes can be read as one of it.
+    pub is_condition: bool,
 }
 
 pub(super) enum Body {

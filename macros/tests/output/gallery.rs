@@ -391,6 +391,7 @@ pub mod gallery {
             #[serde(rename = "type")]
             pub r#type: ::std::string::String,
         }
+        impl ::trimtab::__private::custom::IsCondition for GalleryCondition {}
         #[derive(
             ::core::clone::Clone,
             ::core::fmt::Debug,

@@ -1,5 +1,6 @@
 //! Kinds that are declared in Rust: what `derive(Resource)` expands to stands on this.
 
+mod condition;
 mod shape;
 mod version;
 
@@ -16,6 +17,7 @@ use crate::object::Object;
 use crate::schema::{self, Lazy, Limits, Rules, Schema, Type};
 use crate::strategy::{Admission, Operation, Strategy};
 
+pub use condition::IsCondition;
 pub use shape::{Shape, ShapeOf, ShapeUnknown, Shaped};
 pub use version::{Declared, HasStatus, NoStatus, Parts, Spec, Version, VersionOf, contains, converted, joined, text};
 

@@ -43,7 +43,7 @@ pub use reconcile::{Controlled, Of, Reconcile};
 pub use recorder::{EventType, Recorder};
 pub use resource::{Named, Resource, View, controller_of, named, object_reference, owner_reference, revision};
 pub use setup::{Setup, Wake};
-pub use status::{Conditions, HasStatus};
+pub use status::{Conditions, HasStatus, IsCondition};
 
 pub use trimtab_client::ListParams;
 pub use trimtab_macros::{View, controller};

@@ -5,16 +5,19 @@ use k8s_openapi::Resource;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use trimtab::Conditions;
+use trimtab::reconcile::IsCondition;
 
 mod kinds {
     trimtab::resources_from!("tests/crds/*.yaml");
 }
 
 use kinds::{
-    Application, ApplicationOperation, ApplicationSpec, Certificate, CertificateAlgorithm, CertificateIssuerRef,
-    CertificatePrivateKey, CertificateSpec, CompositeDefinition, Composition, HTTPRoute, Leftover, Lock, Pipeline,
-    PipelineMetric, ProviderConfigUsage, ProviderConfigUsageProviderConfigRef, ProviderConfigUsageResourceRef,
-    ScrapeTarget, Scraper, TrafficRule, http_route, traffic_rule,
+    Application, ApplicationOperation, ApplicationSpec, Certificate, CertificateAlgorithm, CertificateConditionStatus,
+    CertificateIssuerRef, CertificatePrivateKey, CertificateSpec, CertificateStatus, CompositeDefinition, Composition,
+    HTTPRoute, Leftover, Lock, LockStatus, Pipeline, PipelineMetric, PipelineStatus, ProviderConfigUsage,
+    ProviderConfigUsageProviderConfigRef, ProviderConfigUsageResourceRef, ScrapeTarget, Scraper, TrafficRule,
+    http_route, traffic_rule,
 };
 
 /// The definition called `name` in `file`.
@@ -230,6 +233,34 @@ fn objects_without_a_spec_are_made_of_what_they_need() {
     application.operation = Some(ApplicationOperation::default());
     assert_eq!(serde_json::to_value(application).unwrap()["operation"], json!({}));
     assert!(Lock::new("lock").packages.is_none() && Leftover::new("l").other.is_empty());
+}
+
+/// What people find of `conditions` after they were put twice, with the same status.
+fn put_twice<C: IsCondition>(conditions: &mut Option<Vec<C>>, status: &str) -> Value {
+    for (reason, at) in [("Early", "2026-01-01T00:00:00Z"), ("Late", "2026-01-01T00:00:09Z")] {
+        let condition = json!({"type": "Ready", "status": status, "reason": reason, "message": "m", "lastTransitionTime": at,
+            "observedGeneration": 3});
+        conditions.put(serde_json::from_value(condition).unwrap());
+    }
+    assert_eq!(conditions.holds("Ready"), status == "True");
+    serde_json::to_value(conditions).unwrap()
+}
+
+#[test]
+fn conditions_of_a_file_s_own_types_are_put_as_kubernetes_own() {
+    let whole = |status: &str| {
+        json!([{"type": "Ready", "status": status, "reason": "Late", "message": "m", "observedGeneration": 3,
+            "lastTransitionTime": "2026-01-01T00:00:00Z"}])
+    };
+    let mut certificate = CertificateStatus::default();
+    assert_eq!(put_twice(&mut certificate.conditions, "Unknown"), whole("Unknown"));
+    assert_eq!(certificate.conditions.unwrap()[0].status, CertificateConditionStatus::Unknown);
+    let mut lock = LockStatus::default();
+    assert_eq!(put_twice(&mut lock.conditions, "True"), whole("True"));
+    // One that has less keeps less.
+    let mut pipeline = PipelineStatus::default();
+    let least = json!([{"type": "Ready", "status": "False", "message": "m"}]);
+    assert_eq!(put_twice(&mut pipeline.conditions, "False"), least);
 }
 
 #[test]
