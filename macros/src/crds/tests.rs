@@ -73,3 +73,12 @@ fn anywhere(input: TokenStream) -> Result<TokenStream> {
 fn a_whole_file() {
     check_output(anywhere, "\"tests/crds/gallery.yaml\"", "gallery");
 }
+
+#[test]
+fn an_edit_of_any_file_builds_anew() {
+    let code = expand("\"tests/crds/pair/*.yaml\"".parse().unwrap()).unwrap().to_string();
+    let named: Vec<_> = code.split("include_bytes ! (\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crds/pair").canonicalize().unwrap();
+    let expected = ["left.yaml", "right.yaml"].map(|name| folder.join(name));
+    assert_eq!(named.iter().map(std::path::PathBuf::from).collect::<Vec<_>>(), expected);
+}

@@ -1,9 +1,8 @@
 //! Values that have to be of one JSON type. What their types' names tell is compared here; of the
 //! program's own types the compiler compares what they are, by their trait `Shaped`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::spanned::Spanned;
 use syn::{Attribute, Field, Meta, Type};
 
 use crate::errors::Errors;
@@ -47,27 +46,26 @@ impl<'a> Json<'a> {
     }
 }
 
-/// One of several values that have to agree, and the token at which it is told if it does not.
+/// One of several values that have to agree, and the tokens at which it is told if it does not.
 pub(super) struct One<'a> {
     pub json: Json<'a>,
     pub at: &'a dyn ToTokens,
+    /// Where the compiler is to tell it, which has no more than one token for that.
+    pub span: Span,
     /// What it is called.
     pub name: String,
 }
+
+/// One of two that do not agree, and what it is, as far as that is known.
+pub(super) type Told<'a> = (&'a One<'a>, Option<Shape>);
 
 /// What is left for the compiler to compare.
 #[derive(Default)]
 pub(super) struct Claims(Vec<TokenStream>);
 
 impl Claims {
-    /// Has all agree. `tell` is given the one that does not and the one that it does not agree with, each with what
-    /// it is, as far as that is known.
-    pub(super) fn agree(
-        &mut self,
-        all: &[One<'_>],
-        errors: &mut Errors,
-        tell: impl Fn((&One<'_>, Option<Shape>), (&One<'_>, Option<Shape>)) -> String,
-    ) {
+    /// Has all agree. `tell` is given the one that does not and the one that it does not agree with.
+    pub(super) fn agree(&mut self, all: &[One<'_>], errors: &mut Errors, tell: impl Fn(Told<'_>, Told<'_>) -> String) {
         let is_seen = |one: &&One<'_>| matches!(one.json, Json::Seen(_));
         let is_known = |one: &&One<'_>| !matches!(one.json, Json::Unknown);
         let Some(first) = all.iter().find(is_seen).or_else(|| all.iter().find(is_known)) else { return };
@@ -94,7 +92,7 @@ impl Claims {
     pub(super) fn claim(&mut self, json: &Json<'_>, one: &One<'_>, message: &str) {
         let (a, b) = (json.constant(), one.json.constant());
         let message = message.replace('{', "{{").replace('}', "}}");
-        self.0.push(quote_spanned! {one.at.span()=>
+        self.0.push(quote_spanned! {one.span=>
             const _: () = ::core::assert!(#a.agrees(#b), #message);
         });
     }

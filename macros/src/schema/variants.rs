@@ -3,9 +3,10 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use syn::spanned::Spanned;
 use syn::{Data, DataEnum, DeriveInput, Field, Fields, Type, Variant};
 
-use super::agreement::{Claims, Json, One, schemars_says};
+use super::agreement::{Claims, Json, One, Told, schemars_says};
 use crate::errors::Errors;
 use crate::resource::meta::{serde_has, serde_text};
 use crate::resource::names::renamed;
@@ -143,10 +144,10 @@ fn variants(input: &DeriveInput, data: &DataEnum, claims: &mut Claims, errors: &
 }
 
 fn one<'a>(variant: &'a Variant, json: Json<'a>) -> One<'a> {
-    One { json, at: variant, name: variant.ident.to_string() }
+    One { json, at: variant, span: variant.ident.span(), name: variant.ident.to_string() }
 }
 
-fn of_two_types(advice: &str) -> impl Fn((&One<'_>, Option<Shape>), (&One<'_>, Option<Shape>)) -> String {
+fn of_two_types(advice: &str) -> impl Fn(Told<'_>, Told<'_>) -> String {
     move |(one, shape), (first, of)| {
         let differ = match (shape, of) {
             (Some(shape), Some(of)) => format!("`{}` is {shape} where `{}` is {of}", one.name, first.name),
@@ -183,7 +184,7 @@ fn holds_an_object(variant: &Variant, claims: &mut Claims, errors: &mut Errors) 
         Json::Seen(Shape::Map) | Json::Unknown => {}
         Json::Seen(shape) => errors.at(&field.ty, tell(&shape.to_string())),
         own @ Json::Of(_) => {
-            let one = One { json: own, at: &field.ty, name: type_.clone() };
+            let one = One { json: own, at: &field.ty, span: field.ty.span(), name: type_.clone() };
             claims.claim(&Json::Seen(Shape::Map), &one, &tell("none"));
         }
     }
@@ -198,7 +199,8 @@ fn same_fields(input: &DeriveInput, all: &[&Variant], claims: &mut Claims, error
             .iter()
             .filter(|field| !serde_has(&field.attrs, "skip") && !serde_has(&field.attrs, "flatten"))
         {
-            let one = One { json: Json::of(field), at: &field.ty, name: variant.ident.to_string() };
+            let one =
+                One { json: Json::of(field), at: &field.ty, span: field.ty.span(), name: variant.ident.to_string() };
             let name = name_in_json(input, variant, field);
             match named.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, same)) => same.push(one),
@@ -234,7 +236,7 @@ fn tuple(fields: &Fields, claims: &mut Claims, errors: &mut Errors) {
     let all: Vec<_> = fields
         .unnamed
         .iter()
-        .map(|field| One { json: Json::of(field), at: &field.ty, name: plain(&field.ty) })
+        .map(|field| One { json: Json::of(field), at: &field.ty, span: field.ty.span(), name: plain(&field.ty) })
         .collect();
     claims.agree(&all, errors, |(one, shape), (first, of)| {
         let differ = match (shape, of) {

@@ -29,6 +29,10 @@ pub trait View:
 }
 
 /// A typed kind. Implemented by every kind of `k8s_openapi` and by `derive(Resource)`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a kind",
+    note = "a kind is of `k8s_openapi`, or made by `derive(Resource)` or `resources_from!`"
+)]
 pub trait Resource: View + Serialize {}
 
 impl<K> View for K where

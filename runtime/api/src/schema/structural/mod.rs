@@ -45,7 +45,7 @@ const UNKNOWN: [&str; 16] = [
 ///
 /// A type that refers to itself is anything where it does: a structural schema cannot say more of it. An
 /// enum whose variants are of several JSON types (but a whole number or a string) has none; where it
-/// stands there is no type, so that no API server takes the definition, and [`UNSAID`] tells why.
+/// stands there is no type, so that no API server takes the definition, and `x-trimtab-unsaid` tells why.
 pub fn structural<T: JsonSchema>() -> Value {
     annotated::<T>(&Value::Null)
 }

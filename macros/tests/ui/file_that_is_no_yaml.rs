@@ -1,0 +1,3 @@
+trimtab_macros::resources_from!("crds/no_yaml.yaml");
+
+fn main() {}
