@@ -42,6 +42,10 @@ pub(super) fn alternatives(map: &mut Map<String, Value>, keyword: &str, type_of:
     guard_rules(map, keyword, &mut all);
     let said = describe(&mut all);
     let declared = match all.iter().skip(1).try_fold(all[0].clone(), |declared, other| joined(&declared, other)) {
+        Ok(declared) if declared.get(UNSAID).is_some() => {
+            map.remove("type");
+            return declare(map, declared);
+        }
         Ok(declared) if declared != anything() => declared,
         Ok(anything) => {
             map.remove("type").filter(|type_| type_ == "object").map(|type_| map.insert("type".to_owned(), type_));
@@ -59,7 +63,8 @@ pub(super) fn alternatives(map: &mut Map<String, Value>, keyword: &str, type_of:
     let constraints: Vec<Value> = all.iter().map(|alternative| constraint(alternative, &declared)).collect();
     declare(map, declared);
     if let Some((tag, lines)) = said {
-        map["properties"][&tag].as_object_mut().into_iter().for_each(|tag| append(tag, lines.clone()));
+        let tag = map.get_mut("properties").and_then(|properties| properties.get_mut(&tag));
+        tag.and_then(Value::as_object_mut).into_iter().for_each(|tag| append(tag, lines.clone()));
     }
     constrain(map, keyword, constraints);
 }

@@ -274,6 +274,22 @@ neither!(a_tag_in_a_map: #[serde(tag = "type")] { A(BTreeMap<String, u8>), B { b
     tells "e.type" "some of its fields have names");
 
 #[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum TextOrFields {
+    Text(String),
+    Fields { a: u8 },
+}
+
+neither!(a_variant_that_has_none_beside_one_that_is_described: #[serde(tag = "type")] {
+        /// With fields.
+        A { a: u8 },
+        #[serde(untagged)]
+        B(TextOrFields),
+    }
+    tells "e.type" "its variants are of the types string and object");
+
+#[derive(JsonSchema)]
 #[allow(dead_code)]
 struct Deep {
     url: bool,
