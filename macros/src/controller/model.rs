@@ -74,6 +74,7 @@ impl Model {
     pub(crate) fn new(block: &ItemImpl, arguments: Arguments) -> Result<Self> {
         let mut errors = Errors::default();
         let form = Form::of(block, &mut errors);
+        arguments.wrong_selections().for_each(|error| errors.push(error.clone()));
         let mut methods = methods(block, form, &mut errors);
         if !methods.iter().any(|method| method.sig.ident == form.methods()[0]) {
             errors.at(&block.self_ty, format!("`{}` is missing: write `{}`", form.methods()[0], form.example()));

@@ -30,6 +30,8 @@ pub(crate) struct Selected {
     pub kind: Type,
     pub labels: Option<LitStr>,
     pub fields: Option<LitStr>,
+    /// What is wrong in the brackets.
+    pub wrong: Vec<Error>,
 }
 
 /// A kind of children, and what of one has to change to wake its owner.
@@ -50,6 +52,15 @@ pub(crate) struct Use {
     pub kind: Type,
     pub subresource: Option<Ident>,
     pub verbs: Vec<Ident>,
+}
+
+impl Arguments {
+    /// All that is wrong in brackets.
+    pub(crate) fn wrong_selections(&self) -> impl Iterator<Item = &Error> {
+        let watched = self.watches.iter().chain(&self.references).map(|watch| &watch.of);
+        let all = self.owns.iter().map(|owned| &owned.of).chain(watched).chain(&self.reads);
+        all.flat_map(|selected| &selected.wrong)
+    }
 }
 
 impl arguments::Arguments for Arguments {
@@ -110,24 +121,26 @@ fn condition(input: ParseStream<'_>) -> Result<Option<Expr>> {
 
 impl Parse for Selected {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let mut selected = Self { kind: input.parse()?, labels: None, fields: None };
+        let mut selected = Self { kind: input.parse()?, labels: None, fields: None, wrong: Vec::new() };
         if !input.peek(token::Bracket) {
             return Ok(selected);
         }
         let inner;
         bracketed!(inner in input);
         while !inner.is_empty() {
-            let name: Ident = inner.parse()?;
+            let (name, text): (Ident, LitStr) = (inner.parse()?, assigned(&inner)?);
             let selector = match &*name.to_string() {
                 "labels" => &mut selected.labels,
                 "fields" => &mut selected.fields,
-                _ => return Err(Error::new(name.span(), "expected `labels = \"tier=front\"` or `fields = \"…\"`")),
+                _ => {
+                    let expected = "expected `labels = \"tier=front\"` or `fields = \"…\"`";
+                    selected.wrong.push(Error::new(name.span(), expected));
+                    &mut None
+                }
             };
-            if selector.replace(assigned(&inner)?).is_some() {
-                return Err(Error::new(
-                    name.span(),
-                    format!("`{name}` is said twice; separate requirements by commas"),
-                ));
+            if selector.replace(text).is_some() {
+                let twice = format!("`{name}` is said twice; separate requirements by commas");
+                selected.wrong.push(Error::new(name.span(), twice));
             }
             if !inner.is_empty() {
                 inner.parse::<Token![,]>()?;

@@ -20,15 +20,29 @@ impl ::trimtab::reconcile::Controlled for Website {
         setup
             .owns_when::<
                 Service,
-            >(|object: &Service| ::trimtab::reconcile::predicates::digest(
-                &(::trimtab::reconcile::predicates::labels(object), (ports)(object)),
-            ));
+            >(
+                ::core::default::Default::default(),
+                |object: &Service| ::trimtab::reconcile::predicates::digest(
+                    &(::trimtab::reconcile::predicates::labels(object), (ports)(object)),
+                ),
+            );
         setup
             .owns_when::<
                 Pod,
-            >(|object: &Pod| ::trimtab::reconcile::predicates::digest(
-                &(::trimtab::reconcile::predicates::generation(object),),
-            ));
+            >(
+                ::core::default::Default::default(),
+                |object: &Pod| ::trimtab::reconcile::predicates::digest(
+                    &(::trimtab::reconcile::predicates::generation(object),),
+                ),
+            );
+        setup
+            .owns_when::<
+                ConfigMap,
+            >(
+                <::trimtab::reconcile::ListParams as ::core::default::Default>::default()
+                    .labels("part=page"),
+                ::trimtab::reconcile::predicates::anything,
+            );
         setup
             .watches_when::<
                 Node,
@@ -39,8 +53,33 @@ impl ::trimtab::reconcile::Controlled for Website {
                 ),
                 near,
             );
+        setup
+            .watches_when::<
+                Pod,
+            >(
+                <::trimtab::reconcile::ListParams as ::core::default::Default>::default()
+                    .fields("spec.nodeName!="),
+                ::trimtab::reconcile::predicates::anything,
+                near,
+            );
         setup.references::<Secret>(secrets);
+        setup
+            .references_of::<
+                Secret,
+            >(
+                <::trimtab::reconcile::ListParams as ::core::default::Default>::default()
+                    .labels("tls"),
+                certificates,
+            );
         setup.reads::<ConfigMap>();
+        setup
+            .reads_of::<
+                Lease,
+            >(
+                <::trimtab::reconcile::ListParams as ::core::default::Default>::default()
+                    .labels("a")
+                    .fields("b=c"),
+            );
         setup.uses::<Pod>("eviction", &["create"]);
         setup.uses::<Lease>("", &["get", "update"]);
     }

@@ -308,8 +308,7 @@ mod tests {
 
         assert!((400..600).contains(&of_writes.len()), "{}", of_writes.len());
         assert!((200..300).contains(&of_reads.len()), "{}", of_reads.len());
-        let refused = ["Refused(409)", "Refused(429)", "Refused(500)"];
-        let of_each = [&["CrashAfter", "CrashBefore", "ReplyLost"], &refused[..]].concat();
+        let of_each = ["CrashAfter", "CrashBefore", "Refused(409)", "Refused(429)", "Refused(500)", "ReplyLost"];
         assert_eq!(kinds(of_others), of_each, "it does not lead");
         assert_eq!(kinds(of_writes.into_iter().map(kind)), [&of_each[..2], &["LeaderLost"], &of_each[2..]].concat());
         assert_eq!(of_reads.into_iter().collect::<BTreeSet<_>>(), CODES_OF_READS.into());

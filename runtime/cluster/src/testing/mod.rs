@@ -44,6 +44,7 @@
 //!
 //! [`TestCluster::listen`] opens a port for any other client; from then on time is real.
 
+mod asked;
 mod builder;
 mod ending;
 mod explore;

@@ -221,7 +221,7 @@ fn what_an_owner_leaves_behind_is_found() {
             },
         )
     });
-    let told = "without a fault: their owners are gone, and they are not: \
+    let told = "their owners are gone, and they are not: \
                 [\"/registry/rbac.authorization.k8s.io/clusterroles/wide\"]";
     assert!(message.contains(told), "{message}");
 }
